@@ -1,0 +1,83 @@
+package router
+
+import "time"
+
+// Config is a whole, checked configuration: immutable, ready to run.
+// Package routesfile makes one from TOML files; a Go program may write one by hand.
+type Config struct {
+	// Service is who this process is; replicas share the name and the work.
+	Service  string
+	Channels []Channel
+	Handlers []HandlerSpec
+	Routes   []Route
+}
+
+// Channel is a declared, named place that messages are sent to.
+type Channel struct {
+	Name        string // declared name
+	Transport   Transport
+	Topic       string // the Redis name or pattern; empty: Name
+	Pattern     bool   // Topic is a pattern; nobody can publish to it
+	Description string
+	Types       []string // when not empty, the only types of this channel
+	Fields      Fields
+
+	InFlight int // events taken over and not yet done, at most; 0: 1,024
+
+	// Only for PubSub: what waits between Redis and the routes, whichever is full first.
+	Queue      int // events; 0: 65,536
+	QueueBytes int // bytes; 0: 32 MiB
+
+	// Only for Stream.
+	Group      string        // consumer group; empty: Config.Service
+	Start      Start         // where a new group starts; empty: StartOldest
+	MaxLen     int64         // approximate length kept when publishing; 0: 100,000
+	ClaimAfter time.Duration // idle time after which a foreign consumer's entries are claimed; 0: 60 s
+}
+
+// Transport is how a channel is carried.
+type Transport string
+
+// The transports.
+const (
+	PubSub Transport = "pubsub" // now or never; every replica gets it
+	Stream Transport = "stream" // kept until every group that reads it has handled it
+	Memory Transport = "memory" // Watermill's gochannel, for tests
+)
+
+// Start is where a new consumer group begins to read its stream.
+type Start string
+
+// The starting points.
+const (
+	StartOldest Start = "oldest" // with all that the stream still holds
+	StartNew    Start = "new"    // with what is added from now on
+)
+
+// Fields says where the messages of a channel keep their standard fields. Each is a
+// dotted path into the raw message; the zero value is CloudEvents' layout.
+type Fields struct {
+	Type        string // default "type"
+	DefaultType string // for messages without a type; default: such a message is rejected
+	ID          string // default "id"; a number becomes its text
+	Time        string // default "time"; RFC 3339, or a number since 1970 in s, ms, µs or ns, by its magnitude
+	Key         string // default none; a number becomes its text
+	KeyFromName bool   // without Key: the Redis name is the key (patterns)
+	Split       string // path of an array whose elements are the messages; "." is the message itself
+	MaxBytes    int    // larger messages are rejected; 0: 1 MiB
+}
+
+// HandlerSpec is a named handler to be made when the router starts.
+type HandlerSpec struct {
+	Name string
+	Kind string // for logs and docs; may be empty
+	New  func(Env) (Handler, error)
+}
+
+// Route sends the events of one channel that match Types to one handler.
+type Route struct {
+	Name    string   // unique within its channel; empty: Handler
+	Channel string   // Channel.Name
+	Types   []string // patterns as in ParseTypes
+	Handler string   // HandlerSpec.Name
+}

@@ -1,0 +1,82 @@
+// Package batch is what a transport and the router share: several raw messages that
+// cross Watermill's Router as one.
+package batch
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Item is one raw message as a transport received it.
+type Item struct {
+	Topic   string    // the Redis name it came on
+	ID      string    // the stream entry's id; empty where the transport has none
+	Time    time.Time // the entry's time, or its arrival
+	Payload []byte
+	Owner   Owner // told when the message is done
+}
+
+// Owner is the subscription that an item came from.
+type Owner interface {
+	// Done tells that every route is through with the item. It may be called from
+	// any goroutine, in any order, once per item, and does not block on the network.
+	Done(item *Item)
+}
+
+// Batch is carried by the context of a Watermill message.
+//
+// A consumer that knows batches calls Take; from then on the message's ack only
+// means "give me the next one", and each item is completed by its owner's Done. For
+// a consumer that doesn't, the message's ack completes its items.
+type Batch struct {
+	Items []*Item
+	taken atomic.Bool
+}
+
+// Take hands the items over to the caller, who must call Done for each.
+func (b *Batch) Take() []*Item {
+	b.taken.Store(true)
+	return b.Items
+}
+
+// Taken reports whether Take was called.
+func (b *Batch) Taken() bool { return b.taken.Load() }
+
+type contextKey struct{}
+
+// NewContext returns a context that carries b.
+func NewContext(ctx context.Context, b *Batch) context.Context {
+	return context.WithValue(ctx, contextKey{}, b)
+}
+
+// FromContext returns the batch that ctx carries, or nil.
+func FromContext(ctx context.Context) *Batch {
+	b, _ := ctx.Value(contextKey{}).(*Batch)
+	return b
+}
+
+// Errors has one error per message of a Publish call, nil for those that were sent.
+// A publisher returns it when only some of the messages failed.
+type Errors []error
+
+// Error returns the first error's text.
+func (e Errors) Error() string {
+	for _, err := range e {
+		if err != nil {
+			return err.Error()
+		}
+	}
+	return "no error"
+}
+
+// Unwrap returns the errors that are not nil.
+func (e Errors) Unwrap() []error {
+	var errs []error
+	for _, err := range e {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}

@@ -1,0 +1,4 @@
+package router
+
+// Publisher sends events to declared channels. (Being written.)
+type Publisher struct{}

@@ -1,0 +1,79 @@
+package router
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ownPrefix begins the types of the events that Signalbox itself originates. The
+// pattern "*" does not match them: routes name them.
+const ownPrefix = "signalbox."
+
+// TypeSet is a set of types: exact ones, prefixes, all, minus exclusions.
+type TypeSet struct {
+	include, exclude []pattern
+}
+
+// pattern is an exact type, or a prefix ("" matches all but Signalbox's own).
+type pattern struct {
+	text   string
+	prefix bool
+}
+
+// ParseTypes reads patterns: "tick" is one type, "order.*" every type with that
+// prefix, "*" every type except signalbox.*, and "!heartbeat" or "!order.*" an
+// exclusion from the whole set. At least one must include something.
+func ParseTypes(patterns ...string) (TypeSet, error) {
+	var set TypeSet
+	for _, text := range patterns {
+		body, excluded := strings.CutPrefix(text, "!")
+		p, err := parsePattern(body)
+		if err != nil {
+			return TypeSet{}, fmt.Errorf("type %q: %w", text, err)
+		}
+		if excluded {
+			set.exclude = append(set.exclude, p)
+		} else {
+			set.include = append(set.include, p)
+		}
+	}
+	if len(set.include) == 0 {
+		return TypeSet{}, fmt.Errorf(`types %q exclude only; add "*" to take all others`, patterns)
+	}
+	return set, nil
+}
+
+func parsePattern(text string) (pattern, error) {
+	body, prefix := strings.CutSuffix(text, "*")
+	switch {
+	case text == "":
+		return pattern{}, fmt.Errorf("is empty")
+	case strings.ContainsAny(body, "*!"):
+		return pattern{}, fmt.Errorf(`"*" may only stand at the end and "!" only at the beginning`)
+	}
+	return pattern{text: body, prefix: prefix}, nil
+}
+
+// Match reports whether the set has typ.
+func (s TypeSet) Match(typ string) bool {
+	return matchAny(s.include, typ) && !matchAny(s.exclude, typ)
+}
+
+func matchAny(patterns []pattern, typ string) bool {
+	for _, p := range patterns {
+		if p.match(typ) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p pattern) match(typ string) bool {
+	if !p.prefix {
+		return typ == p.text
+	}
+	if strings.HasPrefix(typ, ownPrefix) && !strings.HasPrefix(p.text, ownPrefix) {
+		return false
+	}
+	return strings.HasPrefix(typ, p.text)
+}
