@@ -1,6 +1,11 @@
 package router
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Config is a whole, checked configuration: immutable, ready to run.
 // Package routesfile makes one from TOML files; a Go program may write one by hand.
@@ -80,4 +85,52 @@ type Route struct {
 	Channel string   // Channel.Name
 	Types   []string // patterns as in ParseTypes
 	Handler string   // HandlerSpec.Name
+}
+
+// normalize fills in defaults and checks what a Go program can get wrong. It returns
+// all that is wrong at once.
+func normalize(cfg Config) (Config, error) {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if cfg.Service == "" {
+		cfg.Service = "router"
+	}
+	channels := map[string]bool{}
+	cfg.Channels = slices.Clone(cfg.Channels)
+	for i := range cfg.Channels {
+		ch := &cfg.Channels[i]
+		if ch.Name == "" || channels[ch.Name] {
+			fail("channel %q: the name is empty or declared twice", ch.Name)
+		}
+		channels[ch.Name] = true
+		ch.Topic = or(ch.Topic, ch.Name)
+		ch.Group = or(ch.Group, cfg.Service)
+	}
+	handlers := map[string]bool{}
+	for _, h := range cfg.Handlers {
+		if h.Name == "" || h.New == nil || handlers[h.Name] {
+			fail("handler %q: the name or New is missing, or the name is declared twice", h.Name)
+		}
+		handlers[h.Name] = true
+	}
+	if len(cfg.Routes) == 0 {
+		fail("there are no routes")
+	}
+	names := map[[2]string]bool{}
+	cfg.Routes = slices.Clone(cfg.Routes)
+	for i := range cfg.Routes {
+		r := &cfg.Routes[i]
+		r.Name = or(r.Name, r.Handler)
+		if !channels[r.Channel] {
+			fail("route %q: channel %q is not declared", r.Name, r.Channel)
+		}
+		if !handlers[r.Handler] {
+			fail("route %q: handler %q is not declared", r.Name, r.Handler)
+		}
+		if names[[2]string{r.Channel, r.Name}] {
+			fail("route %q: channel %q has two routes of this name", r.Name, r.Channel)
+		}
+		names[[2]string{r.Channel, r.Name}] = true
+	}
+	return cfg, errors.Join(errs...)
 }

@@ -1,4 +1,261 @@
 package router
 
-// Publisher sends events to declared channels. (Being written.)
-type Publisher struct{}
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+
+	"signalbox/router/internal/batch"
+)
+
+// Publisher sends events to declared channels: the counterpart of a [Handler]. It
+// completes each event and checks it before anything is sent. It is safe for
+// concurrent use.
+type Publisher struct {
+	service string
+	open    func(Channel) (message.Publisher, error)
+
+	mu      sync.Mutex
+	targets map[string]*target
+}
+
+// target is a channel that may be published to.
+type target struct {
+	channel   Channel
+	decoder   *decoder
+	publisher message.Publisher // opened at first use
+}
+
+// NewPublisher returns a publisher to the channels of cfg. It calls open when a
+// channel is first published to, and never closes what open returned.
+func NewPublisher(cfg Config, open func(Channel) (message.Publisher, error)) *Publisher {
+	p := &Publisher{service: or(cfg.Service, "router"), open: open, targets: map[string]*target{}}
+	for _, ch := range cfg.Channels {
+		ch.Topic = or(ch.Topic, ch.Name)
+		p.targets[ch.Name] = &target{channel: ch, decoder: newDecoder(ch)}
+	}
+	return p
+}
+
+// Publish completes the events and sends them, in order, to a declared channel.
+//
+// An event with Msg is a whole message: it is checked as if it had been received and
+// sent as it is. For any other, ID defaults to a new UUIDv7, Time to now, Source to
+// /signalbox/<service>; Type is required, unless the channel has a default type, and
+// Data must be JSON or empty. The message is a CloudEvents envelope; on a channel
+// that keeps its type elsewhere (Fields.Type) it is Data, an object, with the type
+// set there.
+//
+// When an event is not right, the error is [Permanent] and nothing is sent. When only
+// some could be sent, the error wraps one error for each that could not.
+func (p *Publisher) Publish(ctx context.Context, channel string, events ...Event) error {
+	t, err := p.target(channel)
+	if err != nil {
+		return err
+	}
+	msgs := make([]*message.Message, len(events))
+	for i := range events {
+		event := events[i]
+		payload, err := p.complete(t, &event)
+		if err != nil {
+			return Permanent(fmt.Errorf("publish to %q: %w", channel, err))
+		}
+		msgs[i] = message.NewMessageWithContext(ctx, event.ID, message.Payload(payload))
+	}
+	return t.send(msgs)
+}
+
+// Forward sends the messages of events, their bytes unchanged and in order, to a
+// declared channel. It returns nil, or one error per event.
+func (p *Publisher) Forward(ctx context.Context, channel string, events []*Event) []error {
+	errs := make([]error, len(events))
+	t, err := p.target(channel)
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
+	}
+	var (
+		msgs   []*message.Message
+		places []int // of msgs among events
+	)
+	for i, event := range events {
+		if err := t.checkType(event.Type); err != nil {
+			errs[i] = Permanent(fmt.Errorf("forward to %q: %w", channel, err))
+			continue
+		}
+		msgs = append(msgs, message.NewMessageWithContext(ctx, event.ID, message.Payload(event.Msg)))
+		places = append(places, i)
+	}
+	failed := len(msgs) < len(events)
+	if err := t.send(msgs); err != nil {
+		failed = true
+		var each batch.Errors
+		partly := errors.As(err, &each) && len(each) == len(msgs)
+		for n, i := range places {
+			if errs[i] = err; partly {
+				errs[i] = each[n]
+			}
+		}
+	}
+	if !failed {
+		return nil
+	}
+	return errs
+}
+
+// target finds a channel and opens its publisher.
+func (p *Publisher) target(channel string) (*target, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.targets[channel]
+	switch {
+	case t == nil:
+		return nil, Permanent(fmt.Errorf("publish: channel %q is not declared", channel))
+	case t.channel.Pattern:
+		return nil, Permanent(fmt.Errorf("publish: channel %q is the pattern %q, which has no one place to send to", channel, t.channel.Topic))
+	case t.publisher != nil:
+		return t, nil
+	case p.open == nil:
+		return nil, Permanent(fmt.Errorf("publish to %q: this router has no publisher (Options.Publisher)", channel))
+	}
+	publisher, err := p.open(t.channel)
+	if err != nil {
+		return nil, fmt.Errorf("publish to %q: %w", channel, err)
+	}
+	t.publisher = publisher
+	return t, nil
+}
+
+func (t *target) send(msgs []*message.Message) error {
+	if len(msgs) == 0 {
+		return nil
+	}
+	if err := t.publisher.Publish(t.channel.Topic, msgs...); err != nil {
+		return fmt.Errorf("publish to %q: %w", t.channel.Name, err)
+	}
+	return nil
+}
+
+func (t *target) checkType(typ string) error {
+	if len(t.channel.Types) > 0 && !slices.Contains(t.channel.Types, typ) && !strings.HasPrefix(typ, ownPrefix) {
+		return fmt.Errorf("type %q is not one of its types: %s", typ, strings.Join(t.channel.Types, ", "))
+	}
+	return nil
+}
+
+// complete fills in what an event lacks and returns its message.
+func (p *Publisher) complete(t *target, event *Event) (json.RawMessage, error) {
+	if event.Msg != nil {
+		return event.Msg, t.read(event)
+	}
+	event.ID = or(event.ID, newID())
+	event.Source = or(event.Source, "/signalbox/"+p.service)
+	event.Type = or(event.Type, t.channel.Fields.DefaultType)
+	if event.Time.IsZero() {
+		event.Time = time.Now()
+	}
+	if event.Type == "" {
+		return nil, errors.New("the event has no type")
+	}
+	if len(event.Data) > 0 && !gjson.ValidBytes(event.Data) {
+		return nil, fmt.Errorf("data: %w", diagnose(event.Data))
+	}
+	payload, err := t.encode(event)
+	if err != nil {
+		return nil, err
+	}
+	// What we send must be what a reader of the channel accepts.
+	sent := Event{Msg: payload}
+	if err := t.read(&sent); err != nil {
+		return nil, err
+	}
+	return payload, nil
+}
+
+// read decodes event.Msg as a reader of the channel will.
+func (t *target) read(event *Event) error {
+	whole, parts, split, err := t.decoder.open(raw{payload: event.Msg, id: event.ID, time: event.Time})
+	if err != nil {
+		return err
+	}
+	if !split {
+		parts = []part{{raw: raw{payload: event.Msg, id: event.ID, time: event.Time}, value: whole}}
+	}
+	for _, p := range parts {
+		var got Event
+		if err := t.decoder.event(&got, p.raw, p.value); err != nil {
+			return err
+		}
+		if err := t.checkType(got.Type); err != nil {
+			return err
+		}
+		event.ID = got.ID
+	}
+	return nil
+}
+
+// encode writes the event in the layout of the channel.
+func (t *target) encode(event *Event) (json.RawMessage, error) {
+	f := t.channel.Fields
+	if or(f.Type, "type") != "type" {
+		return encodeFeed(f, event)
+	}
+	out := []byte(`{"id":`)
+	out = appendText(out, event.ID)
+	out = appendText(append(out, `,"type":`...), event.Type)
+	out = appendText(append(out, `,"source":`...), event.Source)
+	out = appendText(append(out, `,"time":`...), event.Time.UTC().Format(time.RFC3339Nano))
+	if len(event.Data) > 0 {
+		out = append(append(out, `,"data":`...), event.Data...)
+	}
+	return append(out, '}'), nil
+}
+
+// encodeFeed writes an event of a channel whose messages are not envelopes: the data
+// is the message, and the type is set where the channel keeps it.
+func encodeFeed(f Fields, event *Event) (json.RawMessage, error) {
+	out := event.Data
+	if len(out) == 0 {
+		out = []byte("{}")
+	}
+	if !gjson.ParseBytes(out).IsObject() {
+		return nil, fmt.Errorf("data must be an object: the channel keeps the type in it, at %q", f.Type)
+	}
+	set := func(path, value string, overwrite bool) (err error) {
+		names := strings.Split(path, ".")
+		for i, name := range names {
+			names[i] = gjson.Escape(name)
+		}
+		path = strings.Join(names, ".")
+		if path == "" || !overwrite && gjson.GetBytes(out, path).Exists() {
+			return nil
+		}
+		out, err = sjson.SetRawBytes(out, path, appendText(nil, value))
+		return err
+	}
+	return out, errors.Join(
+		set(f.Type, event.Type, true),
+		set(f.ID, event.ID, false),
+		set(f.Time, event.Time.UTC().Format(time.RFC3339Nano), false),
+	)
+}
+
+func appendText(out []byte, s string) []byte {
+	out, err := jsontext.AppendQuote(out, strings.ToValidUTF8(s, "\uFFFD"))
+	if err != nil {
+		panic(err) // only invalid UTF-8 is an error
+	}
+	return out
+}

@@ -1,0 +1,81 @@
+package router
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/batch"
+)
+
+// delivery is one event on its way through the routes. It is one allocation: the
+// event, the Watermill message that the middleware sees, and that message's context.
+type delivery struct {
+	event  Event
+	msg    message.Message
+	ctx    deliveryContext
+	ticket *ticket    // nil on a plain Watermill router
+	batch  *gathering // likewise
+}
+
+// newDelivery returns a delivery without an event. The message is a literal:
+// message.NewMessage would make two channels that nobody listens to.
+func newDelivery(ctx, values context.Context, payload []byte) *delivery {
+	d := &delivery{}
+	d.ctx = deliveryContext{Context: ctx, values: values, delivery: d}
+	d.msg.Payload = payload
+	d.msg.SetContext(&d.ctx)
+	return d
+}
+
+// ticket counts what still has to happen before a raw message is done: that it is
+// dispatched, and that each route is through with each of its events.
+type ticket struct {
+	left atomic.Int32
+	item *batch.Item
+}
+
+func (t *ticket) hold() { t.left.Add(1) }
+
+func (t *ticket) release() {
+	if t.left.Add(-1) == 0 {
+		t.item.Owner.Done(t.item)
+	}
+}
+
+// deliveryContext gives handlers the router's context (cancelled at the end of a
+// drain), the values of the message it came with, and the event.
+type deliveryContext struct {
+	context.Context
+	values   context.Context // may be nil
+	delivery *delivery
+}
+
+type deliveryKey struct{}
+
+func (c *deliveryContext) Value(key any) any {
+	if _, ok := key.(deliveryKey); ok {
+		return c.delivery
+	}
+	if c.values != nil {
+		if v := c.values.Value(key); v != nil {
+			return v
+		}
+	}
+	return c.Context.Value(key)
+}
+
+func deliveryFrom(ctx context.Context) *delivery {
+	d, _ := ctx.Value(deliveryKey{}).(*delivery)
+	return d
+}
+
+// EventFrom returns the event that [DecodeJSON] put into the context, or nil.
+func EventFrom(ctx context.Context) *Event {
+	d := deliveryFrom(ctx)
+	if d == nil || d.event.Type == "" {
+		return nil
+	}
+	return &d.event
+}

@@ -1,0 +1,59 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// Cause says in one word why a message was rejected: the label of its counter.
+type Cause string
+
+// The causes.
+const (
+	CauseEmpty       Cause = "empty"
+	CauseTooBig      Cause = "too_big"
+	CauseTooDeep     Cause = "too_deep"
+	CauseInvalidUTF8 Cause = "invalid_utf8"
+	CauseNaN         Cause = "nan"
+	CauseNotJSON     Cause = "not_json"
+	CauseNotObject   Cause = "not_object"
+	CauseNoType      Cause = "no_type"
+	CauseBadType     Cause = "bad_type"
+	CauseTwice       Cause = "field_twice"
+	CauseMiddleware  Cause = "middleware" // Options.Middleware returned an error
+)
+
+// headBytes is how much of a rejected message its error quotes.
+const headBytes = 80
+
+// Malformed is the error of a message that cannot become an event.
+type Malformed struct {
+	Cause  Cause
+	Detail string // what is wrong, for a person
+	Offset int    // byte of the message where it is wrong
+	Head   string // the first 80 bytes, quoted and escaped
+}
+
+// Error tells what is wrong, where, and how the message begins.
+func (m *Malformed) Error() string {
+	return fmt.Sprintf("%s at byte %d: %s", m.Detail, m.Offset, m.Head)
+}
+
+// AsMalformed returns the [Malformed] that err is or wraps.
+func AsMalformed(err error) (*Malformed, bool) {
+	var m *Malformed
+	ok := errors.As(err, &m)
+	return m, ok
+}
+
+func malformed(payload []byte, cause Cause, offset int, detail string) *Malformed {
+	return &Malformed{Cause: cause, Detail: detail, Offset: offset, Head: quoteHead(payload)}
+}
+
+func quoteHead(payload []byte) string {
+	if len(payload) > headBytes {
+		return strconv.QuoteToASCII(string(payload[:headBytes])) + "…"
+	}
+	return strconv.QuoteToASCII(string(payload))
+}

@@ -1,0 +1,164 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/tidwall/gjson"
+)
+
+// DecodeJSON returns Watermill middleware that turns the messages of a channel into
+// events. What follows finds the event with [EventFrom]; a channel that is split
+// calls it once per element. A message that cannot be an event ends here with a
+// [*Malformed] error.
+func DecodeJSON(ch Channel) message.HandlerMiddleware {
+	d := newDecoder(ch)
+	return func(next message.HandlerFunc) message.HandlerFunc {
+		return func(msg *message.Message) ([]*message.Message, error) { return d.decode(msg, next) }
+	}
+}
+
+func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*message.Message, error) {
+	carrier := deliveryFrom(msg.Context())
+	in := raw{payload: msg.Payload}
+	if carrier != nil {
+		item := carrier.ticket.item
+		in.name, in.id, in.time = item.Topic, item.ID, item.Time
+	} else {
+		carrier = newDelivery(msg.Context(), nil, msg.Payload)
+		in.name, in.id, in.time = message.SubscribeTopicFromCtx(msg.Context()), msg.UUID, time.Now()
+	}
+	whole, parts, split, err := d.open(in)
+	if err != nil {
+		return nil, err
+	}
+	if split {
+		return d.decodeParts(msg, carrier, parts, next)
+	}
+	return d.decodeOne(msg, carrier, in, whole, next)
+}
+
+func (d *decoder) decodeOne(msg *message.Message, carrier *delivery, in raw, whole gjson.Result, next message.HandlerFunc) ([]*message.Message, error) {
+	if err := d.event(&carrier.event, in, whole); err != nil {
+		return nil, err
+	}
+	msg.SetContext(&carrier.ctx)
+	return next(msg)
+}
+
+func (d *decoder) decodeParts(msg *message.Message, carrier *delivery, parts []part, next message.HandlerFunc) ([]*message.Message, error) {
+	var (
+		produced []*message.Message
+		errs     []error
+	)
+	for _, p := range parts {
+		element := newDelivery(carrier.ctx.Context, carrier.ctx.values, p.payload)
+		element.ticket, element.batch = carrier.ticket, carrier.batch
+		element.msg.UUID, element.msg.Metadata = msg.UUID, msg.Metadata
+		out, err := d.decodeOne(&element.msg, element, p.raw, p.value, next)
+		produced = append(produced, out...)
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return produced, errors.Join(errs...)
+}
+
+// FilterTypes returns Watermill middleware that lets the events of a set pass. Others,
+// and messages that no [DecodeJSON] decoded, end here as handled.
+//
+// The [Router] doesn't use it: its table gives the same answer for all routes of a
+// channel at once, and both ask [TypeSet].
+func FilterTypes(set TypeSet) message.HandlerMiddleware {
+	return func(next message.HandlerFunc) message.HandlerFunc {
+		return func(msg *message.Message) ([]*message.Message, error) {
+			if event := EventFrom(msg.Context()); event == nil || !set.Match(event.Type) {
+				return nil, nil
+			}
+			return next(msg)
+		}
+	}
+}
+
+// PanicError is a handler's panic, as [Recover] returns it.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// Recover is Watermill middleware that turns a panic into a [*PanicError].
+func Recover(next message.HandlerFunc) message.HandlerFunc {
+	return func(msg *message.Message) (produced []*message.Message, err error) {
+		defer func() {
+			if value := recover(); value != nil {
+				err = &PanicError{Value: value, Stack: debug.Stack()}
+			}
+		}()
+		return next(msg)
+	}
+}
+
+// LogErrors returns Watermill middleware that logs every error with the channel,
+// type and id of its event. An error that trying again cannot mend ([*Malformed] or
+// [Permanent]) ends here, so that Watermill acks the message; any other is returned,
+// so that Watermill nacks it.
+func LogErrors(log *slog.Logger) message.HandlerMiddleware {
+	return func(next message.HandlerFunc) message.HandlerFunc {
+		next = logged(log)(next)
+		return func(msg *message.Message) ([]*message.Message, error) {
+			produced, err := next(msg)
+			if _, bad := AsMalformed(err); bad || IsPermanent(err) {
+				return nil, nil
+			}
+			return produced, err
+		}
+	}
+}
+
+// logged logs errors and passes them on. That a context ended at shutdown is none.
+func logged(log *slog.Logger) message.HandlerMiddleware {
+	return func(next message.HandlerFunc) message.HandlerFunc {
+		return func(msg *message.Message) ([]*message.Message, error) {
+			produced, err := next(msg)
+			if err != nil && !interrupted(msg.Context(), err) {
+				logError(log, msg, err)
+			}
+			return produced, err
+		}
+	}
+}
+
+func logError(log *slog.Logger, msg *message.Message, err error) {
+	ctx := msg.Context()
+	if m, bad := AsMalformed(err); bad {
+		log.WarnContext(ctx, "message rejected", "channel", or(message.SubscribeTopicFromCtx(ctx), "?"), "cause", string(m.Cause), "err", err)
+		return
+	}
+	var attrs []any
+	if event := EventFrom(ctx); event != nil {
+		attrs = append(attrs, "channel", event.Channel, "type", event.Type, "id", event.ID)
+	}
+	attrs = append(attrs, "err", err)
+	var panicked *PanicError
+	if errors.As(err, &panicked) {
+		attrs = append(attrs, "stack", string(panicked.Stack))
+	}
+	log.ErrorContext(ctx, "handler failed", attrs...)
+}
+
+// HandleEvents makes a handler usable on any Watermill router, behind [DecodeJSON].
+func HandleEvents(h Handler) message.HandlerFunc {
+	return func(msg *message.Message) ([]*message.Message, error) {
+		event := EventFrom(msg.Context())
+		if event == nil {
+			return nil, Permanent(errors.New("no event in the message's context: add DecodeJSON before this handler"))
+		}
+		return nil, h.Handle(msg.Context(), event)
+	}
+}

@@ -1,0 +1,223 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+const (
+	defaultDrain = 8 * time.Second
+	// cancelGrace is how long handlers may still run once their contexts are cancelled.
+	cancelGrace = time.Second
+)
+
+// Options are what a Router runs with.
+type Options struct {
+	// Subscriber returns the subscriber of a channel; the router closes it. Required.
+	Subscriber func(Channel) (message.Subscriber, error)
+	// Publisher returns the publisher to a channel; whoever makes it closes it.
+	// Without it, handlers that publish fail.
+	Publisher func(Channel) (message.Publisher, error)
+	// Logger; default slog.Default().
+	Logger *slog.Logger
+	// Middleware sees every raw message before it is decoded, the first one first. A
+	// message whose middleware returns an error is rejected. It must derive any
+	// context that it sets from the one it finds.
+	Middleware []message.HandlerMiddleware
+	// Drain is how long Run finishes what is in hand once its context ends; default 8 s.
+	Drain time.Duration
+	// Observe, when not nil, is told every outcome. It is called by the goroutines
+	// that handle events and must be quick.
+	Observe func(Outcome)
+}
+
+// Router carries each event of its channels to the handlers that its routes name.
+// Make one with [New] and run it once.
+type Router struct {
+	opts          Options
+	log           *slog.Logger
+	subscriptions []*subscription
+	routes        []*route // in the order of the configuration
+	handlers      []namedHandler
+	lanes         sync.WaitGroup
+	running       chan struct{}
+}
+
+type namedHandler struct {
+	name string
+	Handler
+}
+
+// New makes the handlers that routes use, and the router. It connects to nothing.
+func New(cfg Config, opts Options) (_ *Router, err error) {
+	cfg, err = normalize(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Subscriber == nil {
+		return nil, errors.New("router: Options.Subscriber is missing")
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
+	if opts.Drain == 0 {
+		opts.Drain = defaultDrain
+	}
+	opts.Logger = slog.New(newQuiet(opts.Logger.Handler()))
+	r := &Router{opts: opts, log: opts.Logger, running: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			r.closeHandlers()
+		}
+	}()
+	if err := r.makeHandlers(cfg); err != nil {
+		return nil, err
+	}
+	return r, r.makeSubscriptions(cfg)
+}
+
+func (r *Router) makeHandlers(cfg Config) error {
+	publisher := NewPublisher(cfg, r.opts.Publisher)
+	for _, spec := range cfg.Handlers {
+		used := func(route Route) bool { return route.Handler == spec.Name }
+		if !slices.ContainsFunc(cfg.Routes, used) {
+			continue
+		}
+		env := Env{Service: cfg.Service, Handler: spec.Name, Log: r.log.With("handler", spec.Name), Publisher: publisher}
+		handler, err := spec.New(env)
+		if err != nil {
+			return fmt.Errorf("handler %q: %w", spec.Name, err)
+		}
+		r.handlers = append(r.handlers, namedHandler{spec.Name, handler})
+	}
+	return nil
+}
+
+func (r *Router) makeSubscriptions(cfg Config) error {
+	byChannel := map[string][]compiled{}
+	for _, route := range cfg.Routes {
+		types, err := ParseTypes(route.Types...)
+		if err != nil {
+			return fmt.Errorf("route %q: %w", route.Name, err)
+		}
+		i := slices.IndexFunc(r.handlers, func(h namedHandler) bool { return h.name == route.Handler })
+		running := newRoute(route, r.handlers[i].Handler, r.log, r.opts.Observe, &r.lanes)
+		r.routes = append(r.routes, running)
+		byChannel[route.Channel] = append(byChannel[route.Channel], compiled{running, types})
+	}
+	for _, ch := range cfg.Channels {
+		if len(byChannel[ch.Name]) == 0 {
+			continue
+		}
+		subscriber, err := r.opts.Subscriber(ch)
+		if err != nil {
+			return fmt.Errorf("channel %q: %w", ch.Name, err)
+		}
+		r.subscriptions = append(r.subscriptions, newSubscription(ch, subscriber, byChannel[ch.Name], r.opts))
+	}
+	return nil
+}
+
+// Running is closed when every subscriber has been asked to subscribe.
+func (r *Router) Running() <-chan struct{} { return r.running }
+
+// Run carries events until ctx ends. Then it stops reading, finishes what is in hand
+// within Options.Drain, cancels the contexts of handlers that still run, closes the
+// handlers and returns nil. It returns an error when a subscription could not be made
+// or all of them ended by themselves.
+func (r *Router) Run(ctx context.Context) error {
+	defer r.closeHandlers()
+	// Watermill cancels its handlers' contexts as soon as it stops, which is too early:
+	// ours end when the drain does.
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	carrier, err := r.carrier(work)
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- carrier.Run(context.WithoutCancel(ctx)) }()
+	select {
+	case <-carrier.Running():
+		close(r.running)
+	case err := <-ended:
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+		return r.drain(carrier, cancel)
+	case <-ended:
+		return errors.New("all subscriptions ended")
+	}
+}
+
+// carrier is the Watermill router: one handler per subscription, however many routes.
+func (r *Router) carrier(work context.Context) (*message.Router, error) {
+	levels := map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug}
+	logger := watermill.NewSlogLoggerWithLevelMapping(r.log, levels)
+	carrier, err := message.NewRouter(message.RouterConfig{CloseTimeout: r.opts.Drain + 2*cancelGrace}, logger)
+	if err != nil {
+		return nil, fmt.Errorf("make the Watermill router: %w", err)
+	}
+	for _, s := range r.subscriptions {
+		carrier.AddConsumerHandler(s.channel.Name, s.channel.Topic, s.subscriber, func(msg *message.Message) error {
+			return s.handle(work, msg)
+		})
+	}
+	return carrier, nil
+}
+
+// drain stops reading and waits for the lanes; at the limit it cancels the handlers.
+func (r *Router) drain(carrier *message.Router, cancel context.CancelFunc) error {
+	limit := time.AfterFunc(r.opts.Drain, cancel)
+	defer limit.Stop()
+	idle := make(chan struct{})
+	go func() {
+		if err := carrier.Close(); err != nil {
+			r.log.Error("stopping the subscriptions failed", "err", err)
+		}
+		r.lanes.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-time.After(r.opts.Drain + cancelGrace):
+		r.log.Warn("handlers still run at the end of the drain; they are left behind", "drain", r.opts.Drain)
+	}
+	return nil
+}
+
+func (r *Router) closeHandlers() {
+	for _, h := range r.handlers {
+		if closer, ok := h.Handler.(io.Closer); ok {
+			if err := closer.Close(); err != nil {
+				r.log.Error("closing the handler failed", "handler", h.name, "err", err)
+			}
+		}
+	}
+	r.handlers = nil
+}
+
+// Stats returns the counters so far.
+func (r *Router) Stats() Stats {
+	stats := Stats{Channels: make(map[string]ChannelStats, len(r.subscriptions))}
+	for _, s := range r.subscriptions {
+		stats.Channels[s.channel.Name] = s.stats()
+	}
+	for _, route := range r.routes {
+		stats.Routes = append(stats.Routes, RouteStats{
+			Channel: route.Channel, Route: route.Name, Handler: route.Route.Handler,
+			Handled: route.handled.Load(), Failed: route.failed.Load(), Unfinished: route.unfinished.Load(),
+		})
+	}
+	return stats
+}

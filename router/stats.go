@@ -1,0 +1,95 @@
+package router
+
+import (
+	"maps"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Result is what became of an event.
+type Result string
+
+// The results.
+const (
+	Handled   Result = "handled"
+	Failed    Result = "failed"
+	Unmatched Result = "unmatched" // no route takes its type
+	Rejected  Result = "rejected"  // the message is no event
+)
+
+// Outcome is what became of an event on one route, or of a message that reached none.
+type Outcome struct {
+	Result  Result
+	Channel string
+	Route   string        // empty unless Handled or Failed
+	Handler string        // likewise
+	Event   *Event        // nil when Rejected
+	Err     error         // for Failed and Rejected
+	Took    time.Duration // in the handler; of its whole batch for a BatchHandler
+}
+
+// Stats are the counters of a router since it was made.
+type Stats struct {
+	Channels map[string]ChannelStats // by declared name; those that have routes
+	Routes   []RouteStats            // in the order of the configuration
+}
+
+// ChannelStats counts the messages of a channel. An array that is split counts as
+// its elements.
+type ChannelStats struct {
+	Received  uint64
+	Unmatched uint64
+	Rejected  map[Cause]uint64
+}
+
+// RouteStats counts the events of a route.
+type RouteStats struct {
+	Channel, Route, Handler string
+	Handled, Failed         uint64
+	// Unfinished events were cut short by a shutdown; a stream keeps them.
+	Unfinished uint64
+}
+
+// maxUnmatchedTypes bounds how many types are logged as unmatched, and remembered.
+const maxUnmatchedTypes = 1000
+
+type channelCounters struct {
+	received, unmatched atomic.Uint64
+
+	mu       sync.Mutex
+	rejected map[Cause]uint64
+	seen     map[string]bool // unmatched types
+}
+
+func (c *channelCounters) rejectedFor(cause Cause) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rejected == nil {
+		c.rejected = map[Cause]uint64{}
+	}
+	c.rejected[cause]++
+}
+
+// unmatchedType counts an event that no route takes; first reports whether its type
+// is new.
+func (c *channelCounters) unmatchedType(typ string) (first bool) {
+	c.unmatched.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen[typ] || len(c.seen) >= maxUnmatchedTypes {
+		return false
+	}
+	if c.seen == nil {
+		c.seen = map[string]bool{}
+	}
+	c.seen[strings.Clone(typ)] = true // typ is a view of the whole message
+	return true
+}
+
+func (c *channelCounters) stats() ChannelStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ChannelStats{Received: c.received.Load(), Unmatched: c.unmatched.Load(), Rejected: maps.Clone(c.rejected)}
+}

@@ -1,0 +1,169 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/batch"
+)
+
+// subscription is one channel being read: it splits what crosses Watermill's Router
+// into events and hands each to the lanes of the routes that take its type.
+type subscription struct {
+	channel    Channel
+	subscriber message.Subscriber
+	front      message.HandlerFunc // middleware → decode → gather
+	metadata   bool                // the user's middleware may want to set metadata
+	routes     []*route
+	table      atomic.Pointer[table]
+	gatherings sync.Pool
+	log        *slog.Logger
+	observe    func(Outcome)
+	channelCounters
+}
+
+func newSubscription(ch Channel, subscriber message.Subscriber, routes []compiled, opts Options) *subscription {
+	s := &subscription{channel: ch, subscriber: subscriber, log: opts.Logger, observe: opts.Observe}
+	for i, c := range routes {
+		c.route.index = i
+		s.routes = append(s.routes, c.route)
+	}
+	s.table.Store(newTable(routes))
+	s.gatherings.New = func() any { return &gathering{byRoute: make([][]*delivery, len(s.routes))} }
+	s.front = DecodeJSON(ch)(s.gather)
+	for i := len(opts.Middleware) - 1; i >= 0; i-- {
+		s.front = opts.Middleware[i](s.front)
+	}
+	s.front = Recover(s.front)
+	s.metadata = len(opts.Middleware) > 0
+	return s
+}
+
+// handle takes over what a Watermill message carries. A batch is done when each of
+// its items is; a message from any other subscriber is acked when its event is done.
+func (s *subscription) handle(ctx context.Context, msg *message.Message) error {
+	if b := batch.FromContext(msg.Context()); b != nil {
+		s.dispatch(ctx, nil, b.Take())
+		return nil
+	}
+	done := make(signal)
+	topic := or(message.SubscribeTopicFromCtx(msg.Context()), s.channel.Topic)
+	item := &batch.Item{Topic: topic, ID: msg.UUID, Time: time.Now(), Payload: msg.Payload, Owner: done}
+	s.dispatch(ctx, msg.Context(), []*batch.Item{item})
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// signal is the owner of a message that did not come in a batch.
+type signal chan struct{}
+
+// Done closes the signal.
+func (s signal) Done(*batch.Item) { close(s) }
+
+func (s *subscription) dispatch(ctx, values context.Context, items []*batch.Item) {
+	g := s.gatherings.Get().(*gathering)
+	g.table = s.table.Load()
+	tickets := make([]ticket, len(items))
+	for i, item := range items {
+		t := &tickets[i]
+		t.item = item
+		t.hold()
+		d := newDelivery(ctx, values, item.Payload)
+		d.ticket, d.batch, d.msg.UUID = t, g, item.ID
+		if s.metadata {
+			d.msg.Metadata = message.Metadata{}
+		}
+		if _, err := s.front(&d.msg); err != nil {
+			s.reject(item, err)
+		}
+	}
+	g.flush()
+	s.gatherings.Put(g)
+	for i := range tickets {
+		tickets[i].release()
+	}
+}
+
+// gathering collects the events of one batch by route.
+type gathering struct {
+	table   *table
+	byRoute [][]*delivery // by route.index
+	touched []*route
+}
+
+func (g *gathering) add(r *route, d *delivery) {
+	if len(g.byRoute[r.index]) == 0 {
+		g.touched = append(g.touched, r)
+	}
+	g.byRoute[r.index] = append(g.byRoute[r.index], d)
+}
+
+// flush hands the events to their lanes, which own the slices from then on.
+func (g *gathering) flush() {
+	for _, r := range g.touched {
+		r.lane.push(g.byRoute[r.index])
+		g.byRoute[r.index] = nil
+	}
+	clear(g.touched)
+	g.touched = g.touched[:0]
+}
+
+// gather is the end of the middleware: the event is there, and its type decides.
+func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) {
+	d := deliveryFrom(msg.Context())
+	if d == nil || d.batch == nil {
+		return nil, errors.New("middleware replaced the message's context: it must derive from the one it got")
+	}
+	s.received.Add(1)
+	routes := d.batch.table.routes(d.event.Type)
+	if len(routes) == 0 {
+		s.passBy(&d.event)
+		return nil, nil
+	}
+	for _, r := range routes {
+		d.ticket.hold()
+		d.batch.add(r, d)
+	}
+	return nil, nil
+}
+
+// passBy counts an event that no route takes, and logs each type once.
+func (s *subscription) passBy(event *Event) {
+	if s.unmatchedType(event.Type) {
+		s.log.Info("no route takes this type", "channel", s.channel.Name, "type", event.Type, "id", event.ID)
+	}
+	if s.observe != nil {
+		s.observe(Outcome{Result: Unmatched, Channel: s.channel.Name, Event: event})
+	}
+}
+
+// reject counts and logs a message, or each element of an array, that is no event.
+func (s *subscription) reject(item *batch.Item, err error) {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		for _, err := range joined.Unwrap() {
+			s.reject(item, err)
+		}
+		return
+	}
+	cause := CauseMiddleware
+	if m, ok := AsMalformed(err); ok {
+		cause = m.Cause
+	}
+	s.received.Add(1)
+	s.rejectedFor(cause)
+	s.log.Warn("message rejected", "channel", s.channel.Name, "cause", string(cause), "name", item.Topic, "err", err)
+	if s.observe != nil {
+		s.observe(Outcome{Result: Rejected, Channel: s.channel.Name, Err: err})
+	}
+}
