@@ -59,17 +59,10 @@ func (l *lane) work() {
 }
 
 // take moves the next events into the handler's hands: one, or for a BatchHandler as
-// many as wait. Without any it marks the lane idle.
+// many as wait.
 func (l *lane) take() bool {
-	if len(l.rest) == 0 {
-		l.mu.Lock()
-		l.rest, l.queue = l.queue, nil
-		l.busy = len(l.rest) > 0
-		l.mu.Unlock()
-		if len(l.rest) == 0 {
-			l.current = nil
-			return false
-		}
+	if len(l.rest) == 0 && !l.refill() {
+		return false
 	}
 	n := 1
 	if l.route.batch != nil {
@@ -77,4 +70,15 @@ func (l *lane) take() bool {
 	}
 	l.current, l.rest = l.rest[:n], l.rest[n:]
 	return true
+}
+
+// refill empties the queue into rest, or marks the lane idle: from then on its fields
+// belong to the goroutine that push starts.
+func (l *lane) refill() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current = nil
+	l.rest, l.queue = l.queue, nil
+	l.busy = len(l.rest) > 0
+	return l.busy
 }
