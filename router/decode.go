@@ -176,6 +176,30 @@ func (d *decoder) open(in raw) (whole gjson.Result, parts []part, split bool, er
 	return whole, parts, true, nil
 }
 
+// events decodes a whole message.
+func (d *decoder) events(in raw) ([]Event, error) {
+	whole, parts, split, err := d.open(in)
+	if err != nil {
+		return nil, err
+	}
+	if !split {
+		parts = []part{{raw: in, value: whole}}
+	}
+	var (
+		events []Event
+		errs   []error
+	)
+	for _, p := range parts {
+		var event Event
+		if err := d.event(&event, p.raw, p.value); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		events = append(events, event)
+	}
+	return events, errors.Join(errs...)
+}
+
 // array is the array that the channel's messages are split at, or no array.
 func (d *decoder) array(whole gjson.Result) gjson.Result {
 	switch d.split {

@@ -186,22 +186,15 @@ func (p *Publisher) complete(t *target, event *Event) (json.RawMessage, error) {
 
 // read decodes event.Msg as a reader of the channel will.
 func (t *target) read(event *Event) error {
-	whole, parts, split, err := t.decoder.open(raw{payload: event.Msg, id: event.ID, time: event.Time})
+	got, err := t.decoder.events(raw{payload: event.Msg, id: event.ID, time: event.Time})
 	if err != nil {
 		return err
 	}
-	if !split {
-		parts = []part{{raw: raw{payload: event.Msg, id: event.ID, time: event.Time}, value: whole}}
-	}
-	for _, p := range parts {
-		var got Event
-		if err := t.decoder.event(&got, p.raw, p.value); err != nil {
+	for i := range got {
+		if err := t.checkType(got[i].Type); err != nil {
 			return err
 		}
-		if err := t.checkType(got.Type); err != nil {
-			return err
-		}
-		event.ID = got.ID
+		event.ID = got[i].ID
 	}
 	return nil
 }

@@ -1,0 +1,18 @@
+// Command router carries Redis messages to the handlers that routes.toml names.
+package main
+
+import (
+	"os"
+
+	"signalbox/handlers"
+	"signalbox/router"
+	"signalbox/router/cli"
+)
+
+var version = "dev" //nolint:gochecknoglobals // set by the linker: -X main.version=…
+
+func main() {
+	kinds := router.NewRegistry()
+	handlers.Register(kinds)
+	os.Exit(cli.Main(kinds, version))
+}

@@ -1,0 +1,9 @@
+// Package config holds the shipped routes: what `router demo` runs and `router init` writes.
+package config
+
+import _ "embed"
+
+// Routes is routes.toml.
+//
+//go:embed routes.toml
+var Routes []byte

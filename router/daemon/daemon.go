@@ -1,0 +1,228 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router"
+	"signalbox/router/routesfile"
+	"signalbox/router/transport"
+)
+
+// maxBatch is how many messages cross Watermill's Router as one under load.
+const maxBatch = 256
+
+// Options are what every command starts with.
+type Options struct {
+	Source  routesfile.Source
+	Kinds   *router.Registry
+	Version string
+	Stdout  io.Writer
+	Stderr  io.Writer // logs
+	// Verbosity lowers the log level when positive (debug) and raises it when negative (warn).
+	Verbosity int
+	// Embedded starts a Redis in the process and uses that; see [StartEmbedded].
+	Embedded bool
+	// Observe is told every outcome; may be nil.
+	Observe func(router.Outcome)
+}
+
+// Run carries events until ctx ends, then drains and returns nil.
+func Run(ctx context.Context, opts Options) error {
+	if opts.Embedded {
+		embedded, err := StartEmbedded()
+		if err != nil {
+			return err
+		}
+		defer embedded.Close()
+		opts.Source.Set = withRedis(opts.Source.Set, embedded.URL())
+		fmt.Fprintf(opts.Stdout, "embedded Redis for development, nothing is kept; in other terminals:\n  export REDIS_URL=%s\n", embedded.URL())
+	}
+	p, err := open(opts)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx, opts.Observe)
+}
+
+func withRedis(set map[string]string, url string) map[string]string {
+	set = maps.Clone(set)
+	if set == nil {
+		set = map[string]string{}
+	}
+	set["redis.url"] = url
+	return set
+}
+
+// program is a loaded configuration and the Redis it names.
+type program struct {
+	loaded *routesfile.Result
+	redis  *transport.Redis
+	log    *slog.Logger
+	losses losses
+	onStop func(router.Stats) // prints a summary instead of the log; may be nil
+}
+
+// open loads the configuration and prepares Redis; it connects to nothing.
+func open(opts Options) (*program, error) {
+	loaded, err := routesfile.Load(opts.Source, opts.Kinds)
+	if err != nil {
+		return nil, err
+	}
+	p := &program{loaded: loaded, log: newLogger(opts.Stderr, loaded.Settings.Log, opts.Verbosity)}
+	for _, note := range loaded.Notes {
+		p.log.Warn("configuration", "note", note.String())
+	}
+	p.log.Info("starting", "service", loaded.Config.Service, "redis", redacted(loaded.Settings.Redis.URL),
+		"config", strings.Join(loaded.Files, " "), "version", opts.Version)
+	p.redis, err = openRedis(loaded, p.losses.add, p.log)
+	return p, err
+}
+
+func openRedis(loaded *routesfile.Result, onLoss func(transport.Loss), log *slog.Logger) (*transport.Redis, error) {
+	r := loaded.Settings.Redis
+	opened, err := transport.Open(transport.Config{
+		URL: r.URL, Username: r.Username, Password: r.Password, CAFile: r.CAFile,
+		Service: loaded.Config.Service, OnLoss: onLoss,
+	}, log)
+	if err != nil {
+		return nil, fmt.Errorf("[redis]: %w", err)
+	}
+	return opened, nil
+}
+
+// checkRedis fails when Redis refuses us: no waiting mends a wrong password. A Redis
+// that is away is only logged, by the subscriptions that wait for it.
+func (p *program) checkRedis(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if err := p.redis.Check(ctx); errors.Is(err, transport.ErrRefused) {
+		return fmt.Errorf("[redis] %s: %w", redacted(p.loaded.Settings.Redis.URL), err)
+	}
+	return nil
+}
+
+func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
+	begin := time.Now()
+	defer func() {
+		if err := p.redis.Close(); err != nil {
+			p.log.Error("closing the connections to Redis failed", "err", err)
+		}
+	}()
+	if err := p.checkRedis(ctx); err != nil {
+		return err
+	}
+	r, err := router.New(p.loaded.Config, router.Options{
+		Subscriber: p.subscriber, Publisher: p.publisher,
+		Logger: p.log, Drain: p.loaded.Settings.Drain, Observe: observe,
+	})
+	if err != nil {
+		return err
+	}
+	ready := make(chan struct{})
+	waiting, stop := context.WithCancel(ctx)
+	go func() {
+		defer close(ready)
+		p.announce(waiting, r)
+	}()
+	err = r.Run(ctx)
+	stop()
+	<-ready
+	if p.onStop != nil {
+		p.onStop(r.Stats())
+	} else {
+		p.summarize(r.Stats(), time.Since(begin))
+	}
+	return err
+}
+
+// announce logs what is wired, once every subscription is confirmed.
+func (p *program) announce(ctx context.Context, r *router.Router) {
+	select {
+	case <-r.Running():
+	case <-ctx.Done():
+		return
+	}
+	if err := p.redis.Ready(ctx); err != nil {
+		return
+	}
+	for _, line := range wiring(p.loaded.Config) {
+		p.log.Info("listening", "channel", line.channel.Name, "transport", string(line.channel.Transport), "routes", strings.Join(line.routes, ", "))
+	}
+	p.log.Info("ready", "channels", len(r.Stats().Channels), "routes", len(p.loaded.Config.Routes))
+}
+
+// wired is a channel and what its routes do, each as "type type → handler".
+type wired struct {
+	channel router.Channel
+	routes  []string
+}
+
+func wiring(cfg router.Config) []wired {
+	var lines []wired
+	for _, ch := range cfg.Channels {
+		line := wired{channel: ch}
+		for _, r := range cfg.Routes {
+			if r.Channel == ch.Name {
+				line.routes = append(line.routes, strings.Join(r.Types, " ")+" → "+r.Handler)
+			}
+		}
+		if len(line.routes) > 0 {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
+	switch ch.Transport {
+	case router.PubSub:
+		return p.redis.PubSub(transport.PubSubConfig{
+			Pattern: ch.Pattern, MaxBatch: maxBatch, InFlight: ch.InFlight,
+			Queue: ch.Queue, QueueBytes: ch.QueueBytes, Drain: p.loaded.Settings.Drain,
+		}), nil
+	case router.Stream:
+		return p.redis.Stream(transport.StreamConfig{
+			Group: ch.Group, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,
+			InFlight: ch.InFlight, ClaimAfter: ch.ClaimAfter,
+		}), nil
+	default:
+		return nil, fmt.Errorf("transport %q cannot be run by this program", ch.Transport)
+	}
+}
+
+func (p *program) publisher(ch router.Channel) (message.Publisher, error) {
+	if ch.Transport == router.Stream {
+		return p.redis.StreamPublisher(ch.MaxLen), nil
+	}
+	return p.redis.PubSubPublisher(), nil
+}
+
+// channel finds a declared channel.
+func (p *program) channel(name string) (router.Channel, bool) {
+	i := slices.IndexFunc(p.loaded.Config.Channels, func(ch router.Channel) bool { return ch.Name == name })
+	if i < 0 {
+		return router.Channel{}, false
+	}
+	return p.loaded.Config.Channels[i], true
+}
+
+// openQuietly opens for a command that a person waits for: only warnings are logged.
+func openQuietly(opts Options) (*program, error) {
+	if opts.Verbosity == 0 {
+		opts.Verbosity = -1
+	}
+	return open(opts)
+}
+
+// close closes Redis; what a short command leaves behind is not worth an error.
+func (p *program) close() { _ = p.redis.Close() }

@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// runFeed plays the outside world for the demo: four quotes a second from a simulated
+// broker, a desk that sends commands, and one client that sends nonsense. It talks
+// to Redis as any other program would.
+func runFeed(ctx context.Context, url string) {
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		return
+	}
+	opts.DisableIdentity = true
+	client := redis.NewClient(opts)
+	defer func() { _ = client.Close() }()
+	prices := map[string]float64{"BTCUSDT": 97_430, "ETHUSDT": 3_120}
+	symbols := []string{"BTCUSDT", "ETHUSDT"}
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		symbol := symbols[n%len(symbols)]
+		prices[symbol] *= 1 + (rand.Float64()-0.5)/5_000 //nolint:gosec // a price that wanders
+		client.Publish(ctx, "price_data", fmt.Sprintf(
+			`{"type":"tick","data":{"symbol":%q,"price":%.2f}}`, symbol, prices[symbol]))
+		playScene(ctx, client, n)
+	}
+}
+
+// playScene is what happens besides the quotes, in rounds of 64 ticks (16 seconds).
+func playScene(ctx context.Context, client *redis.Client, tick int) {
+	round := (tick-1)/64*4 + 1 // of the ids: c-1 to c-4, c-5 to c-8, …
+	command := func(id int, typ, data string) {
+		client.XAdd(ctx, &redis.XAddArgs{
+			Stream: "trade_commands", MaxLen: 1000, Approx: true,
+			Values: []any{"id", fmt.Sprintf("c-%d", id), "type", typ, "data", data},
+		})
+	}
+	switch (tick - 1) % 64 {
+	case 2:
+		command(round, "start", `{"bot":"momentum-1"}`)
+	case 7:
+		command(round+1, "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","side":"long","size":"0.02"}`)
+	case 15:
+		client.Publish(ctx, "price_data", "hello")
+	case 19:
+		command(round+2, "enter", `{"bot":"momentum-1","symbol":"ETHUSDT","side":"long","size":"1","fail":"exchange timeout"}`)
+	case 27:
+		command(round+3, "exit", `{"bot":"momentum-1","symbol":"BTCUSDT"}`)
+	}
+}

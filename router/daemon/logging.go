@@ -1,0 +1,46 @@
+package daemon
+
+import (
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/lmittmann/tint"
+	"golang.org/x/term"
+
+	"signalbox/router/routesfile"
+)
+
+// newLogger writes to w what [log] asks for: colours on a terminal, plain text
+// elsewhere, JSON on request.
+func newLogger(w io.Writer, settings routesfile.Log, verbosity int) *slog.Logger {
+	level := settings.Level
+	switch {
+	case verbosity > 0:
+		level = slog.LevelDebug
+	case verbosity < 0:
+		level = max(level, slog.LevelWarn)
+	}
+	switch format := settings.Format; {
+	case format == "json":
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	case format != "text" && colourful(w):
+		return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000"}))
+	default:
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime}))
+	}
+}
+
+// colourful reports whether w is a terminal whose user has not set NO_COLOR.
+func colourful(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(file.Fd())) //nolint:gosec // a descriptor fits an int
+}
+
+func shortTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.String(a.Key, a.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
+	}
+	return a
+}
+

@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"net/url"
+	"sync"
+	"time"
+
+	"signalbox/router"
+	"signalbox/router/transport"
+)
+
+// losses adds up what the transports know to be lost.
+type losses struct {
+	mu     sync.Mutex
+	events int
+	blind  time.Duration
+}
+
+func (l *losses) add(loss transport.Loss) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events += loss.Events
+	l.blind = max(l.blind, loss.Blind)
+}
+
+func (l *losses) total() (events int, blind time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.events, l.blind
+}
+
+// Totals are a router's counters, added up.
+type Totals struct {
+	Received, Handled, Failed, Unmatched, Rejected, Unfinished uint64
+}
+
+func totals(stats router.Stats) (t Totals) {
+	for _, ch := range stats.Channels {
+		t.Received += ch.Received
+		t.Unmatched += ch.Unmatched
+		for _, n := range ch.Rejected {
+			t.Rejected += n
+		}
+	}
+	for _, r := range stats.Routes {
+		t.Handled += r.Handled
+		t.Failed += r.Failed
+		t.Unfinished += r.Unfinished
+	}
+	return t
+}
+
+// summarize is the last line of a run.
+func (p *program) summarize(stats router.Stats, took time.Duration) {
+	t := totals(stats)
+	lost, blind := p.losses.total()
+	attrs := []any{
+		"after", took.Round(time.Millisecond), "received", t.Received, "handled", t.Handled, "failed", t.Failed,
+		"unmatched", t.Unmatched, "rejected", t.Rejected, "lost", lost,
+	}
+	if t.Unfinished > 0 {
+		attrs = append(attrs, "unfinished", t.Unfinished)
+	}
+	if blind > 0 {
+		attrs = append(attrs, "longest_gap", blind.Round(time.Millisecond))
+	}
+	p.log.Info("stopped", attrs...)
+}
+
+// redacted is a URL that may be shown: without its password.
+func redacted(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	return u.Redacted()
+}
