@@ -1,0 +1,117 @@
+package transport
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	consumerPrefix = "signalbox-" // how the consumers of Signalbox processes are told from others
+	alivePrefix    = "signalbox:alive:"
+	aliveTTL       = 3 * time.Second
+	aliveEvery     = time.Second
+)
+
+// newConsumer returns a name that no other process has or had: a second process under
+// the same name would read what is in flight in the first.
+func newConsumer() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "host"
+	}
+	host = strings.Map(func(c rune) rune {
+		if c <= ' ' || c > '~' {
+			return '_'
+		}
+		return c
+	}, host)
+	var random [6]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return consumerPrefix + host + "-" + strconv.Itoa(os.Getpid()) + "-" + hex.EncodeToString(random[:])
+}
+
+// alive keeps the mark in Redis that says this process lives. Others take over what a
+// consumer without a mark has pending.
+type alive struct {
+	r   *Redis
+	key string
+
+	startMu sync.Mutex
+	started bool
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+
+	mu     sync.Mutex
+	last   time.Time // before the last renewal that succeeded was sent
+	losses int       // how often the mark may have been gone before it was renewed
+}
+
+func newAlive(r *Redis) *alive {
+	return &alive{r: r, key: alivePrefix + r.consumer}
+}
+
+// ensure sets the mark for the first time and starts renewing it. Nothing may be read
+// from a group before: it would look like a dead consumer's.
+func (a *alive) ensure(ctx context.Context) error {
+	a.startMu.Lock()
+	defer a.startMu.Unlock()
+	if a.started {
+		return nil
+	}
+	if err := a.renew(ctx); err != nil {
+		return err
+	}
+	a.started = true
+	ctx, a.cancel = context.WithCancel(context.Background())
+	a.wg.Go(func() {
+		for pause(ctx, jitter(aliveEvery)) {
+			if err := a.renew(ctx); err != nil && ctx.Err() == nil && !isReply(err) {
+				a.r.link.down(err)
+			}
+		}
+	})
+	return nil
+}
+
+func (a *alive) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, aliveEvery)
+	defer cancel()
+	now := time.Now()
+	if err := a.r.writer.Set(ctx, a.key, "1", aliveTTL).Err(); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.last.IsZero() && time.Since(a.last) > aliveTTL {
+		a.losses++
+	}
+	a.last = now
+	return nil
+}
+
+// state returns how often the mark was lost so far, and whether it surely is there now.
+func (a *alive) state() (losses int, marked bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.losses, time.Since(a.last) < aliveTTL
+}
+
+// end removes the mark, so that others need not wait for what is still pending.
+func (a *alive) end() {
+	a.startMu.Lock()
+	defer a.startMu.Unlock()
+	if !a.started {
+		return
+	}
+	a.cancel()
+	a.wg.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = a.r.writer.Del(ctx, a.key).Err() // else it expires
+}

@@ -1,0 +1,244 @@
+package transport
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	ackSlice  = 256                  // completed ids that are worth a round trip
+	ackDelay  = 5 * time.Millisecond // how long fewer wait
+	ackMost   = 1024                 // ids in one XACK
+	closeWait = 3 * time.Second      // how long Close tries to write what is left
+)
+
+type groupKey struct{ stream, name string }
+
+// hold is an entry that this process has in hand.
+type hold struct {
+	sub  *streamSub
+	done bool // only its acknowledgement is outstanding
+}
+
+// group is what this process has in hand of one consumer group, whichever of its
+// subscriptions read it, and the goroutine that acknowledges what is completed. It
+// lives as long as the Redis, since events are completed after subscriptions end.
+type group struct {
+	r   *Redis
+	key groupKey
+	log *slog.Logger
+
+	mu    sync.Mutex
+	hand  map[string]hold
+	open  int      // in hand and not done
+	done  []string // to be acknowledged
+	subs  map[*streamSub]struct{}
+	first chan struct{} // capacity 1: there is something to acknowledge
+	full  chan struct{} // capacity 1: don't wait for more
+}
+
+// group returns the group of a stream; the first call starts its acknowledger.
+// The caller holds a subscription, so r is not closing yet.
+func (r *Redis) group(stream, name string) *group {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := groupKey{stream, name}
+	g := r.groups[key]
+	if g == nil {
+		g = &group{
+			r:     r,
+			key:   key,
+			log:   r.log.With("topic", stream, "group", name),
+			hand:  make(map[string]hold),
+			subs:  make(map[*streamSub]struct{}),
+			first: make(chan struct{}, 1),
+			full:  make(chan struct{}, 1),
+		}
+		r.groups[key] = g
+		r.wg.Go(g.acknowledge)
+	}
+	return g
+}
+
+func (g *group) add(s *streamSub) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.subs[s] = struct{}{}
+}
+
+// remove drops a subscription and what it had but did not hand over. That stays
+// pending under our name, for the other subscriptions to read again.
+func (g *group) remove(s *streamSub, undelivered []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.subs, s)
+	g.dropLocked(undelivered)
+	for other := range g.subs {
+		other.reread.Store(true)
+	}
+}
+
+// take notes that s has the ids in hand and returns those that nobody had yet.
+func (g *group) take(s *streamSub, ids []string) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	fresh := ids[:0]
+	for _, id := range ids {
+		if _, held := g.hand[id]; !held {
+			g.hand[id] = hold{sub: s}
+			fresh = append(fresh, id)
+		}
+	}
+	g.open += len(fresh)
+	return fresh
+}
+
+// drop forgets ids that were not handed over.
+func (g *group) drop(ids []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dropLocked(ids)
+}
+
+func (g *group) dropLocked(ids []string) {
+	for _, id := range ids {
+		if h, held := g.hand[id]; held && !h.done {
+			delete(g.hand, id)
+			g.open--
+		}
+	}
+}
+
+// holds reports whether s has id in hand and did not complete it.
+func (g *group) holds(s *streamSub, id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	h, held := g.hand[id]
+	return held && h.sub == s && !h.done
+}
+
+// held returns what s has in hand and did not complete.
+func (g *group) held(s *streamSub) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	ids := make([]string, 0, g.open)
+	for id, h := range g.hand {
+		if h.sub == s && !h.done {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// complete queues id's acknowledgement. It reports false when id is not in hand.
+func (g *group) complete(id string) bool {
+	g.mu.Lock()
+	h, held := g.hand[id]
+	if !held || h.done {
+		g.mu.Unlock()
+		return false
+	}
+	h.done = true
+	g.hand[id] = h
+	g.open--
+	g.done = append(g.done, id)
+	n, idle := len(g.done), g.open == 0
+	g.mu.Unlock()
+	if n == 1 {
+		signal(g.first)
+	}
+	if n == ackSlice || idle {
+		signal(g.full)
+	}
+	return true
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// acknowledge writes completed ids to Redis until it closes.
+func (g *group) acknowledge() {
+	var trouble backoff
+	for {
+		select {
+		case <-g.first:
+		case <-g.r.closing:
+			g.acknowledgeRest()
+			return
+		}
+		timer := time.NewTimer(ackDelay)
+		select {
+		case <-g.full:
+		case <-timer.C:
+		case <-g.r.closing:
+		}
+		timer.Stop()
+		for !g.flush(context.Background()) {
+			wait := time.NewTimer(trouble.next())
+			select {
+			case <-wait.C:
+			case <-g.r.closing:
+				wait.Stop()
+				g.acknowledgeRest()
+				return
+			}
+		}
+		trouble.reset()
+	}
+}
+
+// acknowledgeRest tries to write what is left before everything is closed.
+func (g *group) acknowledgeRest() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
+	defer cancel()
+	var trouble backoff
+	for !g.flush(ctx) {
+		if !pause(ctx, trouble.next()) {
+			g.mu.Lock()
+			n := len(g.done)
+			g.mu.Unlock()
+			g.log.Warn("completed events could not be acknowledged; they will be delivered again", "events", n)
+			return
+		}
+	}
+}
+
+// flush acknowledges what is completed. It reports false when some is left because of
+// an error.
+func (g *group) flush(ctx context.Context) bool {
+	for {
+		g.mu.Lock()
+		ids := g.done[:min(len(g.done), ackMost)]
+		g.mu.Unlock()
+		if len(ids) == 0 {
+			return true
+		}
+		n, err := g.r.writer.XAck(ctx, g.key.stream, g.key.name, ids...).Result()
+		if err != nil {
+			if !isReply(err) {
+				g.r.link.down(err)
+			}
+			g.log.Debug("acknowledgement failed; trying again", "events", len(ids), "err", err)
+			return false
+		}
+		if int(n) < len(ids) {
+			// Someone else acknowledged or took them, or the group was made anew.
+			g.log.Debug("entries were not pending when acknowledged", "events", len(ids)-int(n))
+		}
+		g.mu.Lock()
+		for _, id := range ids {
+			delete(g.hand, id)
+		}
+		g.done = g.done[len(ids):]
+		if len(g.done) == 0 {
+			g.done = nil
+		}
+		g.mu.Unlock()
+	}
+}

@@ -1,0 +1,216 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/batch"
+)
+
+const (
+	publishSlice = 256             // commands in one pipeline
+	publishFor   = 3 * time.Second // how long failed commands are tried again
+)
+
+// PubSubPublisher sends messages with PUBLISH. It is a message.Publisher.
+type PubSubPublisher struct {
+	r      *Redis
+	closed atomic.Bool
+}
+
+// PubSubPublisher returns a publisher to Pub/Sub channels; metadata is not sent.
+func (r *Redis) PubSubPublisher() *PubSubPublisher { return &PubSubPublisher{r: r} }
+
+// Publish sends msgs in order; see [PubSubPublisher.Send].
+func (p *PubSubPublisher) Publish(topic string, msgs ...*message.Message) error {
+	_, err := p.Send(context.Background(), topic, msgs...)
+	return err
+}
+
+// Send sends msgs in order and returns how many subscribers got each. What certainly
+// was not sent is tried again for 3 s; what may have been sent is not. The error is
+// batch.Errors, one per message, unless nothing was tried at all.
+func (p *PubSubPublisher) Send(ctx context.Context, topic string, msgs ...*message.Message) ([]int64, error) {
+	if p.closed.Load() {
+		return nil, fmt.Errorf("publish to %q: %w", topic, ErrClosed)
+	}
+	receivers := make([]int64, len(msgs))
+	errs := p.r.send(ctx, len(msgs), notSent, func(pipe redis.Pipeliner, i int) (func(), error) {
+		cmd := pipe.Publish(ctx, topic, []byte(msgs[i].Payload))
+		return func() { receivers[i] = cmd.Val() }, nil
+	})
+	return receivers, wrap(errs, topic)
+}
+
+// Close ends the publisher and leaves the client open.
+func (p *PubSubPublisher) Close() error {
+	p.closed.Store(true)
+	return nil
+}
+
+// StreamPublisher adds messages to streams with XADD. It is a message.Publisher.
+type StreamPublisher struct {
+	r      *Redis
+	maxLen int64
+	closed atomic.Bool
+}
+
+// StreamPublisher returns a publisher to streams, which are trimmed to about maxLen
+// entries; 0: never.
+//
+// Entries have the layout of watermill-redisstream, but metadata goes into fields of
+// its own: Python clients with decode_responses fail on msgpack.
+func (r *Redis) StreamPublisher(maxLen int64) *StreamPublisher {
+	return &StreamPublisher{r: r, maxLen: maxLen}
+}
+
+// Publish adds msgs in order; see [StreamPublisher.Send].
+func (p *StreamPublisher) Publish(topic string, msgs ...*message.Message) error {
+	_, err := p.Send(context.Background(), topic, msgs...)
+	return err
+}
+
+// Send adds msgs in order and returns the entries' ids. What failed is tried again
+// for 3 s, also when it may have been stored: a stream is at least once, and
+// duplicates carry the same event id. The error is batch.Errors, one per message,
+// unless nothing was tried at all.
+func (p *StreamPublisher) Send(ctx context.Context, topic string, msgs ...*message.Message) ([]string, error) {
+	if p.closed.Load() {
+		return nil, fmt.Errorf("publish to %q: %w", topic, ErrClosed)
+	}
+	ids := make([]string, len(msgs))
+	again := func(err error) bool { return notSent(err) || unknownOutcome(err) }
+	errs := p.r.send(ctx, len(msgs), again, func(pipe redis.Pipeliner, i int) (func(), error) {
+		values, err := entryFields(topic, msgs[i])
+		if err != nil {
+			return nil, err
+		}
+		cmd := pipe.XAdd(ctx, &redis.XAddArgs{Stream: topic, MaxLen: p.maxLen, Approx: p.maxLen > 0, Values: values})
+		return func() { ids[i] = cmd.Val() }, nil
+	})
+	return ids, wrap(errs, topic)
+}
+
+// Close ends the publisher and leaves the client open.
+func (p *StreamPublisher) Close() error {
+	p.closed.Store(true)
+	return nil
+}
+
+// entryFields returns the fields and values of the entry that carries msg.
+func entryFields(topic string, msg *message.Message) ([]any, error) {
+	bare := &message.Message{UUID: msg.UUID, Payload: msg.Payload}
+	marshaled, err := redisstream.DefaultMarshallerUnmarshaller{}.Marshal(topic, bare)
+	if err != nil {
+		return nil, err
+	}
+	fields := make([]any, 0, 2*(len(marshaled)+len(msg.Metadata)))
+	for _, name := range slices.Sorted(maps.Keys(marshaled)) {
+		fields = append(fields, name, marshaled[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(msg.Metadata)) {
+		if _, reserved := marshaled[name]; reserved {
+			return nil, fmt.Errorf("metadata %q has the name of a field that every entry has", name)
+		}
+		fields = append(fields, name, msg.Metadata[name])
+	}
+	return fields, nil
+}
+
+// send runs n commands in pipelines, in order, and those again that failed with an
+// error that again accepts. add queues command i and returns how to read its reply.
+func (r *Redis) send(ctx context.Context, n int, again func(error) bool,
+	add func(pipe redis.Pipeliner, i int) (read func(), err error),
+) batch.Errors {
+	errs := make(batch.Errors, n)
+	for from := 0; from < n; from += publishSlice {
+		left := make([]int, 0, publishSlice)
+		for i := from; i < min(n, from+publishSlice); i++ {
+			left = append(left, i)
+		}
+		deadline := time.Now().Add(publishFor)
+		for pause := (backoff{}); ; {
+			left = r.sendOnce(ctx, left, errs, again, add)
+			wait := pause.next()
+			if len(left) == 0 || time.Now().Add(wait).After(deadline) || !r.pauseOpen(ctx, wait) {
+				break
+			}
+		}
+		if len(left) > 0 { // what comes after must not overtake it
+			for i := from + publishSlice; i < n; i++ {
+				errs[i] = errs[left[0]]
+			}
+			break
+		}
+	}
+	return errs
+}
+
+// sendOnce runs the commands of left in one pipeline, notes their errors, and returns
+// those to be tried again.
+func (r *Redis) sendOnce(ctx context.Context, left []int, errs batch.Errors, again func(error) bool,
+	add func(pipe redis.Pipeliner, i int) (read func(), err error),
+) []int {
+	pipe := r.writer.Pipeline()
+	sent := make([]int, 0, len(left))
+	reads := make([]func(), 0, len(left))
+	for _, i := range left {
+		read, err := add(pipe, i)
+		if errs[i] = err; err == nil {
+			sent = append(sent, i)
+			reads = append(reads, read)
+		}
+	}
+	if len(sent) == 0 {
+		return nil
+	}
+	cmds, _ := pipe.Exec(ctx) // each command has its own error
+	var failed []int
+	for k, i := range sent {
+		if errs[i] = cmds[k].Err(); errs[i] == nil {
+			reads[k]()
+		} else if again(errs[i]) {
+			failed = append(failed, i)
+		}
+	}
+	if len(failed) == 0 {
+		r.link.up()
+	}
+	return failed
+}
+
+// pauseOpen sleeps and reports false when ctx or r ended first.
+func (r *Redis) pauseOpen(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-r.closing:
+		return false
+	}
+}
+
+// wrap returns nil when nothing failed.
+func wrap(errs batch.Errors, topic string) error {
+	if errors.Join(errs...) == nil {
+		return nil
+	}
+	for i, err := range errs {
+		if err != nil {
+			errs[i] = fmt.Errorf("publish to %q: %w", topic, err)
+		}
+	}
+	return errs
+}

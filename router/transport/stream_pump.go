@@ -1,0 +1,111 @@
+package transport
+
+import (
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/batch"
+)
+
+// entry is a stream entry in hand. It is its item's owner.
+type entry struct {
+	item   batch.Item
+	sub    *streamSub
+	fields map[string]any // kept only while Watermill's UUID and metadata are wanted
+	done   chan struct{}  // closed when done or dropped; nil: nobody waits
+}
+
+func (s *streamSub) entry(msg redis.XMessage) *entry {
+	e := &entry{sub: s, item: batch.Item{
+		Topic:   s.topic,
+		ID:      msg.ID,
+		Time:    entryTime(msg.ID),
+		Payload: entryPayload(msg.Values),
+	}}
+	e.item.Owner = e
+	if _, ok := msg.Values[uuidField]; ok && s.cfg.MaxBatch == 1 {
+		e.fields = msg.Values
+	}
+	return e
+}
+
+// Done implements batch.Owner.
+func (e *entry) Done(item *batch.Item) {
+	if e.sub.group.complete(item.ID) {
+		e.settled()
+	}
+}
+
+// settled gives the entry's place in the window back.
+func (e *entry) settled() {
+	e.sub.window.release(1)
+	if e.done != nil {
+		close(e.done)
+	}
+}
+
+// decorateEntry gives a plain message the UUID and metadata it was published with.
+func decorateEntry(msg *message.Message, item *batch.Item) {
+	if e, ok := item.Owner.(*entry); ok && e.fields != nil {
+		msg.UUID, msg.Metadata = entryHeader(e.fields)
+	}
+}
+
+func (s *streamSub) poke() { signal(s.wake) }
+
+// push queues entries that are in hand and have their places in the window.
+func (s *streamSub) push(entries ...*entry) {
+	s.mu.Lock()
+	for _, e := range entries {
+		s.queue.pushBack(e)
+	}
+	s.mu.Unlock()
+	s.poke()
+}
+
+// pump hands over what is queued until the subscription ends.
+func (s *streamSub) pump() {
+	for {
+		items := s.gather()
+		if items == nil {
+			return
+		}
+		if s.courier.deliver(items) == kept {
+			s.giveBack(items)
+			return
+		}
+	}
+}
+
+// gather waits for entries and returns up to MaxBatch that are ready; nil: the
+// subscription ends.
+func (s *streamSub) gather() []*batch.Item {
+	for s.ctx.Err() == nil {
+		losses, marked := s.r.alive.state()
+		s.mu.Lock()
+		// While our mark may be gone, others may be handling what we have queued.
+		if n := min(s.cfg.MaxBatch, s.queue.len()); n > 0 && marked && losses == s.verified {
+			items := make([]*batch.Item, n)
+			for i := range items {
+				items[i] = &s.queue.popFront().item
+			}
+			s.mu.Unlock()
+			return items
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.wake:
+		case <-s.ctx.Done():
+		}
+	}
+	return nil
+}
+
+// giveBack queues items again that were not handed over.
+func (s *streamSub) giveBack(items []*batch.Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, item := range items {
+		s.queue.pushFront(item.Owner.(*entry)) //nolint:forcetypeassert // made by entry
+	}
+}

@@ -1,0 +1,215 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// reader is the state of a subscription's read loop.
+type reader struct {
+	*streamSub
+	group  bool   // the group is there, as far as we know
+	start  string // where a missing group begins
+	pause  backoff
+	absent limiter // lines about a missing group
+}
+
+// read fills the queue until the subscription ends.
+func (s *streamSub) read() {
+	r := &reader{streamSub: s, start: "0"}
+	if s.cfg.StartNew {
+		r.start = "$"
+	}
+	for s.ctx.Err() == nil {
+		if err := r.step(); err != nil && !r.recover(err) {
+			return
+		}
+	}
+}
+
+// step makes sure that the group is there and reads once.
+func (r *reader) step() error {
+	if !r.group {
+		if err := r.setUp(); err != nil {
+			return err
+		}
+	}
+	if r.reread.CompareAndSwap(true, false) {
+		if err := r.readPending(); err != nil {
+			r.reread.Store(true)
+			return err
+		}
+	}
+	n := r.window.reserve(r.ctx, min(readMost, max(1, r.cfg.InFlight/4)), readMost, false)
+	if n == 0 || r.ctx.Err() != nil {
+		return nil
+	}
+	msgs, err := r.command(">", n, readBlock)
+	r.window.release(n - len(msgs))
+	if err != nil {
+		return err
+	}
+	r.accept(msgs)
+	return nil
+}
+
+// setUp sets the alive mark and makes the group.
+func (r *reader) setUp() error {
+	ctx, cancel := context.WithTimeout(r.ctx, commandTimeout)
+	defer cancel()
+	if err := r.r.alive.ensure(ctx); err != nil {
+		return err
+	}
+	err := r.r.writer.XGroupCreateMkStream(ctx, r.topic, r.cfg.Group, r.start).Err()
+	if err != nil && !hasReply(err, "BUSYGROUP") {
+		return err
+	}
+	r.group = true
+	r.start = "0" // if it vanishes, what was added until it is back must not be lost
+	r.works()
+	return nil
+}
+
+// works notes that Redis answers as it should.
+func (r *reader) works() {
+	r.pause.reset()
+	r.r.link.up()
+	if after, was := r.trouble.end(); was {
+		r.log.Info("stream can be read again", "after", after)
+	}
+	r.ready.set(true)
+}
+
+// recover deals with an error and waits before the next attempt. It reports false
+// when the subscription ends.
+func (r *reader) recover(err error) bool {
+	if r.ctx.Err() != nil {
+		return false
+	}
+	switch {
+	case isNoGroup(err):
+		wasThere := r.group
+		r.group = false
+		r.ready.set(false)
+		if skipped, ok := r.absent.allow(); ok {
+			r.log.Warn("consumer group is missing; making it again from the beginning", "skipped", skipped)
+		}
+		if wasThere && r.pause.failures == 0 {
+			r.pause.failures++ // the first time at once
+			return true
+		}
+	case isReply(err) && !redis.IsLoadingError(err):
+		r.reread.Store(true)
+		r.ready.set(false)
+		if r.trouble.begin() {
+			r.log.Error("stream cannot be read; trying again", "err", err)
+		}
+	default:
+		// The reply may have been lost when the entries were already ours.
+		r.reread.Store(true)
+		r.ready.set(false)
+		r.r.link.down(err)
+	}
+	return pause(r.ctx, r.pause.next())
+}
+
+// command reads up to n entries after id. No entries is no error.
+func (r *reader) command(id string, n int, block time.Duration) ([]redis.XMessage, error) {
+	ctx, cancel := context.WithTimeout(r.ctx, max(0, block)+readSlack)
+	defer cancel()
+	streams, err := r.client.XReadGroup(ctx, &redis.XReadGroupArgs{
+		Group:    r.cfg.Group,
+		Consumer: r.r.consumer,
+		Streams:  []string{r.topic, id},
+		Count:    int64(n),
+		Block:    block,
+	}).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	r.works()
+	if len(streams) == 0 {
+		return nil, nil
+	}
+	return streams[0].Messages, nil
+}
+
+// accept queues entries that have their places in the window. It gives back the
+// places of those that are in hand already.
+func (s *streamSub) accept(msgs []redis.XMessage) {
+	if len(msgs) == 0 {
+		return
+	}
+	ids := make([]string, len(msgs))
+	for i := range msgs {
+		ids[i] = msgs[i].ID
+	}
+	fresh := s.group.take(s, ids)
+	if len(fresh) < len(msgs) {
+		s.window.release(len(msgs) - len(fresh))
+	}
+	entries := make([]*entry, 0, len(fresh))
+	for i := range msgs {
+		// fresh keeps the order of msgs.
+		if len(entries) < len(fresh) && msgs[i].ID == fresh[len(entries)] {
+			entries = append(entries, s.entry(msgs[i]))
+		}
+	}
+	s.push(entries...)
+}
+
+// readPending takes what is pending under our name and not in hand: a reply was lost,
+// or another subscription of this process left it.
+func (r *reader) readPending() error {
+	after := "0"
+	for {
+		n := r.window.reserve(r.ctx, 1, readMost, false)
+		if n == 0 {
+			r.reread.Store(true)
+			return nil
+		}
+		msgs, err := r.command(after, n, -1)
+		if err != nil || len(msgs) == 0 {
+			r.window.release(n)
+			return err
+		}
+		after = msgs[len(msgs)-1].ID
+		kept := r.withoutTrimmed(msgs)
+		r.window.release(n - len(kept))
+		r.accept(kept)
+	}
+}
+
+// withoutTrimmed counts and acknowledges the entries whose message is gone.
+func (s *streamSub) withoutTrimmed(msgs []redis.XMessage) []redis.XMessage {
+	kept := msgs[:0]
+	var gone []string
+	for _, msg := range msgs {
+		if msg.Values == nil {
+			gone = append(gone, msg.ID)
+		} else {
+			kept = append(kept, msg)
+		}
+	}
+	if len(gone) > 0 {
+		if gone = s.group.take(s, gone); len(gone) > 0 { // else somebody has its payload
+			s.trimmed(len(gone))
+			for _, id := range gone {
+				s.group.complete(id)
+			}
+		}
+	}
+	return kept
+}
+
+// trimmed reports pending entries that were trimmed before they could be delivered.
+func (s *streamSub) trimmed(n int) {
+	if n == 0 {
+		return
+	}
+	s.log.Warn("pending stream entries were trimmed before they could be delivered", "events", n)
+	s.r.lose(Loss{Topic: s.topic, Reason: LossTrimmed, Events: n})
+}

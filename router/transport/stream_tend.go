@@ -1,0 +1,260 @@
+package transport
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	lookEvery = 900 * time.Millisecond // for dead consumers
+	pageSize  = 256                    // ids in one XPENDING or XCLAIM
+)
+
+// tender is the state of the loop that looks after what is pending.
+type tender struct {
+	*streamSub
+	extended time.Time          // before the last confirmed extension of what is in hand
+	missing  map[string]absence // consumers without a mark
+}
+
+// absence is when a consumer's mark was first missed, and our own losses by then.
+type absence struct {
+	since  time.Time
+	losses int
+}
+
+// tend extends what is in hand, looks for dead consumers, and starts claims.
+func (s *streamSub) tend() {
+	t := &tender{streamSub: s, extended: time.Now(), missing: make(map[string]absence)}
+	look := time.NewTimer(jitter(lookEvery))
+	defer look.Stop()
+	extend := time.NewTicker(max(s.cfg.ClaimAfter/3, 10*time.Millisecond))
+	defer extend.Stop()
+	claim := time.NewTicker(max(s.cfg.ClaimAfter/2, 10*time.Millisecond))
+	defer claim.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-look.C:
+			look.Reset(jitter(lookEvery))
+			t.verifyAfterLoss()
+			t.look()
+		case <-extend.C:
+			t.extend()
+		case <-claim.C:
+			if s.claiming.CompareAndSwap(false, true) {
+				s.wg.Go(s.autoclaim)
+			}
+		}
+	}
+}
+
+// command bounds one of tend's commands.
+func (s *streamSub) command() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.ctx, commandTimeout)
+}
+
+// extend makes everything in hand young again, so that nobody claims it while its
+// handler runs. When the last extension is too old, others may have claimed it
+// already: then it asks first, since an extension would take it away from them.
+func (t *tender) extend() {
+	now := time.Now()
+	losses, marked := t.r.alive.state()
+	t.mu.Lock()
+	sure := marked && losses == t.verified
+	t.mu.Unlock()
+	if now.Sub(t.extended) > t.cfg.ClaimAfter || !sure {
+		if !t.verify() {
+			return
+		}
+	}
+	ids := t.group.held(t.streamSub)
+	for len(ids) > 0 {
+		n := min(pageSize, len(ids))
+		if err := t.claimIDs(0, ids[:n]); err != nil && !isNoGroup(err) {
+			return
+		}
+		ids = ids[n:]
+	}
+	t.extended = now
+}
+
+// claimIDs makes ids ours without reading them or counting a delivery.
+func (s *streamSub) claimIDs(minIdle time.Duration, ids []string) error {
+	_, err := s.claimed(minIdle, ids)
+	return err
+}
+
+func (s *streamSub) claimed(minIdle time.Duration, ids []string) ([]string, error) {
+	ctx, cancel := s.command()
+	defer cancel()
+	return s.r.writer.XClaimJustID(ctx, &redis.XClaimArgs{
+		Stream:   s.topic,
+		Group:    s.cfg.Group,
+		Consumer: s.r.consumer,
+		MinIdle:  minIdle,
+		Messages: ids,
+	}).Result()
+}
+
+// verifyAfterLoss lets the pump go on after our alive mark was lost and is back.
+func (t *tender) verifyAfterLoss() {
+	losses, marked := t.r.alive.state()
+	t.mu.Lock()
+	verified := t.verified
+	t.mu.Unlock()
+	if marked {
+		if losses != verified {
+			t.verify()
+		}
+		t.poke()
+	}
+}
+
+// verify drops what is queued and no longer ours. It reports whether it could ask.
+func (t *tender) verify() bool {
+	losses, marked := t.r.alive.state()
+	if !marked {
+		return false
+	}
+	ours, err := t.pending()
+	switch {
+	case isNoGroup(err): // then nobody else can have them either
+	case err != nil:
+		return false
+	default:
+		t.dropForeign(ours)
+	}
+	t.mu.Lock()
+	t.verified = losses
+	t.mu.Unlock()
+	t.extended = time.Now()
+	t.poke()
+	return true
+}
+
+// pending returns all ids that are pending under our name.
+func (t *tender) pending() (map[string]bool, error) {
+	ours := make(map[string]bool)
+	start := "-"
+	for {
+		ctx, cancel := t.command()
+		page, err := t.r.writer.XPendingExt(ctx, &redis.XPendingExtArgs{
+			Stream: t.topic, Group: t.cfg.Group, Start: start, End: "+", Count: pageSize, Consumer: t.r.consumer,
+		}).Result()
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		before := len(ours)
+		for _, p := range page {
+			ours[p.ID] = true
+		}
+		if len(page) < pageSize || len(ours) == before {
+			return ours, nil
+		}
+		start = page[len(page)-1].ID
+	}
+}
+
+// dropForeign removes what is not in ours from the queue.
+func (t *tender) dropForeign(ours map[string]bool) {
+	t.mu.Lock()
+	var dropped []*entry
+	for range t.queue.len() {
+		e := t.queue.popFront()
+		if ours[e.item.ID] {
+			t.queue.pushBack(e)
+		} else {
+			dropped = append(dropped, e)
+		}
+	}
+	t.mu.Unlock()
+	if len(dropped) == 0 {
+		return
+	}
+	ids := make([]string, len(dropped))
+	for i, e := range dropped {
+		ids[i] = e.item.ID
+	}
+	t.group.drop(ids)
+	for _, e := range dropped {
+		e.settled()
+	}
+	t.log.Info("queued entries were claimed by others while this process was away; dropped", "events", len(dropped))
+}
+
+// look finds consumers that died with entries pending, and takes these over.
+func (t *tender) look() {
+	ctx, cancel := t.command()
+	defer cancel()
+	consumers, err := t.r.writer.XInfoConsumers(ctx, t.topic, t.cfg.Group).Result()
+	if err != nil {
+		return // the reader tells
+	}
+	var names []string
+	for _, c := range consumers {
+		if c.Pending > 0 && c.Name != t.r.consumer && strings.HasPrefix(c.Name, consumerPrefix) {
+			names = append(names, c.Name)
+		}
+	}
+	gone, err := t.unmarked(ctx, names)
+	if err != nil {
+		return
+	}
+	for _, name := range t.dead(gone) {
+		if !t.taking.CompareAndSwap(false, true) {
+			return // its turn comes
+		}
+		delete(t.missing, name)
+		t.wg.Go(func() { t.takeOver(name) })
+	}
+}
+
+// unmarked returns those of the consumers that have no alive mark.
+func (t *tender) unmarked(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	pipe := t.r.writer.Pipeline()
+	marks := make([]*redis.IntCmd, len(names))
+	for i, name := range names {
+		marks[i] = pipe.Exists(ctx, alivePrefix+name)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var gone []string
+	for i, mark := range marks {
+		if mark.Val() == 0 {
+			gone = append(gone, names[i])
+		}
+	}
+	return gone, nil
+}
+
+// dead returns those of the consumers without a mark that have been seen without one
+// for a whole TTL. If our own mark was lost meanwhile, then it may be Redis that lost
+// them all, and the wait begins again.
+func (t *tender) dead(gone []string) []string {
+	now := time.Now()
+	losses, marked := t.r.alive.state()
+	seen := make(map[string]absence, len(gone))
+	var dead []string
+	for _, name := range gone {
+		a, ok := t.missing[name]
+		if !ok || a.losses != losses || !marked {
+			a = absence{since: now, losses: losses}
+		}
+		seen[name] = a
+		if now.Sub(a.since) >= aliveTTL {
+			dead = append(dead, name)
+		}
+	}
+	t.missing = seen
+	return dead
+}
