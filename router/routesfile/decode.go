@@ -1,0 +1,323 @@
+package routesfile
+
+import (
+	"encoding"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// decoder fills structs from nodes, strictly: an unknown key, or a value of another
+// type than the field's, is an error with its place, and hides no other error.
+//
+// Fields are found by their `toml:"name"` tag. Further tags check values:
+// `enum:"a,b"`, `min:"1"` and `max:"10"` (as the field's type is written in TOML).
+type decoder struct {
+	report *report
+}
+
+// custom is a type that decodes itself, for values of more than one shape.
+type custom interface {
+	decodeNode(d *decoder, n *node)
+}
+
+// located is embedded in raw structs that are checked later and need their node.
+type located struct{ node *node }
+
+func (l *located) locate(n *node) { l.node = n }
+
+func (d *decoder) failf(n *node, format string, args ...any) {
+	d.report.errorf(n.at, "%s: %s", n.label(), fmt.Sprintf(format, args...))
+}
+
+// table decodes n into the struct that into points to.
+func (d *decoder) table(n *node, into reflect.Value, skip ...string) {
+	if into.CanAddr() {
+		if l, ok := into.Addr().Interface().(interface{ locate(*node) }); ok {
+			l.locate(n)
+		}
+	}
+	fields := make(map[string]reflect.StructField)
+	var names []string
+	for _, field := range fieldsOf(into.Type()) {
+		fields[tagName(field)] = field
+		names = append(names, tagName(field))
+	}
+	names = append(names, skip...)
+	for _, child := range n.children() {
+		field, known := fields[child.name()]
+		switch {
+		case known:
+			d.field(child, into.FieldByIndex(field.Index), field)
+		case !contains(skip, child.name()):
+			d.unknown(n, child, names)
+		}
+	}
+}
+
+func (d *decoder) unknown(n, child *node, names []string) {
+	if d.report.full() {
+		d.report.errorf(child.key, "")
+		return
+	}
+	switch {
+	case len(n.path) == 0 && child.table != nil:
+		d.report.errorf(child.key, "unknown table %q%s", child.name(), didYouMean(child.name(), "tables", names))
+	case len(n.path) == 0:
+		d.report.errorf(child.key, "unknown key %q before any table%s", child.name(), didYouMean(child.name(), "tables", names))
+	case n.path[0] == "handlers":
+		d.report.errorf(child.key, "%s: unknown option %q%s", n.label(), child.name(), didYouMean(child.name(), "options", names))
+	default:
+		d.report.errorf(child.key, "%s: unknown key %q%s", n.label(), child.name(), didYouMean(child.name(), "keys", names))
+	}
+}
+
+func (d *decoder) field(n *node, into reflect.Value, field reflect.StructField) {
+	if n.skipped {
+		return
+	}
+	before := d.report.failures()
+	d.value(n, into)
+	if d.report.failures() == before {
+		d.limits(n, into, field.Tag)
+	}
+}
+
+// value decodes n into a field, an element or a map's value.
+func (d *decoder) value(n *node, into reflect.Value) {
+	if n.skipped {
+		return
+	}
+	switch typed := into.Addr().Interface().(type) {
+	case custom:
+		typed.decodeNode(d, n)
+		return
+	case *time.Duration:
+		d.duration(n, typed)
+		return
+	case encoding.TextUnmarshaler:
+		d.unmarshal(n, typed)
+		return
+	}
+	switch kind := into.Kind(); {
+	case kind == reflect.Pointer:
+		fresh := reflect.New(into.Type().Elem())
+		d.value(n, fresh.Elem())
+		into.Set(fresh)
+	case kind == reflect.Struct:
+		if n.table == nil {
+			d.failf(n, "want a table, have %s", n.kind())
+			return
+		}
+		d.table(n, into)
+	case kind == reflect.Map:
+		d.mapping(n, into)
+	case kind == reflect.Slice:
+		d.slice(n, into)
+	case kind == reflect.Interface && into.NumMethod() == 0:
+		if plain := n.plain(); plain != nil {
+			into.Set(reflect.ValueOf(plain))
+		}
+	default:
+		d.scalar(n, into)
+	}
+}
+
+func (d *decoder) scalar(n *node, into reflect.Value) {
+	switch kind := into.Kind(); {
+	case kind == reflect.String:
+		if text, ok := n.value.(string); ok {
+			into.SetString(text)
+			return
+		}
+		d.failf(n, "want a text, have %s; put it in quotes", n.kind())
+	case kind == reflect.Bool:
+		if value, ok := n.boolean(); ok {
+			into.SetBool(value)
+			return
+		}
+		d.failf(n, "want true or false, have %s%s", n.kind(), n.unquote("true", "false"))
+	case into.CanInt():
+		if value, ok := n.integer(); ok && !into.OverflowInt(value) {
+			into.SetInt(value)
+			return
+		}
+		d.failf(n, "want a whole number, have %s%s", n.kind(), n.unquote())
+	case into.CanUint():
+		if value, ok := n.integer(); ok && value >= 0 && !into.OverflowUint(uint64(value)) {
+			into.SetUint(uint64(value))
+			return
+		}
+		d.failf(n, "want a whole number that is not negative, have %s%s", n.kind(), n.unquote())
+	case into.CanFloat():
+		if value, ok := n.float(); ok {
+			into.SetFloat(value)
+			return
+		}
+		d.failf(n, "want a number, have %s%s", n.kind(), n.unquote())
+	default:
+		d.failf(n, "cannot be set from a file: it is a Go %s", into.Type())
+	}
+}
+
+func (d *decoder) unmarshal(n *node, into encoding.TextUnmarshaler) {
+	text, ok := n.value.(string)
+	if !ok {
+		d.failf(n, "want a text, have %s; put it in quotes", n.kind())
+		return
+	}
+	if err := into.UnmarshalText([]byte(text)); err != nil {
+		d.failf(n, "%s: %s", n.quoted(text), err)
+	}
+}
+
+func (d *decoder) mapping(n *node, into reflect.Value) {
+	if n.table == nil || into.Type().Key().Kind() != reflect.String {
+		d.failf(n, "want a table, have %s", n.kind())
+		return
+	}
+	// Never the map that is there: it belongs to the kind's defaults.
+	fresh := reflect.MakeMapWithSize(into.Type(), len(n.table))
+	for _, child := range n.children() {
+		if child.skipped {
+			continue
+		}
+		element := reflect.New(into.Type().Elem()).Elem()
+		d.value(child, element)
+		fresh.SetMapIndex(reflect.ValueOf(child.name()).Convert(into.Type().Key()), element)
+	}
+	into.Set(fresh)
+}
+
+func (d *decoder) slice(n *node, into reflect.Value) {
+	list := n.list
+	if text, ok := n.value.(string); ok && n.commas {
+		list = splitCommas(n, text)
+	} else if list == nil {
+		example := "in brackets"
+		if text, ok := n.value.(string); ok && n.source == "" {
+			example = fmt.Sprintf("[%q]", shorten(text))
+		}
+		d.failf(n, "want a list, have %s; write %s", n.kind(), example)
+		return
+	}
+	fresh := reflect.MakeSlice(into.Type(), 0, len(list))
+	for _, item := range list {
+		element := reflect.New(into.Type().Elem()).Elem()
+		d.value(item, element)
+		if !item.skipped {
+			fresh = reflect.Append(fresh, element)
+		}
+	}
+	into.Set(fresh)
+}
+
+// splitCommas is how a variable writes a list.
+func splitCommas(n *node, text string) []*node {
+	var list []*node
+	for part := range strings.SplitSeq(text, ",") {
+		item := *n
+		item.value, item.commas = strings.TrimSpace(part), false
+		list = append(list, &item)
+	}
+	return list
+}
+
+// limits checks a decoded value against the tags of its field.
+func (d *decoder) limits(n *node, into reflect.Value, tag reflect.StructTag) {
+	if allowed, ok := tag.Lookup("enum"); ok {
+		if text := fmt.Sprint(into.Interface()); !contains(strings.Split(allowed, ","), text) {
+			d.failf(n, "%s is not one of its values%s", n.quoted(text), didYouMean(text, "values", strings.Split(allowed, ",")))
+		}
+	}
+	if !into.CanInt() {
+		return
+	}
+	if text, ok := tag.Lookup("min"); ok && into.Int() < limit(text, into) {
+		d.failf(n, "%s is too little; at least %s", n.literal(), text)
+	}
+	if text, ok := tag.Lookup("max"); ok && into.Int() > limit(text, into) {
+		d.failf(n, "%s is too much; at most %s", n.literal(), text)
+	}
+}
+
+// limit reads a min or max tag as the field's type is written in TOML.
+func limit(text string, like reflect.Value) int64 {
+	probe := reflect.New(like.Type()).Elem()
+	(&decoder{report: newReport()}).value(&node{value: text, loose: true}, probe)
+	return probe.Int()
+}
+
+// literal is a number or a size as the file has it.
+func (n *node) literal() string {
+	if text, ok := n.value.(string); ok {
+		return n.quoted(text)
+	}
+	return fmt.Sprint(n.value)
+}
+
+func (n *node) boolean() (value, ok bool) {
+	if text, isText := n.value.(string); isText && n.loose {
+		return text == "true", text == "true" || text == "false"
+	}
+	value, ok = n.value.(bool)
+	return value, ok
+}
+
+func (n *node) integer() (int64, bool) {
+	if text, isText := n.value.(string); isText && n.loose {
+		value, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+		return value, err == nil
+	}
+	value, ok := n.value.(int64)
+	return value, ok
+}
+
+func (n *node) float() (float64, bool) {
+	switch v := n.value.(type) {
+	case float64:
+		return v, true
+	case int64:
+		return float64(v), true
+	case string:
+		value, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+		return value, n.loose && err == nil && !math.IsInf(value, 0)
+	}
+	return 0, false
+}
+
+// unquote is the remedy for a number or a boolean in quotes.
+func (n *node) unquote(values ...string) string {
+	text, ok := n.value.(string)
+	if !ok || n.loose || n.source != "" {
+		return ""
+	}
+	if _, err := strconv.ParseFloat(text, 64); err == nil && len(values) == 0 || contains(values, text) {
+		return "; remove the quotes"
+	}
+	return ""
+}
+
+// plain is n as ordinary Go values, for options of type any.
+func (n *node) plain() any {
+	switch {
+	case n.table != nil:
+		table := make(map[string]any, len(n.table))
+		for key, child := range n.table {
+			if !child.skipped {
+				table[key] = child.plain()
+			}
+		}
+		return table
+	case n.list != nil:
+		list := make([]any, len(n.list))
+		for i, child := range n.list {
+			list[i] = child.plain()
+		}
+		return list
+	}
+	return n.value
+}

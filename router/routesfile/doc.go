@@ -1,0 +1,15 @@
+// Package routesfile turns TOML files and the environment into a [router.Config], and
+// says of every mistake in them where it is and how to mend it.
+//
+// A load has five steps, each in files of its own:
+//
+//  1. source.go finds and reads the files; position.go and parse.go turn each into
+//     values that know their place; expand.go replaces ${VAR} in strings, after
+//     parsing, so that no secret can change the structure around it.
+//  2. layer.go lets koanf put defaults, files, environment and flags above one another.
+//  3. decode.go fills the structs of raw.go, whose tags are the language: a new key is
+//     a field there.
+//  4. channels.go, handlers.go, routes.go, types.go and cycles.go check what takes more
+//     than one key to see, and make the Config.
+//  5. errors.go sorts and returns all mistakes at once.
+package routesfile

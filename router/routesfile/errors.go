@@ -1,0 +1,129 @@
+package routesfile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// maxErrors is how many errors one load reports. Nobody reads more, and a file of
+// garbage must not cost seconds.
+const maxErrors = 200
+
+// Error is one mistake in a configuration and where it is. An error that lies in no
+// file has Line 0, and File then names where it lies: "$SIGNALBOX_REDIS__URL".
+type Error struct {
+	File         string
+	Line, Column int // from 1; Column counts characters
+	Message      string
+}
+
+// Error is "file:line:column: message".
+func (e Error) Error() string { return place{e.File, e.Line, e.Column}.String() + ": " + e.Message }
+
+// Errors are all mistakes of a configuration, sorted by file and line.
+type Errors []Error
+
+// Error is one error a line.
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Note is something worth knowing that is no mistake, such as a value that a check
+// skipped because its variable is not set.
+type Note struct {
+	File         string
+	Line, Column int
+	Message      string
+}
+
+// String is "file:line:column: message".
+func (n Note) String() string { return Error(n).Error() }
+
+// place is where something was written.
+type place struct {
+	file         string
+	line, column int
+}
+
+func (p place) String() string {
+	if p.line == 0 {
+		return p.file
+	}
+	return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.column)
+}
+
+// lineIn is how an error in the file `from` refers to p.
+func (p place) lineIn(from string) string {
+	if p.file == from && p.line > 0 {
+		return fmt.Sprintf("line %d", p.line)
+	}
+	return p.String()
+}
+
+func comparePlaces(a, b place) int {
+	return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
+}
+
+// report gathers the errors and notes of one load.
+type report struct {
+	errs  Errors
+	notes []Note
+	more  int // errors beyond maxErrors
+	seen  map[Error]bool
+}
+
+func newReport() *report { return &report{seen: make(map[Error]bool)} }
+
+// full reports whether further errors are only counted, so that composing them
+// (suggestions above all) may be left out.
+func (r *report) full() bool { return len(r.errs) >= maxErrors }
+
+// failures counts the errors so far.
+func (r *report) failures() int { return len(r.errs) + r.more }
+
+func (r *report) errorf(at place, format string, args ...any) {
+	if r.full() {
+		r.more++
+		return
+	}
+	e := Error{File: at.file, Line: at.line, Column: at.column, Message: fmt.Sprintf(format, args...)}
+	if r.seen[e] {
+		return
+	}
+	r.seen[e] = true
+	r.errs = append(r.errs, e)
+}
+
+func (r *report) notef(at place, format string, args ...any) {
+	r.notes = append(r.notes, Note{File: at.file, Line: at.line, Column: at.column, Message: fmt.Sprintf(format, args...)})
+}
+
+// err is the sorted Errors, or nil.
+func (r *report) err() error {
+	if len(r.errs) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(r.errs, func(a, b Error) int {
+		return comparePlaces(place{a.File, a.Line, a.Column}, place{b.File, b.Line, b.Column})
+	})
+	if r.more > 0 {
+		last := r.errs[len(r.errs)-1]
+		last.Message = fmt.Sprintf("and %d more errors; these come first", r.more)
+		r.errs = append(r.errs, last)
+	}
+	return r.errs
+}
+
+// sortedNotes is the notes in the order of the files.
+func (r *report) sortedNotes() []Note {
+	slices.SortStableFunc(r.notes, func(a, b Note) int {
+		return comparePlaces(place{a.File, a.Line, a.Column}, place{b.File, b.Line, b.Column})
+	})
+	return r.notes
+}

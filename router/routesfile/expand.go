@@ -1,0 +1,139 @@
+package routesfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxSecret is the size of the largest file that ${file:…} reads.
+const maxSecret = 64 << 10
+
+// errUnset marks a reference to what this machine does not have: an error when the
+// router runs, a note when its configuration is only checked.
+var errUnset = errors.New("not set")
+
+// expansion is a string with its references replaced.
+type expansion struct {
+	text string
+	any  bool // there were references
+	only bool // the string was exactly one reference
+}
+
+// expand replaces ${VAR}, ${VAR:-default}, ${VAR:?message}, ${file:path} and $$ in
+// text. It runs after parsing, so that no value can change what is around it. Dir is
+// the folder that the path of a file starts from.
+func expand(text, dir string, env map[string]string) (expansion, error) {
+	if !strings.Contains(text, "$") {
+		return expansion{text: text}, nil
+	}
+	var out strings.Builder
+	var result expansion
+	for rest := text; rest != ""; {
+		literal, after, found := strings.Cut(rest, "$")
+		out.WriteString(literal)
+		if !found {
+			break
+		}
+		switch {
+		case strings.HasPrefix(after, "$"):
+			out.WriteByte('$')
+			rest = after[1:]
+		case strings.HasPrefix(after, "{"):
+			body, tail, closed := strings.Cut(after[1:], "}")
+			if !closed {
+				return expansion{}, fmt.Errorf("${%s is not closed; end it with }", shorten(body))
+			}
+			value, err := resolve(body, dir, env)
+			if err != nil {
+				return expansion{}, err
+			}
+			out.WriteString(value)
+			result.any = true
+			result.only = literal == "" && len(rest) == len(text) && tail == ""
+			rest = tail
+		default:
+			return expansion{}, errors.New("a $ begins a reference such as ${NAME}; write $$ for a $ itself")
+		}
+	}
+	result.text = out.String()
+	return result, nil
+}
+
+// resolve is the value of what stands between ${ and }.
+func resolve(body, dir string, env map[string]string) (string, error) {
+	if path, ok := strings.CutPrefix(body, "file:"); ok {
+		return readSecret(path, dir)
+	}
+	name, rest, operator := strings.Cut(body, ":")
+	if !isVariable(name) {
+		return "", fmt.Errorf("${%s}: a variable's name is letters, digits and _; write ${NAME}, ${NAME:-default}, ${NAME:?message} or ${file:path}", shorten(body))
+	}
+	value, set := env[name]
+	switch {
+	case !operator && set:
+		return value, nil
+	case !operator:
+		return "", fmt.Errorf("variable %s is %w; set it, or write ${%s:-default}", name, errUnset, name)
+	case strings.HasPrefix(rest, "-"):
+		if value == "" {
+			return rest[1:], nil
+		}
+		return value, nil
+	case strings.HasPrefix(rest, "?"):
+		if value == "" {
+			return "", fmt.Errorf("variable %s is %w: %s", name, errUnset, rest[1:])
+		}
+		return value, nil
+	}
+	return "", fmt.Errorf("${%s}: after the : comes -default or ?message", shorten(body))
+}
+
+func isVariable(name string) bool {
+	for i, c := range []byte(name) {
+		letter := c == '_' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// readSecret is the content of a file without its last line end.
+func readSecret(path, dir string) (string, error) {
+	if path == "" {
+		return "", errors.New("${file:} names no file; write ${file:/run/secrets/name}")
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	data, err := readAtMost(path, maxSecret)
+	if err != nil {
+		return "", fmt.Errorf("the file of ${file:%s} is %w: %w", path, errUnset, err)
+	}
+	text := strings.TrimSuffix(string(data), "\n")
+	return strings.TrimSuffix(text, "\r"), nil
+}
+
+// environment splits the "NAME=value" of os.Environ.
+func environment(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, line := range environ {
+		if name, value, ok := strings.Cut(line, "="); ok {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// plain is the cause of a file error without the operation and the path, which the
+// message that carries it says already.
+func plain(err error) error {
+	var pathError *os.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}

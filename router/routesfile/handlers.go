@@ -1,0 +1,173 @@
+package routesfile
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"signalbox/router"
+)
+
+// handler is a handler that is declared, or that a route names by its kind.
+type handler struct {
+	router.HandlerSpec
+	node      *node // nil without a table
+	at        place // where errors about it point
+	options   any   // pointer to the kind's options; nil when the kind is not known
+	publishes []string
+	routed    bool // a route that is on uses it
+}
+
+func (c *compiler) compileHandlers() {
+	c.handlers = make(map[string]*handler, len(c.raw.Handlers))
+	for _, name := range slices.Sorted(maps.Keys(c.raw.Handlers)) {
+		n := c.raw.Handlers[name].node
+		if len(c.handlers) == maxNamed {
+			c.report.errorf(n.place(""), "more than %d handlers; one handler can serve many routes", maxNamed)
+			break
+		}
+		one := &handler{node: n, at: n.key}
+		one.Name = name
+		c.handlers[name] = one
+		if n.table == nil {
+			continue
+		}
+		c.report.checkName(n.key, "handler", name)
+		if kind, ok := c.kindOf(n); ok {
+			c.makeHandler(one, kind)
+		}
+	}
+}
+
+// kindOf finds the kind of a [handlers.NAME] table.
+func (c *compiler) kindOf(n *node) (router.KindInfo, bool) {
+	value := n.get("kind")
+	if value == nil {
+		kind, ok := c.kinds.Kind(n.name())
+		if !ok {
+			c.report.errorf(n.key, "%s: kind is missing, and %q is no kind itself; write kind = \"…\"%s", n.subject(), n.name(), didYouMean(n.name(), "kinds", c.kinds.Names()))
+		}
+		return kind, ok
+	}
+	if value.skipped {
+		return router.KindInfo{}, false
+	}
+	name, ok := value.value.(string)
+	if !ok {
+		c.report.errorf(value.at, "%s: kind: want a text, have %s; put it in quotes", n.subject(), value.kind())
+		return router.KindInfo{}, false
+	}
+	kind, ok := c.kinds.Kind(name)
+	if !ok {
+		c.report.errorf(value.at, "%s: unknown kind %s%s", n.subject(), value.quoted(name), didYouMean(name, "kinds", c.kinds.Names()))
+	}
+	return kind, ok
+}
+
+// handlerFor is the handler that a route names: a declared one, or a kind with its
+// default options.
+func (c *compiler) handlerFor(route *node, used name) *handler {
+	if declared := c.handlers[used.text]; declared != nil {
+		return declared
+	}
+	kind, ok := c.kinds.Kind(used.text)
+	if !ok {
+		if c.report.full() {
+			c.report.errorf(used.node.at, "")
+			return nil
+		}
+		known := slices.Concat(slices.Collect(maps.Keys(c.handlers)), c.kinds.Names())
+		c.report.errorf(used.node.at, "%s: unknown handler %s%s", route.subject(), used.node.quoted(used.text), didYouMean(used.text, "handlers", slices.Compact(slices.Sorted(slices.Values(known)))))
+		return nil
+	}
+	one := &handler{at: used.node.at}
+	one.Name = used.text
+	c.handlers[used.text] = one
+	c.makeHandler(one, kind)
+	return one
+}
+
+// makeHandler decodes and checks the options of a handler.
+func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
+	one.Kind, one.options = kind.Name, kind.Options()
+	before := c.report.failures()
+	if one.node != nil {
+		c.decodeOptions(one)
+	}
+	one.New = func(env router.Env) (router.Handler, error) { return kind.New(env, one.options) }
+	if c.report.failures() > before || one.node.skips() {
+		return // its own checks would complain of what is missing for that reason
+	}
+	if checked, ok := one.options.(interface{ Validate() error }); ok {
+		if err := checked.Validate(); err != nil {
+			c.report.errorf(one.blame(err.Error()), "%s: %s%s", one.subject(), err, one.remedy())
+		}
+	}
+	if publisher, ok := one.options.(interface{ PublishesTo() []string }); ok {
+		one.publishes = publisher.PublishesTo()
+	}
+}
+
+func (c *compiler) decodeOptions(one *handler) {
+	into := reflect.ValueOf(one.options)
+	if into.Kind() == reflect.Pointer && into.Elem().Kind() == reflect.Struct {
+		(&decoder{c.report}).table(one.node, into.Elem(), "kind")
+		return
+	}
+	for _, child := range one.node.children() {
+		if child.name() != "kind" {
+			c.report.errorf(child.key, "%s: unknown key %q; kind %q has no options", one.subject(), child.name(), one.Kind)
+		}
+	}
+}
+
+// blame is where an error of a handler's own check points: at the option that it
+// begins with, if it is written.
+func (h *handler) blame(message string) place {
+	word, _, _ := strings.Cut(strings.ReplaceAll(message, ":", " "), " ")
+	if option := h.node.get(strings.Trim(word, `"`)); option != nil {
+		return option.at
+	}
+	return h.at
+}
+
+// remedy says where to write what is missing when there is no table to write it in.
+func (h *handler) remedy() string {
+	if h.node != nil {
+		return ""
+	}
+	return "; set its options in [handlers." + h.Name + "]"
+}
+
+func (h *handler) subject() string { return (&node{path: []string{"handlers", h.Name}}).subject() }
+
+// checkPublishing reports handlers that publish to what is no channel with a name.
+func (c *compiler) checkPublishing() {
+	for _, one := range c.handlers {
+		for _, target := range one.publishes {
+			at := one.place(target)
+			to := c.channels[target]
+			switch {
+			case to == nil && c.report.full():
+				c.report.errorf(at, "")
+			case to == nil:
+				c.report.errorf(at, "%s: publishes to %q, which is no declared channel%s", one.subject(), target, didYouMean(target, "channels", slices.Collect(maps.Keys(c.channels))))
+			case to.Pattern:
+				c.report.errorf(at, "%s: publishes to channel %q, which is the pattern %q; a message needs one name: declare a channel with name for it", one.subject(), target, to.Topic)
+			}
+		}
+	}
+}
+
+// place is where a handler's options say text.
+func (h *handler) place(text string) place {
+	if h.node != nil {
+		for _, option := range h.node.children() {
+			if option.value == text {
+				return option.at
+			}
+		}
+	}
+	return h.at
+}

@@ -1,0 +1,142 @@
+package routesfile
+
+import (
+	"reflect"
+	"strings"
+
+	"signalbox/router"
+)
+
+// Limits on what one configuration may declare. They are far above what anybody
+// writes by hand, and keep the checks below a second.
+const (
+	maxNamed  = 4096  // channels, and handlers
+	maxRoutes = 65536 // after lists are expanded
+)
+
+// Result is a configuration that was loaded.
+type Result struct {
+	Config   router.Config
+	Settings Settings
+	// Notes are what a check skipped, and warnings.
+	Notes []Note
+	// Files are the files that were read, in order.
+	Files []string
+}
+
+// Load reads, layers and checks a configuration whose handlers are of these kinds.
+// Its error is [Errors]: all mistakes at once. The Result then only has Notes and Files.
+func Load(src Source, kinds *router.Registry) (*Result, error) {
+	report := newReport()
+	result := &Result{}
+	done := func() (*Result, error) {
+		result.Notes = report.sortedNotes()
+		return result, report.err()
+	}
+
+	root, err := read(src, report, result)
+	if err != nil {
+		return nil, err
+	}
+	if root == nil {
+		return done()
+	}
+	var raw rawFile
+	(&decoder{report}).table(root, reflect.ValueOf(&raw).Elem())
+
+	settings := compileSettings(&raw, src.Check, report)
+	c := &compiler{report: report, kinds: kinds, raw: &raw}
+	config := c.compile(place{result.Files[0], 1, 1})
+	if report.failures() == 0 {
+		result.Settings, result.Config = settings, config
+	}
+	return done()
+}
+
+// read makes the layered tree. It is nil when a file could not be read or is no TOML:
+// what the others refer to would be errors only because that one is missing.
+func read(src Source, report *report, result *Result) (*node, error) {
+	files := src.read(report)
+	store := &nodes{}
+	p := &parser{nodes: store, env: environment(src.Environ), check: src.Check, report: report}
+	var trees []map[string]any
+	broken := report.failures() > 0
+	for _, f := range files {
+		result.Files = append(result.Files, f.path)
+		tree, ok := p.parse(f)
+		if !ok {
+			broken = true
+			continue
+		}
+		trees = append(trees, tree)
+	}
+	if broken {
+		return nil, nil
+	}
+	reportRedefined(store, trees, report)
+	return layer(store, report, trees, src)
+}
+
+// reportRedefined reports names that two files declare: merged, each would be half of
+// what its author meant.
+func reportRedefined(store *nodes, trees []map[string]any, report *report) {
+	first := make(map[string]place)
+	for _, tree := range trees {
+		for _, table := range []string{"channels", "handlers"} {
+			declared, _ := tree[table].(map[string]any)
+			for name, value := range declared {
+				inner, ok := value.(map[string]any)
+				if !ok {
+					continue
+				}
+				id, _ := inner[tableKey].(int)
+				at, key := store.all[id].key, table+delim+name
+				if earlier, twice := first[key]; twice {
+					report.errorf(at, "%s %q is defined twice, first at %s; give one of them another name, or remove it", strings.TrimSuffix(table, "s"), name, earlier)
+					continue
+				}
+				first[key] = at
+			}
+		}
+	}
+}
+
+// compiler turns the raw file into a router.Config.
+type compiler struct {
+	report *report
+	kinds  *router.Registry
+	raw    *rawFile
+
+	channels map[string]*channel
+	handlers map[string]*handler
+	routes   []route
+	config   router.Config
+}
+
+// compile checks everything that needs more than one key to be seen. At is where an
+// error points that is about nothing that is written.
+func (c *compiler) compile(at place) router.Config {
+	c.config.Service = c.raw.Service.Name
+	c.compileChannels()
+	c.compileHandlers()
+	c.compileRoutes(at)
+	c.checkPublishing()
+	c.checkCycles()
+	c.collect()
+	return c.config
+}
+
+// checkName reports a name that cannot be one. What says whose it is, for example "channel".
+func (r *report) checkName(at place, label, name string) {
+	ok := name != "" && !strings.ContainsFunc(name, func(c rune) bool {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		return !letter && c != '_' && c != '-' && c != '.'
+	})
+	switch {
+	case ok:
+	case name == "*":
+		r.errorf(at, `%s: "*" is reserved: in a route it means every channel or type; choose another name`, label)
+	default:
+		r.errorf(at, "%s: %q is no name; names are letters, digits, _, - and .", label, shorten(name))
+	}
+}

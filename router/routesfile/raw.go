@@ -1,0 +1,85 @@
+package routesfile
+
+import "time"
+
+// rawFile is the shape of the files, as layered. Its tags are the language: toml names
+// a key, doc explains it in a line, default, enum, min and max say what it may be, and
+// notpubsub and notstream why a channel of that transport has no such key.
+type rawFile struct {
+	Service  rawService             `toml:"service" doc:"who this process is"`
+	Redis    rawRedis               `toml:"redis" doc:"the Redis that carries the channels"`
+	Log      rawLog                 `toml:"log" doc:"what the router says of itself"`
+	Channels map[string]*rawChannel `toml:"channels" doc:"declared, named places in Redis that messages are sent to"`
+	Handlers map[string]*rawHandler `toml:"handlers" doc:"named handlers: instances of a kind with options"`
+	Routes   []rawRoute             `toml:"routes" doc:"which events of which channel go to which handler"`
+}
+
+type rawService struct {
+	located
+	Name  string        `toml:"name" default:"router" doc:"replicas share a name and the work; services of different names each get every event"`
+	Drain time.Duration `toml:"drain" default:"8s" min:"0s" max:"1h" doc:"how long what is in hand may take to finish at the end"`
+}
+
+type rawRedis struct {
+	located
+	URL      string `toml:"url" default:"redis://127.0.0.1:6379/0" doc:"redis://host:port/db, rediss:// with TLS, or unix:///path/to/socket"`
+	Username string `toml:"username" doc:"user of the ACL; wins over the URL's"`
+	Password string `toml:"password" doc:"wins over the URL's; best written ${file:/run/secrets/redis}"`
+	CAFile   string `toml:"ca_file" doc:"PEM file of the authority that signed the server's certificate (rediss)"`
+}
+
+type rawLog struct {
+	located
+	Level  string `toml:"level" default:"info" enum:"debug,info,warn,error" doc:"the least important lines to write"`
+	Format string `toml:"format" default:"auto" enum:"auto,text,json" doc:"auto is text on a terminal, else json"`
+}
+
+type rawChannel struct {
+	located
+	Transport   string `toml:"transport" doc:"pubsub: now or never; stream: kept until every group that reads it has handled it"`
+	Name        string `toml:"name" doc:"name in Redis; default: the channel's"`
+	Pattern     string `toml:"pattern" notstream:"streams are read by name, one each" doc:"names in Redis, such as sensors:*; excludes name"`
+	Description string `toml:"description" doc:"what travels here, for people"`
+	Types       names  `toml:"types" doc:"the types of this channel; routes and publish are checked against them"`
+
+	TypeField   path      `toml:"type_field" default:"type" doc:"path of the type in a message"`
+	DefaultType string    `toml:"default_type" doc:"type of messages without one, which are rejected otherwise"`
+	IDField     path      `toml:"id_field" default:"id" doc:"path of the id"`
+	TimeField   path      `toml:"time_field" default:"time" doc:"path of the time: RFC 3339, or a number since 1970 in s, ms, µs or ns"`
+	KeyField    path      `toml:"key_field" doc:"path of the key, whose events stay in order; on a pattern, default: the name in Redis"`
+	Split       splitPath `toml:"split" doc:"true: a message is an array of messages; or the path of such an array"`
+	MaxBytes    size      `toml:"max_bytes" default:"1MiB" min:"1" max:"512MiB" doc:"larger messages are rejected"`
+
+	InFlight   int    `toml:"in_flight" default:"1024" min:"1" max:"1000000" doc:"events taken over and not yet done, at most"`
+	Queue      int    `toml:"queue" default:"65536" min:"1" max:"100000000" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"events that wait between Redis and the routes, at most"`
+	QueueBytes size   `toml:"queue_bytes" default:"32MiB" min:"1" max:"64GiB" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"bytes that wait between Redis and the routes, at most"`
+	Unmatched  string `toml:"unmatched" default:"count" enum:"count" doc:"what happens to an event that no route takes"`
+
+	Group      string        `toml:"group" notpubsub:"Redis keeps nothing for it, so every process gets every message" doc:"consumer group; default: the service"`
+	Start      string        `toml:"start" default:"oldest" enum:"oldest,new" notpubsub:"only a stream keeps old messages to start with" doc:"where a new group begins"`
+	MaxLen     int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it"`
+	ClaimAfter time.Duration `toml:"claim_after" default:"60s" min:"1s" max:"24h" notpubsub:"only entries of a stream stay pending" doc:"idle time after which entries of consumers that are not ours are taken over"`
+}
+
+// rawHandler is a table whose keys, but for kind, are the kind's options.
+type rawHandler struct {
+	located
+	Kind string `toml:"kind" doc:"what it is an instance of; may be left out when the name is a kind's"`
+}
+
+func (h *rawHandler) decodeNode(d *decoder, n *node) {
+	h.locate(n)
+	if n.table == nil {
+		d.failf(n, "want a table, have %s; write [handlers.%s]", n.kind(), n.name())
+	}
+}
+
+type rawRoute struct {
+	located
+	Name       string `toml:"name" doc:"for metrics and logs; default: the handler's name"`
+	Channel    names  `toml:"channel" doc:"a channel, a list of them, or * for every declared channel"`
+	Type       names  `toml:"type" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`
+	Handler    names  `toml:"handler" doc:"a handler or a list of them; the name of a kind is one with default options"`
+	Enabled    *bool  `toml:"enabled" doc:"false takes the route out; default true"`
+	AllowCycle bool   `toml:"allow_cycle" doc:"true allows this route to close a cycle of channels"`
+}

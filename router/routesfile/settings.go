@@ -1,0 +1,106 @@
+package routesfile
+
+import (
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Settings are what the program needs beside the routes.
+type Settings struct {
+	// Drain is how long what is in hand may take to finish at the end; 8 s by default.
+	Drain time.Duration
+	Redis Redis
+	Log   Log
+}
+
+// Redis is how to reach the Redis that carries the channels.
+type Redis struct {
+	// URL is redis://, rediss:// (TLS) or unix://.
+	URL string
+	// Username and Password win over the URL's when they are not empty.
+	Username, Password string
+	// CAFile is the path of a PEM file, or empty for the system's authorities.
+	CAFile string
+}
+
+// Log is what the router says of itself.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // auto, text or json
+}
+
+func compileSettings(raw *rawFile, check bool, report *report) Settings {
+	if n := raw.Service.node; n.get("name") != nil && !n.get("name").skipped {
+		report.checkName(n.place("name"), "[service] name", raw.Service.Name)
+	}
+	checkRedisURL(&raw.Redis, report)
+	return Settings{
+		Drain: raw.Service.Drain,
+		Redis: Redis{raw.Redis.URL, raw.Redis.Username, raw.Redis.Password, caFile(&raw.Redis, check, report)},
+		Log:   Log{raw.Log.Level, raw.Log.Format},
+	}
+}
+
+// checkRedisURL never shows the URL: it may hold a password.
+func checkRedisURL(raw *rawRedis, report *report) {
+	n := raw.node
+	if value := n.get("url"); value == nil || value.skipped || value.value != raw.URL {
+		return
+	}
+	at := n.place("url")
+	u, err := url.Parse(raw.URL)
+	if err != nil {
+		report.errorf(at, "[redis] url is no URL; write redis://host:6379/0 (in a user name or password, %%-encode what is not a letter or digit, or use the keys username and password)")
+		return
+	}
+	switch u.Scheme {
+	case "redis", "rediss":
+		checkRedisHost(u, at, report)
+	case "unix":
+		if u.Host != "" || u.Path == "" {
+			report.errorf(at, "[redis] url names no socket; write unix:///path/to/redis.sock, with three slashes")
+		}
+	case "":
+		report.errorf(at, "[redis] url has no scheme; write redis://host:6379/0, rediss:// for TLS, or unix:///path/to/redis.sock")
+	default:
+		schemes := []string{"redis", "rediss", "unix"}
+		report.errorf(at, "[redis] url: unknown scheme %q%s", shorten(u.Scheme), didYouMean(u.Scheme, "schemes", schemes))
+	}
+	if raw.CAFile != "" && u.Scheme == "redis" {
+		report.errorf(n.place("ca_file"), "[redis] ca_file is for TLS; write rediss:// in url, or remove ca_file")
+	}
+}
+
+func checkRedisHost(u *url.URL, at place, report *report) {
+	if u.Hostname() == "" {
+		report.errorf(at, "[redis] url names no host; write %s://host:6379/0", u.Scheme)
+	}
+	if db := strings.Trim(u.Path, "/"); db != "" {
+		if number, err := strconv.Atoi(db); err != nil || number < 0 {
+			report.errorf(at, "[redis] url ends in %q, which is no database number; write %s://host:6379/0", shorten(db), u.Scheme)
+		}
+	}
+}
+
+// caFile is the path of the file, from the folder of the file that names it.
+func caFile(raw *rawRedis, check bool, report *report) string {
+	if raw.CAFile == "" {
+		return ""
+	}
+	n := raw.node.get("ca_file")
+	file := raw.CAFile
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(n.dir, file)
+	}
+	if _, err := readAtMost(file, maxFile); err != nil {
+		if check {
+			report.notef(n.at, "[redis] ca_file: skipped: %s cannot be read: %s", file, err)
+			return file
+		}
+		report.errorf(n.at, "[redis] ca_file: %s cannot be read: %s", file, err)
+	}
+	return file
+}

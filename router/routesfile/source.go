@@ -1,0 +1,163 @@
+package routesfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxFile is the size of the largest routes file. A thousand routes are 100 KiB; what
+// is larger was meant for something else.
+const maxFile = 1 << 20
+
+// Source is what a configuration is made from.
+type Source struct {
+	// Paths are files and folders. Of a folder all *.toml are read in the order of
+	// their names, except *_test.toml. Without paths: $SIGNALBOX_CONFIG, else
+	// config/routes.toml, else routes.toml.
+	Paths []string
+	// Environ is os.Environ(): what ${VAR} refers to, and overrides such as
+	// SIGNALBOX_REDIS__URL.
+	Environ []string
+	// Set is what flags say, "redis.url" to its value. It wins over everything.
+	Set map[string]string
+	// Check reads the configuration as `router check` does: variables need not be
+	// set and secrets not be readable; such values are skipped, with a note.
+	Check bool
+}
+
+// file is one file as it was read.
+type file struct {
+	path string
+	data []byte
+}
+
+// read finds and reads all files. What cannot be read is reported.
+func (s Source) read(report *report) []file {
+	var files []file
+	for _, path := range s.find(report) {
+		data, err := readAtMost(path, maxFile)
+		if err != nil {
+			report.errorf(place{file: path}, "cannot be read: %s", err)
+			continue
+		}
+		files = append(files, file{path, data})
+	}
+	return files
+}
+
+// find lists the files to read.
+func (s Source) find(report *report) []string {
+	paths := s.Paths
+	if len(paths) == 0 {
+		path, err := s.standard()
+		if err != nil {
+			report.errorf(place{file: path}, "%s", err)
+			return nil
+		}
+		paths = []string{path}
+	}
+	var found []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			report.errorf(place{file: path}, "%s", missing(err))
+		case info.IsDir():
+			found = append(found, folder(path, report)...)
+		default:
+			found = append(found, path)
+		}
+	}
+	return unique(found)
+}
+
+// standard is the file to read when none is named.
+func (s Source) standard() (string, error) {
+	if path := environment(s.Environ)["SIGNALBOX_CONFIG"]; path != "" {
+		return path, nil
+	}
+	candidates := []string{filepath.Join("config", "routes.toml"), "routes.toml"}
+	for _, path := range candidates {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			return path, nil
+		}
+	}
+	return candidates[0], errors.New("no configuration: neither config/routes.toml nor routes.toml is here, and SIGNALBOX_CONFIG is not set; " +
+		"`router init` writes a first one, -c names another file or folder")
+}
+
+func missing(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "there is no such file or folder; check the path after -c or in SIGNALBOX_CONFIG, or let `router init` write a first config/routes.toml"
+	}
+	return "cannot be read: " + plain(err).Error()
+}
+
+func folder(path string, report *report) []string {
+	entries, err := os.ReadDir(path) // sorted by name
+	if err != nil {
+		report.errorf(place{file: path}, "cannot be read: %s", plain(err))
+		return nil
+	}
+	var found []string
+	for _, entry := range entries {
+		name := entry.Name()
+		hidden := strings.HasPrefix(name, ".") // editors' and Kubernetes' own
+		if entry.IsDir() || hidden || filepath.Ext(name) != ".toml" || strings.HasSuffix(name, "_test.toml") {
+			continue
+		}
+		found = append(found, filepath.Join(path, name))
+	}
+	if len(found) == 0 {
+		report.errorf(place{file: path}, "this folder has no .toml file to load (*_test.toml are for `router test`); put a routes.toml into it")
+	}
+	return found
+}
+
+// unique drops files that are named twice, such as by a folder and by name.
+func unique(paths []string) []string {
+	seen := make(map[string]bool, len(paths))
+	return slices.DeleteFunc(paths, func(path string) bool {
+		key := path
+		if full, err := filepath.Abs(path); err == nil {
+			key = full
+		}
+		twice := seen[key]
+		seen[key] = true
+		return twice
+	})
+}
+
+// readAtMost reads a regular file that is no larger than limit bytes. It never
+// blocks on a pipe or a terminal that somebody named by mistake.
+func readAtMost(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, plain(err)
+	}
+	if info.IsDir() {
+		return nil, errors.New("it is a folder")
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is no regular file")
+	}
+	handle, err := os.Open(path)
+	if err != nil {
+		return nil, plain(err)
+	}
+	defer handle.Close() //nolint:errcheck // only read from
+	data, err := io.ReadAll(io.LimitReader(handle, limit+1))
+	if err != nil {
+		return nil, plain(err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("it is larger than %d KiB", limit>>10)
+	}
+	return data, nil
+}

@@ -1,0 +1,76 @@
+package routesfile
+
+import (
+	"slices"
+	"strings"
+)
+
+// ownPrefix begins the types of the events that Signalbox itself originates. Every
+// channel has them.
+const ownPrefix = "signalbox."
+
+// checkTypes reports types of a route that none of its channels has, and returns the
+// channels that have any. With "*" the others are simply not meant; a channel that a
+// route names is.
+func (e *expander) checkTypes(raw *rawRoute, channels []*channel) []*channel {
+	if len(channels) == 0 || raw.Type.partial || raw.Channel.partial {
+		return channels
+	}
+	before := e.report.failures()
+	for _, typ := range raw.Type.all {
+		if !slices.ContainsFunc(channels, func(one *channel) bool { return one.has(typ.text) }) {
+			e.unknownType(raw, typ, channels)
+		}
+	}
+	if e.report.failures() > before {
+		return nil
+	}
+	every := slices.ContainsFunc(raw.Channel.all, func(one name) bool { return one.text == "*" })
+	var fitting []*channel
+	for _, one := range channels {
+		fits := slices.ContainsFunc(raw.Type.all, func(typ name) bool {
+			return !strings.HasPrefix(typ.text, "!") && one.has(typ.text)
+		})
+		if fits {
+			fitting = append(fitting, one)
+		} else if !every {
+			e.report.errorf(raw.node.place("channel"), "%s: channel %q has none of these types%s", raw.node.subject(), one.Name, listing("its types", one.Types))
+		}
+	}
+	return fitting
+}
+
+// has reports whether the channel may carry a type that the pattern is about.
+func (c *channel) has(pattern string) bool {
+	pattern = strings.TrimPrefix(pattern, "!")
+	if c.open || len(c.Types) == 0 || pattern == "*" || strings.HasPrefix(pattern, ownPrefix) {
+		return true
+	}
+	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+		return slices.ContainsFunc(c.Types, func(typ string) bool { return strings.HasPrefix(typ, prefix) })
+	}
+	return contains(c.Types, pattern)
+}
+
+func (e *expander) unknownType(raw *rawRoute, typ name, channels []*channel) {
+	if e.report.full() {
+		e.report.errorf(typ.node.at, "")
+		return
+	}
+	var known []string
+	for _, one := range channels {
+		known = append(known, one.Types...)
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	where := "these channels"
+	if len(channels) == 1 {
+		where = "channel \"" + channels[0].Name + "\""
+	}
+	if body := strings.TrimPrefix(typ.text, "!"); strings.HasSuffix(body, "*") {
+		e.report.errorf(typ.node.at, "%s: no type of %s begins like %s%s", raw.node.subject(), where, typ.node.quoted(body), listing("types", known))
+		return
+	}
+	body := strings.TrimPrefix(typ.text, "!")
+	e.report.errorf(typ.node.at, "%s: %s has no type %s%s", raw.node.subject(), where, typ.node.quoted(body), didYouMean(body, "types", known))
+}
