@@ -226,7 +226,7 @@ func startRedis(t *testing.T) *redis.Client {
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "redis.sock")
 	conf := filepath.Join(dir, "redis.conf")
-	lines := []string{"include " + acl, "port 0", "unixsocket " + socket, "dir " + dir, `save ""`, ""}
+	lines := []string{"include " + acl, "loglevel warning", "port 0", "unixsocket " + socket, "dir " + dir, `save ""`, ""}
 	if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
