@@ -1,0 +1,29 @@
+# The build stage may be any image with Go 1.26 and CA roots, Alpine or Debian.
+ARG GO_IMAGE=golang:1.26-alpine
+
+FROM ${GO_IMAGE} AS build
+# Set it to build behind a module proxy of your own.
+ARG GOPROXY
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION=dev
+# Static, so that scratch can run it; time zones inside, because scratch has none.
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata \
+      -ldflags "-s -w -X main.version=${VERSION}" -o /out/router ./cmd/router \
+ && mkdir /out/data
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/router /router
+# The shipped routes, so that the image runs as it is; mount your own folder over them.
+COPY config/ /etc/signalbox/
+# A new volume takes the owner of the folder it is mounted on.
+COPY --from=build --chown=65532:65532 /out/data /data
+VOLUME /data
+WORKDIR /data
+# Numeric: scratch has no user names, and Kubernetes can see that it isn't root.
+USER 65532:65532
+ENTRYPOINT ["/router"]
+CMD ["run", "-c", "/etc/signalbox"]

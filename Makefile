@@ -1,0 +1,68 @@
+# `make help` lists everything.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 10s
+ARGS     ?=
+
+SCRIPTS := .ci/run $(wildcard scripts/*)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the static binary bin/router
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/router ./cmd/router
+
+.PHONY: demo
+demo: ## run the demo (the first build is silent for one to three minutes)
+	go run ./cmd/router demo $(ARGS)
+
+.PHONY: check
+check: tidy vet lint arrows scripts ## everything that can be said without running the program
+
+.PHONY: test
+test: ## all tests with the race detector; installs redis-server and python3-redis where it may
+	scripts/need redis-server python3-redis
+	go test -race -shuffle=on -timeout 10m $(ARGS) ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: fmt
+fmt: ## format the code: gofumpt and goimports
+	scripts/golangci-lint fmt
+
+.PHONY: image
+image: ## build the container image signalbox
+	docker build --build-arg VERSION=$(VERSION) -t signalbox .
+
+.PHONY: clean
+clean: ## remove what make built, tools included
+	rm -rf bin .bin
+
+# The parts of check, for running one alone.
+.PHONY: tidy vet lint arrows scripts
+tidy:
+	go mod tidy -diff
+	scripts/dependencies
+
+vet:
+	go vet ./...
+
+lint:
+	scripts/golangci-lint config verify
+	scripts/golangci-lint fmt --diff
+	scripts/golangci-lint run ./...
+
+arrows:
+	go test ./internal/arrows
+
+scripts:
+	scripts/need shellcheck
+	@if command -v shellcheck >/dev/null; then set -x; shellcheck $(SCRIPTS); fi

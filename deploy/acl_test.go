@@ -1,0 +1,247 @@
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const user = "signalbox"
+
+var allowed = []string{
+	"PING",
+	"HELLO 3",
+	"SELECT 1",
+	"CLIENT SETNAME signalbox:router",
+	"CLIENT GETNAME",
+	"CLIENT ID",
+	"CLIENT UNBLOCK 7",
+	"SUBSCRIBE price_data",
+	"UNSUBSCRIBE price_data",
+	"PSUBSCRIBE *",
+	"PUNSUBSCRIBE *",
+	"PUBLISH bot_status {}",
+	"PUBSUB NUMSUB price_data",
+	"PUBSUB NUMPAT",
+	"XADD trade_commands * payload {}",
+	"XADD trade_commands MAXLEN ~ 100000 * payload {}",
+	"XADD trade_commands.dead * payload {}",
+	"XREAD COUNT 1 STREAMS trade_commands 0",
+	"XREADGROUP GROUP router c COUNT 256 BLOCK 1000 STREAMS trade_commands >",
+	"XACK trade_commands router 1-1 1-2",
+	"XCLAIM trade_commands router c 0 1-1 JUSTID",
+	"XAUTOCLAIM trade_commands router c 60000 0 COUNT 100",
+	"XPENDING trade_commands router",
+	"XPENDING trade_commands router - + 10 c",
+	"XINFO STREAM trade_commands",
+	"XINFO GROUPS trade_commands",
+	"XINFO CONSUMERS trade_commands router",
+	"XGROUP CREATE trade_commands router 0 MKSTREAM",
+	"XLEN trade_commands",
+	"XRANGE trade_commands - + COUNT 1",
+	"XREVRANGE trade_commands + - COUNT 1",
+	"GET signalbox:alive:router:c",
+	"MGET signalbox:alive:router:c signalbox:alive:router:d",
+	"EXISTS signalbox:alive:router:c",
+	"PTTL signalbox:alive:router:c",
+	"SET signalbox:alive:router:c 1 PX 3000",
+	"PEXPIRE signalbox:alive:router:c 3000",
+	"EXPIRE signalbox:alive:router:c 3",
+	"DEL signalbox:alive:router:c",
+}
+
+var denied = []string{
+	// Other people's keys, and streams in ways that lose events.
+	"SET trade_commands x",
+	"DEL trade_commands",
+	"DEL signalbox:alive:router:c trade_commands",
+	"EXPIRE trade_commands 0",
+	"PEXPIRE trade_commands 0",
+	"UNLINK trade_commands",
+	"RENAME trade_commands other",
+	"COPY trade_commands other",
+	"MOVE trade_commands 1",
+	"PERSIST trade_commands",
+	"DUMP trade_commands",
+	"RESTORE other 0 x",
+	"MIGRATE host 6379 trade_commands 0 1000",
+	"SORT trade_commands",
+	"GETSET signalbox:x 1",
+	"APPEND signalbox:x 1",
+	"LPUSH signalbox:x 1",
+	"HSET signalbox:x a 1",
+	"XDEL trade_commands 1-1",
+	"XTRIM trade_commands MAXLEN 0",
+	"XSETID trade_commands 1-1",
+	"XGROUP DESTROY trade_commands router",
+	"XGROUP SETID trade_commands router $",
+	"XGROUP DELCONSUMER trade_commands router c",
+	"XGROUP CREATECONSUMER trade_commands router c",
+	// Looking around.
+	"KEYS *",
+	"SCAN 0",
+	"RANDOMKEY",
+	"DBSIZE",
+	"TYPE trade_commands",
+	"OBJECT ENCODING trade_commands",
+	"MEMORY USAGE trade_commands",
+	"INFO",
+	"COMMAND",
+	"PUBSUB CHANNELS",
+	"CLIENT LIST",
+	"CLIENT INFO",
+	"SLOWLOG GET",
+	"LATENCY DOCTOR",
+	"MONITOR",
+	// Code.
+	"EVAL return 0",
+	"EVALSHA 0000000000000000000000000000000000000000 0",
+	"EVAL_RO return 0",
+	"SCRIPT LOAD x",
+	"SCRIPT FLUSH",
+	"FCALL f 0",
+	"FUNCTION LOAD x",
+	"FUNCTION LIST",
+	"MODULE LOAD /x.so",
+	"MODULE LIST",
+	// The server and its other users.
+	"ACL LIST",
+	"ACL SETUSER signalbox allcommands",
+	"ACL WHOAMI",
+	"CONFIG GET *",
+	"CONFIG SET dir /",
+	"CONFIG REWRITE",
+	"CLIENT KILL ID 7",
+	"CLIENT PAUSE 1000",
+	"CLIENT NO-EVICT on",
+	"CLIENT TRACKING on",
+	"FLUSHALL",
+	"FLUSHDB",
+	"SWAPDB 0 1",
+	"DEBUG SLEEP 1",
+	"SHUTDOWN",
+	"SAVE",
+	"BGSAVE",
+	"BGREWRITEAOF",
+	"REPLICAOF host 6379",
+	"FAILOVER",
+	"CLUSTER INFO",
+	"PSYNC x 0",
+	"WAIT 1 0",
+	"MULTI",
+	"WATCH trade_commands",
+}
+
+func TestACL(t *testing.T) {
+	client := startRedis(t)
+	dryrun := func(command string) string {
+		reply, err := client.Do(t.Context(), words("ACL DRYRUN "+user+" "+command)...).Text()
+		if err != nil {
+			return err.Error()
+		}
+		return reply
+	}
+	for _, command := range allowed {
+		if reply := dryrun(command); reply != "OK" {
+			t.Errorf("%s: %s", command, reply)
+		}
+	}
+	for _, command := range denied {
+		// Not just any refusal: a wrong number of arguments would say nothing about the rule.
+		if reply := dryrun(command); !strings.Contains(reply, "permission") {
+			t.Errorf("%s: %s; want it refused for lack of permission", command, reply)
+		}
+	}
+}
+
+// TestLogin does a day's work as the user and finds nothing in the ACL log.
+func TestLogin(t *testing.T) {
+	admin := startRedis(t)
+	ctx := t.Context()
+	options := *admin.Options()
+	options.Username, options.Password = user, "secret"
+	options.ClientName = "signalbox:router"
+
+	client := redis.NewClient(&options)
+	defer func() { _ = client.Close() }()
+	if err := client.Ping(ctx).Err(); err == nil || !strings.HasPrefix(err.Error(), "WRONGPASS") {
+		t.Errorf("before it has a password the user logs in: %v", err)
+	}
+	for _, command := range []string{"ACL SETUSER " + user + " >secret", "ACL LOG RESET"} {
+		if err := admin.Do(ctx, words(command)...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, command := range []string{
+		"XGROUP CREATE trade_commands router 0 MKSTREAM",
+		"XADD trade_commands MAXLEN ~ 100 * payload {}",
+		"XREADGROUP GROUP router c COUNT 1 BLOCK 100 STREAMS trade_commands >",
+		"XACK trade_commands router 1-1",
+		"PUBLISH bot_status {}",
+		"SET signalbox:alive:router:c 1 PX 3000",
+		"DEL signalbox:alive:router:c",
+	} {
+		if err := client.Do(ctx, words(command)...).Err(); err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	sub := client.PSubscribe(ctx, "*")
+	defer func() { _ = sub.Close() }()
+	if _, err := sub.Receive(ctx); err != nil {
+		t.Error(err)
+	}
+	if log, err := admin.ACLLog(ctx, 10).Result(); err != nil || len(log) > 0 {
+		t.Errorf("ACL log: %v, %v", log, err)
+	}
+}
+
+// words splits a command into what go-redis takes.
+func words(command string) []any {
+	var args []any
+	for word := range strings.FieldsSeq(command) {
+		args = append(args, word)
+	}
+	return args
+}
+
+// startRedis runs a redis-server of this test's own that includes redis.acl.
+func startRedis(t *testing.T) *redis.Client {
+	t.Helper()
+	server, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("no redis-server: apt-get install redis-server")
+	}
+	acl, err := filepath.Abs("redis.acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "redis.sock")
+	conf := filepath.Join(dir, "redis.conf")
+	lines := []string{"include " + acl, "loglevel warning", "port 0", "unixsocket " + socket, "dir " + dir, `save ""`, ""}
+	if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), server, conf)
+	cmd.Stdout = t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() }) // t.Context has ended by then, and with it the server
+	client := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, DisableIdentity: true})
+	t.Cleanup(func() { _ = client.Close() })
+	for deadline := time.Now().Add(20 * time.Second); client.Ping(t.Context()).Err() != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("redis-server does not answer")
+		}
+	}
+	return client
+}
