@@ -207,6 +207,15 @@ func (p *program) publisher(ch router.Channel) (message.Publisher, error) {
 	return p.redis.PubSubPublisher(), nil
 }
 
+// unknownChannel says which channels there are.
+func (p *program) unknownChannel(name string) error {
+	names := make([]string, len(p.loaded.Config.Channels))
+	for i, ch := range p.loaded.Config.Channels {
+		names[i] = ch.Name
+	}
+	return fmt.Errorf("channel %q is not declared in %s; declared are %s", name, strings.Join(p.loaded.Files, " "), strings.Join(names, ", "))
+}
+
 // channel finds a declared channel.
 func (p *program) channel(name string) (router.Channel, bool) {
 	i := slices.IndexFunc(p.loaded.Config.Channels, func(ch router.Channel) bool { return ch.Name == name })

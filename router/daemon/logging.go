@@ -14,7 +14,10 @@ import (
 // newLogger writes to w what [log] asks for: colours on a terminal, plain text
 // elsewhere, JSON on request.
 func newLogger(w io.Writer, settings routesfile.Log, verbosity int) *slog.Logger {
-	level := settings.Level
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(settings.Level)); err != nil {
+		level = slog.LevelInfo // not reached: the configuration was checked
+	}
 	switch {
 	case verbosity > 0:
 		level = slog.LevelDebug

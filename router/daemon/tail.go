@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"signalbox/router"
+	"signalbox/router/routesfile"
 	"signalbox/router/transport"
 )
 
@@ -61,10 +63,28 @@ func Tail(ctx context.Context, opts Options, what TailOptions) error {
 // openToWatch loads the configuration; Redis names can be watched without any.
 func openToWatch(opts Options, names []string) (*program, error) {
 	opts.Source.Check = true
-	p, err := openQuietly(opts)
-	if errors.Is(err, routesMissing) && len(names) > 0 {
+	if len(names) > 0 && !opts.Source.Found() {
 		return openWithout(opts)
 	}
+	return openQuietly(opts)
+}
+
+// openWithout opens Redis without a configuration: where a flag or REDIS_URL says.
+func openWithout(opts Options) (*program, error) {
+	url := opts.Source.Set["redis.url"]
+	for _, variable := range opts.Source.Environ {
+		if value, ok := strings.CutPrefix(variable, "REDIS_URL="); ok && url == "" {
+			url = value
+		}
+	}
+	if url == "" {
+		url = "redis://127.0.0.1:6379/0"
+	}
+	loaded := &routesfile.Result{Config: router.Config{Service: "router"}}
+	loaded.Settings.Redis.URL = url
+	p := &program{loaded: loaded, log: newLogger(opts.Stderr, routesfile.Log{Level: "warn"}, opts.Verbosity)}
+	var err error
+	p.redis, err = openRedis(loaded, p.losses.add, p.log)
 	return p, err
 }
 
@@ -97,22 +117,19 @@ func (p *program) watched(ctx context.Context, names []string) ([]router.Channel
 
 // watch follows all channels until ctx ends.
 func (p *program) watch(ctx context.Context, channels []router.Channel, view *view) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var followers sync.WaitGroup
+	group, ctx := errgroup.WithContext(ctx)
+	var streams []router.Channel
 	for _, ch := range channels {
-		followers.Go(func() {
-			follow := p.followPubSub
-			if ch.Transport == router.Stream {
-				follow = p.followStream
-			}
-			if err := follow(ctx, ch, view); err != nil && ctx.Err() == nil {
-				stop(fmt.Errorf("channel %q: %w", ch.Name, err))
-			}
-		})
+		if ch.Transport == router.Stream {
+			streams = append(streams, ch)
+			continue
+		}
+		group.Go(func() error { return p.followPubSub(ctx, ch, view) })
 	}
-	followers.Wait()
-	err := context.Cause(ctx)
+	if len(streams) > 0 {
+		group.Go(func() error { return p.followStreams(ctx, streams, view) })
+	}
+	err := group.Wait()
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}
@@ -130,39 +147,52 @@ func (p *program) followPubSub(ctx context.Context, ch router.Channel, view *vie
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		case m, open := <-messages:
 			if !open {
-				return errors.New("the subscription ended")
+				return fmt.Errorf("channel %q: the subscription ended", ch.Name)
 			}
 			view.show(ch, router.Message{Payload: []byte(m.Payload), Name: m.Channel, Time: time.Now()})
 		}
 	}
 }
 
-func (p *program) followStream(ctx context.Context, ch router.Channel, view *view) error {
-	reader := p.redis.NewReader()
-	defer func() { _ = reader.Close() }()
-	last, err := lastID(ctx, reader, ch.Topic)
-	if err != nil {
-		return err
+// followStreams reads all streams by one blocking command, and so by one connection.
+func (p *program) followStreams(ctx context.Context, channels []router.Channel, view *view) error {
+	byTopic := map[string]router.Channel{}
+	last := map[string]string{}
+	for _, ch := range channels {
+		byTopic[ch.Topic] = ch
+		var err error
+		if last[ch.Topic], err = lastID(ctx, p.redis.Client(), ch.Topic); err != nil {
+			return fmt.Errorf("channel %q: %w", ch.Name, err)
+		}
 	}
 	for ctx.Err() == nil {
-		streams, err := reader.XRead(ctx, &redis.XReadArgs{Streams: []string{ch.Topic, last}, Block: 500 * time.Millisecond, Count: 256}).Result()
-		if errors.Is(err, redis.Nil) {
-			continue
+		args := &redis.XReadArgs{Block: tailBlock, Count: 256}
+		for topic := range last {
+			args.Streams = append(args.Streams, topic)
 		}
-		if err != nil {
-			return err
+		for _, topic := range args.Streams {
+			args.Streams = append(args.Streams, last[topic])
 		}
-		for _, entry := range streams[0].Messages {
-			last = entry.ID
-			payload, at := transport.DecodeEntry(entry)
-			view.show(ch, router.Message{Payload: payload, Name: ch.Topic, ID: entry.ID, Time: at})
+		streams, err := p.redis.Client().XRead(ctx, args).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return fmt.Errorf("read streams: %w", err)
+		}
+		for _, stream := range streams {
+			for _, entry := range stream.Messages {
+				last[stream.Stream] = entry.ID
+				payload, at := transport.DecodeEntry(entry)
+				view.show(byTopic[stream.Stream], router.Message{Payload: payload, Name: stream.Stream, ID: entry.ID, Time: at})
+			}
 		}
 	}
-	return nil
+	return ctx.Err()
 }
+
+// tailBlock is how long a read waits for entries: it bounds how long the end takes.
+const tailBlock = 200 * time.Millisecond
 
 // lastID is where the stream ends now: "$" would skip what is added between two reads.
 func lastID(ctx context.Context, client *redis.Client, stream string) (string, error) {
@@ -172,4 +202,3 @@ func lastID(ctx context.Context, client *redis.Client, stream string) (string, e
 	}
 	return entries[0].ID, nil
 }
-
