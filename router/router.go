@@ -72,6 +72,7 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	if opts.Drain == 0 {
 		opts.Drain = defaultDrain
 	}
+	handlersLog := opts.Logger // a handler decides for itself how much it logs
 	opts.Logger = slog.New(newQuiet(opts.Logger.Handler()))
 	r := &Router{opts: opts, log: opts.Logger, running: make(chan struct{})}
 	defer func() {
@@ -79,20 +80,20 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 			r.closeHandlers()
 		}
 	}()
-	if err := r.makeHandlers(cfg); err != nil {
+	if err := r.makeHandlers(cfg, handlersLog); err != nil {
 		return nil, err
 	}
 	return r, r.makeSubscriptions(cfg)
 }
 
-func (r *Router) makeHandlers(cfg Config) error {
+func (r *Router) makeHandlers(cfg Config, log *slog.Logger) error {
 	publisher := NewPublisher(cfg, r.opts.Publisher)
 	for _, spec := range cfg.Handlers {
 		used := func(route Route) bool { return route.Handler == spec.Name }
 		if !slices.ContainsFunc(cfg.Routes, used) {
 			continue
 		}
-		env := Env{Service: cfg.Service, Handler: spec.Name, Log: r.log.With("handler", spec.Name), Publisher: publisher}
+		env := Env{Service: cfg.Service, Handler: spec.Name, Log: log.With("handler", spec.Name), Publisher: publisher}
 		handler, err := spec.New(env)
 		if err != nil {
 			return fmt.Errorf("handler %q: %w", spec.Name, err)

@@ -25,13 +25,15 @@ func (a *app) runCommand() *cobra.Command {
   router run -c channels.toml -c bot.toml     several files are one configuration
   router run --embedded                       with a Redis inside, for development`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if embedded && a.redis != "" {
+				return &daemon.UsageError{Err: errors.New("--embedded and --redis exclude each other")}
+			}
 			opts := a.options()
 			opts.Embedded = embedded
 			return daemon.Run(c.Context(), opts)
 		},
 	}
 	c.Flags().BoolVar(&embedded, "embedded", false, "start a Redis in this process and use it (development only)")
-	c.MarkFlagsMutuallyExclusive("embedded", "redis")
 	return c
 }
 

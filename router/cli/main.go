@@ -50,14 +50,14 @@ func run(ctx context.Context, a *app, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	code := a.exitCode(err)
 	fmt.Fprintln(a.err, message(err))
 	if code == exitUsage && !a.began {
-		fmt.Fprintf(a.err, "run \"%s --help\" to see what there is\n", root.CommandPath())
+		fmt.Fprintf(a.err, "run \"%s --help\" to see what there is\n", command.CommandPath())
 	}
 	return code
 }

@@ -5,7 +5,12 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
+
+// sameSignal is how soon after the first a signal counts as the first one again:
+// timeout(1) and some supervisors signal the process and then its whole group.
+const sameSignal = 100 * time.Millisecond
 
 // untilSignalled returns a context that ends at SIGINT or SIGTERM, so that the program
 // drains; a second one ends the program now.
@@ -15,16 +20,22 @@ func untilSignalled(parent context.Context) (ctx context.Context, stop func()) {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	stopped := make(chan struct{})
 	go func() {
-		for n := 1; ; n++ {
+		select {
+		case <-signals:
+		case <-stopped:
+			return
+		}
+		cancel()
+		first := time.Now()
+		for {
 			select {
 			case <-signals:
+				if time.Since(first) > sameSignal {
+					os.Exit(exitFailed)
+				}
 			case <-stopped:
 				return
 			}
-			if n == 2 {
-				os.Exit(exitFailed)
-			}
-			cancel()
 		}
 	}()
 	return ctx, func() {

@@ -180,7 +180,7 @@ func (c *countingPublisher) report(ctx context.Context, out io.Writer) error {
 	}
 	readers := "no group reads it yet: it waits for the first"
 	if len(names) > 0 {
-		readers = "for " + strings.Join(names, ", ")
+		readers = "read by group " + strings.Join(names, ", ")
 	}
 	_, err = fmt.Fprintf(out, "%s added to %q, the last as %s, %s\n", what, name, c.last, readers)
 	return err
