@@ -109,10 +109,8 @@ func broken(module string, packages []goPackage) []string {
 				lines = append(lines, why)
 			}
 		}
-		for _, dep := range p.Deps {
-			if hasPrefix(r.never, dep) {
-				lines = append(lines, fmt.Sprintf("%s ─► … ─► %s: %s never depends on it, not even indirectly; see %s", name, dep, r.pkg, documented))
-			}
+		if i := slices.IndexFunc(p.Deps, func(dep string) bool { return hasPrefix(r.never, dep) }); i >= 0 {
+			lines = append(lines, fmt.Sprintf("%s ─► … ─► %s: %s never depends on it, not even indirectly; see %s", name, p.Deps[i], r.pkg, documented))
 		}
 	}
 	return lines
