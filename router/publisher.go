@@ -91,7 +91,7 @@ func (p *Publisher) Forward(ctx context.Context, channel string, events []*Event
 		places []int // of msgs among events
 	)
 	for i, event := range events {
-		if err := t.checkType(event.Type); err != nil {
+		if err := p.accepts(t, event); err != nil {
 			errs[i] = Permanent(fmt.Errorf("forward to %q: %w", channel, err))
 			continue
 		}
@@ -104,8 +104,11 @@ func (p *Publisher) Forward(ctx context.Context, channel string, events []*Event
 		var each batch.Errors
 		partly := errors.As(err, &each) && len(each) == len(msgs)
 		for n, i := range places {
-			if errs[i] = err; partly {
-				errs[i] = each[n]
+			switch {
+			case !partly:
+				errs[i] = err
+			case each[n] != nil:
+				errs[i] = fmt.Errorf("publish to %q: %w", channel, each[n])
 			}
 		}
 	}
@@ -146,6 +149,16 @@ func (t *target) send(msgs []*message.Message) error {
 		return fmt.Errorf("publish to %q: %w", t.channel.Name, err)
 	}
 	return nil
+}
+
+// accepts checks that a reader of the target will accept the event's message. Where
+// both channels keep their fields in the same places, only the type can be wrong.
+func (p *Publisher) accepts(t *target, event *Event) error {
+	if from := p.targets[event.Channel]; from != nil && from.channel.Fields == t.channel.Fields {
+		return t.checkType(event.Type)
+	}
+	sent := Event{Msg: event.Msg}
+	return t.read(&sent)
 }
 
 func (t *target) checkType(typ string) error {

@@ -130,15 +130,40 @@ func (s *quietState) window(key string) *window {
 // end closes a window. If it muted something, it says so, and that line opens the next.
 func (s *quietState) end(key string, w *window) {
 	s.mu.Lock()
-	write, times := w.write, w.muted
-	if times == 0 {
+	say := w.reopen()
+	if say == nil {
 		delete(s.causes, key)
 	} else {
-		w.lines, w.muted, w.write = 1, 0, nil
 		time.AfterFunc(quietWindow, func() { s.end(key, w) })
 	}
 	s.mu.Unlock()
-	if times > 0 {
-		write(times)
+	if say != nil {
+		say()
 	}
+}
+
+// flush says at once what is muted, so that the end of a program loses no line.
+func (q *quiet) flush() {
+	q.state.mu.Lock()
+	var lines []func()
+	for _, w := range q.state.causes {
+		if say := w.reopen(); say != nil {
+			lines = append(lines, say)
+		}
+	}
+	q.state.mu.Unlock()
+	for _, say := range lines {
+		say()
+	}
+}
+
+// reopen begins the window anew with the line that says what it muted, and returns
+// that line; nil when it muted nothing.
+func (w *window) reopen() (say func()) {
+	if w.muted == 0 {
+		return nil
+	}
+	write, times := w.write, w.muted
+	w.lines, w.muted, w.write = 1, 0, nil
+	return func() { write(times) }
 }

@@ -64,7 +64,7 @@ func (r *route) handleBatch(deliveries []*delivery, begin time.Time) {
 		if verdicts != nil {
 			err = verdicts[i]
 		}
-		if err != nil {
+		if err != nil && !interrupted(&d.ctx, err) {
 			logError(r.log, &d.msg, err)
 		}
 		r.finish(d, err, begin)

@@ -45,6 +45,7 @@ type Options struct {
 type Router struct {
 	opts          Options
 	log           *slog.Logger
+	quiet         *quiet // behind log
 	subscriptions []*subscription
 	routes        []*route // in the order of the configuration
 	handlers      []namedHandler
@@ -73,8 +74,9 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 		opts.Drain = defaultDrain
 	}
 	handlersLog := opts.Logger // a handler decides for itself how much it logs
-	opts.Logger = slog.New(newQuiet(opts.Logger.Handler()))
-	r := &Router{opts: opts, log: opts.Logger, running: make(chan struct{})}
+	quiet := newQuiet(opts.Logger.Handler())
+	opts.Logger = slog.New(quiet)
+	r := &Router{opts: opts, log: opts.Logger, quiet: quiet, running: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			r.closeHandlers()
@@ -136,6 +138,7 @@ func (r *Router) Running() <-chan struct{} { return r.running }
 // handlers and returns nil. It returns an error when a subscription could not be made
 // or all of them ended by themselves.
 func (r *Router) Run(ctx context.Context) error {
+	defer r.quiet.flush()
 	defer r.closeHandlers()
 	// Watermill cancels its handlers' contexts as soon as it stops, which is too early:
 	// ours end when the drain does.

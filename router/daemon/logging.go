@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
@@ -28,7 +29,7 @@ func newLogger(w io.Writer, settings routesfile.Log, verbosity int) *slog.Logger
 	case format == "json":
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
 	case format != "text" && colourful(w):
-		return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000"}))
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", ReplaceAttr: withoutEscapes}))
 	default:
 		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime}))
 	}
@@ -47,3 +48,17 @@ func shortTime(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
+
+// withoutEscapes keeps escape sequences out of a terminal. Tint means well by those
+// who colour their values: it turns an escaped ESC in a quoted text into a real one,
+// and with it any that a message of a stranger holds.
+func withoutEscapes(_ []string, a slog.Attr) slog.Attr {
+	text, ok := a.Value.Any().(string)
+	if err, is := a.Value.Any().(error); is {
+		text, ok = err.Error(), true
+	}
+	if !ok || !strings.Contains(text, `\x1b`) && !strings.Contains(text, "\x1b") {
+		return a
+	}
+	return slog.String(a.Key, strings.NewReplacer(`\x1b`, `\u001b`, "\x1b", `\u001b`).Replace(text))
+}
