@@ -48,7 +48,6 @@ func shortTime(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-
 // withoutEscapes keeps escape sequences out of a terminal. Tint means well by those
 // who colour their values: it turns an escaped ESC in a quoted text into a real one,
 // and with it any that a message of a stranger holds.
