@@ -1,0 +1,73 @@
+package handlers_test
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"signalbox/handlers"
+	"signalbox/router"
+)
+
+func TestEveryKindIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/handlers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := router.NewRegistry()
+	handlers.Register(registry)
+	for _, name := range registry.Names() {
+		kind, _ := registry.Kind(name)
+		if !strings.HasSuffix(kind.Doc, ".") || strings.Contains(kind.Doc, "\n") {
+			t.Errorf("kind %q: %q is not one sentence", name, kind.Doc)
+		}
+		if row := fmt.Sprintf("| [`%s`](#%[1]s) | %s |", name, kind.Doc); !strings.Contains(string(page), row) {
+			t.Errorf("docs/handlers.md lacks the row %s", row)
+		}
+		_, section, found := strings.Cut(string(page), "\n## "+name+"\n")
+		if !found {
+			t.Errorf("docs/handlers.md lacks the section %q", name)
+		}
+		section, _, _ = strings.Cut(section, "\n## ")
+		for field := range reflect.TypeOf(kind.Options()).Elem().Fields() {
+			option := field.Tag.Get("toml")
+			if option == "" || field.Tag.Get("doc") == "" {
+				t.Errorf("kind %q: field %s lacks its tags", name, field.Name)
+			}
+			if !strings.Contains(section, "| `"+option+"` |") {
+				t.Errorf("docs/handlers.md, section %q, lacks a row of option %q", name, option)
+			}
+		}
+	}
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	registry := router.NewRegistry(handlers.Log(), handlers.Drop())
+	for _, name := range registry.Names() {
+		kind, _ := registry.Kind(name)
+		options := kind.Options()
+		if checked, ok := options.(interface{ Validate() error }); ok {
+			if err := checked.Validate(); err != nil {
+				t.Errorf("kind %q: %v", name, err)
+			}
+		}
+		if _, err := kind.New(router.Env{}, options); err != nil {
+			t.Errorf("kind %q: %v", name, err)
+		}
+	}
+}
+
+func ExampleRegister() {
+	kinds := router.NewRegistry()
+	handlers.Register(kinds)
+	for _, name := range kinds.Names() {
+		kind, _ := kinds.Kind(name)
+		fmt.Printf("%-8s %s\n", name, kind.Doc)
+	}
+	// Output:
+	// drop     Ignores events that are known, so that they don't count as unmatched.
+	// log      Writes one readable line per event to the log.
+	// publish  Forwards events to a declared channel, their bytes unchanged.
+}
