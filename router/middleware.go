@@ -145,8 +145,7 @@ func logError(log *slog.Logger, msg *message.Message, err error) {
 		attrs = append(attrs, "channel", event.Channel, "type", event.Type, "id", event.ID)
 	}
 	attrs = append(attrs, "err", err)
-	var panicked *PanicError
-	if errors.As(err, &panicked) {
+	if panicked, ok := errors.AsType[*PanicError](err); ok {
 		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
 	log.ErrorContext(ctx, "handler failed", attrs...)

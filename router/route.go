@@ -107,7 +107,7 @@ func (r *route) finish(d *delivery, err error, begin time.Time) {
 	}
 	if r.observe != nil {
 		r.observe(Outcome{
-			Result: result, Channel: d.event.Channel, Route: r.Name, Handler: r.Route.Handler,
+			Result: result, Channel: d.event.Channel, Route: r.Name, Handler: r.Handler,
 			Event: &d.event, Err: err, Took: time.Since(begin),
 		})
 	}

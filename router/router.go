@@ -219,7 +219,7 @@ func (r *Router) Stats() Stats {
 	}
 	for _, route := range r.routes {
 		stats.Routes = append(stats.Routes, RouteStats{
-			Channel: route.Channel, Route: route.Name, Handler: route.Route.Handler,
+			Channel: route.Channel, Route: route.Name, Handler: route.Handler,
 			Handled: route.handled.Load(), Failed: route.failed.Load(), Unfinished: route.unfinished.Load(),
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,8 +38,8 @@ func newSubscription(ch Channel, subscriber message.Subscriber, routes []compile
 	s.table.Store(newTable(routes))
 	s.gatherings.New = func() any { return &gathering{byRoute: make([][]*delivery, len(s.routes))} }
 	s.front = DecodeJSON(ch)(s.gather)
-	for i := len(opts.Middleware) - 1; i >= 0; i-- {
-		s.front = opts.Middleware[i](s.front)
+	for _, v := range slices.Backward(opts.Middleware) {
+		s.front = v(s.front)
 	}
 	s.front = Recover(s.front)
 	s.metadata = len(opts.Middleware) > 0
