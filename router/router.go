@@ -159,8 +159,8 @@ func (r *Router) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return r.drain(carrier, cancel)
-	case <-ended:
-		return errors.New("all subscriptions ended")
+	case err := <-ended:
+		return errors.Join(errors.New("all subscriptions ended"), err)
 	}
 }
 
