@@ -64,7 +64,7 @@ func (c *compiler) compileChannel(one *channel) {
 	switch one.Transport {
 	case router.PubSub:
 		one.Queue, one.QueueBytes = raw.Queue, int(raw.QueueBytes)
-		if raw.QueueBytes < raw.MaxBytes {
+		if raw.QueueBytes > 0 && raw.QueueBytes < raw.MaxBytes {
 			c.report.errorf(raw.node.place("queue_bytes"), "%s: queue_bytes is less than max_bytes, so that a message of that size would never fit; raise queue_bytes or lower max_bytes", raw.node.subject())
 		}
 	case router.Stream:
@@ -92,7 +92,7 @@ func (c *compiler) checkTransport(raw *rawChannel) {
 		if near, ok := nearest(raw.Transport, []string{"pubsub", "stream"}); ok {
 			hint = `; did you mean "` + near + `"?`
 		}
-		c.report.errorf(value.at, "%s: unknown transport %s%s; there are two:%s", n.subject(), value.quoted(raw.Transport), hint, transportHelp)
+		c.report.errorf(value.at, "%s: unknown transport %s%s\nThere are two:%s", n.subject(), value.quoted(raw.Transport), hint, transportHelp)
 		return
 	}
 	for _, field := range fieldsOf(reflect.TypeFor[rawChannel]()) {
@@ -152,6 +152,9 @@ func (c *compiler) checkSameRedisName() {
 			continue
 		}
 		key := reader{one.Transport, one.Topic, one.Group, one.Pattern}
+		if service := c.raw.Service.node; one.raw.Group == "" && service.get("name").skips() {
+			key.group = "" // whatever the service is called
+		}
 		earlier, taken := first[key]
 		switch {
 		case !taken:

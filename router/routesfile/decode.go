@@ -109,7 +109,7 @@ func (d *decoder) value(n *node, into reflect.Value) {
 		into.Set(fresh)
 	case kind == reflect.Struct:
 		if n.table == nil {
-			d.failf(n, "want a table, have %s", n.kind())
+			d.failf(n, "want a table, have %s; write [%s] and its keys below", n.kind(), strings.Join(n.path, "."))
 			return
 		}
 		d.table(n, into)
@@ -141,13 +141,20 @@ func (d *decoder) scalar(n *node, into reflect.Value) {
 		}
 		d.failf(n, "want true or false, have %s%s", n.kind(), n.unquote("true", "false"))
 	case into.CanInt():
-		if value, ok := n.integer(); ok && !into.OverflowInt(value) {
+		if value, ok := n.integer(); ok {
+			if into.OverflowInt(value) {
+				top := int64(1)<<(into.Type().Bits()-1) - 1
+				d.failf(n, "%s is out of range; write a number from %d to %d", n.literal(), -top-1, top)
+			}
 			into.SetInt(value)
 			return
 		}
 		d.failf(n, "want a whole number, have %s%s", n.kind(), n.unquote())
 	case into.CanUint():
-		if value, ok := n.integer(); ok && value >= 0 && !into.OverflowUint(uint64(value)) {
+		if value, ok := n.integer(); ok && value >= 0 {
+			if into.OverflowUint(uint64(value)) {
+				d.failf(n, "%s is out of range; write a number from 0 to %d", n.literal(), uint64(1)<<into.Type().Bits()-1)
+			}
 			into.SetUint(uint64(value))
 			return
 		}
@@ -176,7 +183,7 @@ func (d *decoder) unmarshal(n *node, into encoding.TextUnmarshaler) {
 
 func (d *decoder) mapping(n *node, into reflect.Value) {
 	if n.table == nil || into.Type().Key().Kind() != reflect.String {
-		d.failf(n, "want a table, have %s", n.kind())
+		d.failf(n, "want a table, have %s; write { name = value }", n.kind())
 		return
 	}
 	// Never the map that is there: it belongs to the kind's defaults.
@@ -197,11 +204,11 @@ func (d *decoder) slice(n *node, into reflect.Value) {
 	if text, ok := n.value.(string); ok && n.commas {
 		list = splitCommas(n, text)
 	} else if list == nil {
-		example := "in brackets"
+		remedy := ""
 		if text, ok := n.value.(string); ok && n.source == "" {
-			example = fmt.Sprintf("[%q]", shorten(text))
+			remedy = fmt.Sprintf("; write [%q]", shorten(text))
 		}
-		d.failf(n, "want a list, have %s; write %s", n.kind(), example)
+		d.failf(n, "want a list, have %s%s", n.kind(), remedy)
 		return
 	}
 	fresh := reflect.MakeSlice(into.Type(), 0, len(list))
@@ -229,18 +236,23 @@ func splitCommas(n *node, text string) []*node {
 // limits checks a decoded value against the tags of its field.
 func (d *decoder) limits(n *node, into reflect.Value, tag reflect.StructTag) {
 	if allowed, ok := tag.Lookup("enum"); ok {
-		if text := fmt.Sprint(into.Interface()); !contains(strings.Split(allowed, ","), text) {
-			d.failf(n, "%s is not one of its values%s", n.quoted(text), didYouMean(text, "values", strings.Split(allowed, ",")))
+		values := strings.Split(allowed, ",")
+		if text := fmt.Sprint(into.Interface()); !contains(values, text) {
+			hint := ""
+			if near, ok := nearest(text, values); ok {
+				hint = fmt.Sprintf("; did you mean %q?", near)
+			}
+			d.failf(n, "want %s, have %s%s", alternatives(values), n.quoted(text), hint)
 		}
 	}
 	if !into.CanInt() {
 		return
 	}
 	if text, ok := tag.Lookup("min"); ok && into.Int() < limit(text, into) {
-		d.failf(n, "%s is too little; at least %s", n.literal(), text)
+		d.failf(n, "%s is too low; write %s or more", n.literal(), text)
 	}
 	if text, ok := tag.Lookup("max"); ok && into.Int() > limit(text, into) {
-		d.failf(n, "%s is too much; at most %s", n.literal(), text)
+		d.failf(n, "%s is too high; write %s or less", n.literal(), text)
 	}
 }
 

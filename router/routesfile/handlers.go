@@ -102,6 +102,7 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 	if checked, ok := one.options.(interface{ Validate() error }); ok {
 		if err := checked.Validate(); err != nil {
 			c.report.errorf(one.blame(err.Error()), "%s: %s%s", one.subject(), err, one.remedy())
+			return
 		}
 	}
 	if publisher, ok := one.options.(interface{ PublishesTo() []string }); ok {
@@ -111,13 +112,13 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 
 func (c *compiler) decodeOptions(one *handler) {
 	into := reflect.ValueOf(one.options)
-	if into.Kind() == reflect.Pointer && into.Elem().Kind() == reflect.Struct {
+	if into.Kind() == reflect.Pointer && into.Elem().Kind() == reflect.Struct && len(fieldsOf(into.Elem().Type())) > 0 {
 		(&decoder{c.report}).table(one.node, into.Elem(), "kind")
 		return
 	}
 	for _, child := range one.node.children() {
 		if child.name() != "kind" {
-			c.report.errorf(child.key, "%s: unknown key %q; kind %q has no options", one.subject(), child.name(), one.Kind)
+			c.report.errorf(child.key, "%s: unknown option %q; kind %q has none", one.subject(), child.name(), one.Kind)
 		}
 	}
 }

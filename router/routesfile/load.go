@@ -45,7 +45,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	(&decoder{report}).table(root, reflect.ValueOf(&raw).Elem())
 
 	settings := compileSettings(&raw, src.Check, report)
-	c := &compiler{report: report, kinds: kinds, raw: &raw}
+	c := &compiler{report: report, kinds: kinds, root: root, raw: &raw}
 	config := c.compile(place{result.Files[0], 1, 1})
 	if report.failures() == 0 {
 		result.Settings, result.Config = settings, config
@@ -105,6 +105,7 @@ func reportRedefined(store *nodes, trees []map[string]any, report *report) {
 type compiler struct {
 	report *report
 	kinds  *router.Registry
+	root   *node
 	raw    *rawFile
 
 	channels map[string]*channel

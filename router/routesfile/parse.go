@@ -133,7 +133,7 @@ func (p *parser) expand(n *node, text string) {
 		if expanded.any {
 			n.source = strconv.Quote(text)
 		}
-	case p.check && errors.Is(err, errUnset):
+	case p.check && errors.As(err, new(absentError)):
 		n.value, n.skipped = "", true
 		p.report.notef(n.at, "%s: skipped: %s", n.label(), err)
 	default:

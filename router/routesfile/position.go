@@ -125,6 +125,12 @@ func plainSyntax(message string, rest []byte) string {
 		return "a value is missing after the ="
 	case message == "expected '=' after key":
 		return "expected = after the key; a setting is written key = value, and a table [name]"
+	case strings.HasPrefix(message, "expected ']"):
+		return "this table's name is not closed; write [name] or [[name]]"
+	case message == "expected ',' or ']' after array value":
+		return "a comma, or the ] that closes the list, is missing before this"
+	case strings.HasSuffix(message, "U+000D"):
+		return "this line ends as on an old Mac; save the file with Unix or Windows line ends"
 	case message == "array is incomplete":
 		return "this list is not closed; end it with ]"
 	case message == "inline table is incomplete":
@@ -161,6 +167,10 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 		ix.report.errorf(at, "routes are a list: write [[routes]], with two brackets, before each route")
 		return &spot{}
 	}
+	if len(keys) > 1 && name == "routes" && root.child(name) == nil {
+		ix.report.errorf(at, "routes have no names in brackets: write [[routes]], and name = %q below it", keys[1].Data)
+		return &spot{}
+	}
 	if list && len(keys) <= 2 && name != "routes" && contains(topTables(), name) {
 		ix.report.errorf(at, "%s is a table, not a list: write [%s], with one bracket", name, joinKeys(keys))
 		return &spot{}
@@ -180,6 +190,7 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 	}
 	if current.header {
 		ix.report.errorf(at, "table [%s] is written twice, first in line %d; put its keys in one place", joinKeys(keys), current.value.line)
+		return &spot{}
 	}
 	current.header, current.value = true, ix.at(int(keys[len(keys)-1].Raw.Offset))
 	current.key = current.value

@@ -44,6 +44,7 @@ func (c *compiler) compileRoutes(at place) {
 	}
 	e.nameDefaults()
 	switch {
+	case len(c.raw.Routes) == 0 && c.root.get("routes") != nil && c.root.get("routes").list == nil: // reported
 	case len(c.raw.Routes) == 0:
 		c.report.errorf(at, "no routes: nothing would be handled; add one:\n  [[routes]]\n  channel = \"…\"\n  type    = \"*\"\n  handler = \"log\"")
 	case disabled == len(c.raw.Routes):
@@ -55,7 +56,7 @@ func (c *compiler) compileRoutes(at place) {
 // expand checks one [[routes]] table, and adds its routes unless it is off.
 func (e *expander) expand(raw *rawRoute, off bool) {
 	n := raw.node
-	if n.written("name") && !n.get("name").skipped && n.get("name").value == raw.Name {
+	if value := n.sure("name"); value != nil && value.value == raw.Name {
 		e.report.checkName(n.place("name"), n.subject()+": name", raw.Name)
 	}
 	e.required(n, "channel", raw.Channel, "write the name of a declared channel, or \"*\" for all of them")
@@ -188,9 +189,12 @@ func (e *expander) typesOf(raw *rawRoute) []string {
 	for _, one := range raw.Type.all {
 		if _, err := router.ParseTypes(strings.TrimPrefix(one.text, "!")); err != nil {
 			e.report.errorf(one.node.at, "%s: type %s: %s", raw.node.subject(), one.node.quoted(one.text), reason(err))
-			return nil
+			continue
 		}
 		types = append(types, one.text)
+	}
+	if len(types) < len(raw.Type.all) {
+		return nil
 	}
 	if len(types) == 0 || raw.Type.partial {
 		return types

@@ -1,6 +1,7 @@
 package routesfile
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -63,14 +64,14 @@ func (e *expander) unknownType(raw *rawRoute, typ name, channels []*channel) {
 	}
 	slices.Sort(known)
 	known = slices.Compact(known)
-	where := "these channels"
+	where := "none of its channels has a"
 	if len(channels) == 1 {
-		where = "channel \"" + channels[0].Name + "\""
-	}
-	if body := strings.TrimPrefix(typ.text, "!"); strings.HasSuffix(body, "*") {
-		e.report.errorf(typ.node.at, "%s: no type of %s begins like %s%s", raw.node.subject(), where, typ.node.quoted(body), listing("types", known))
-		return
+		where = fmt.Sprintf("channel %q has no", channels[0].Name)
 	}
 	body := strings.TrimPrefix(typ.text, "!")
-	e.report.errorf(typ.node.at, "%s: %s has no type %s%s", raw.node.subject(), where, typ.node.quoted(body), didYouMean(body, "types", known))
+	hint := didYouMean(body, "types", known)
+	if strings.HasSuffix(body, "*") {
+		hint = listing("types", known)
+	}
+	e.report.errorf(typ.node.at, "%s: %s type %s%s", raw.node.subject(), where, typ.node.quoted(body), hint)
 }
