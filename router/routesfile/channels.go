@@ -20,17 +20,14 @@ type channel struct {
 	router.Channel
 	raw *rawChannel
 	// open is set when its types are not known whole, so that nothing is checked against them.
-	open bool
+	open   bool
+	sorted []string // its types
 }
 
 func (c *compiler) compileChannels() {
 	c.channels = make(map[string]*channel, len(c.raw.Channels))
 	for _, name := range slices.Sorted(maps.Keys(c.raw.Channels)) {
 		raw := c.raw.Channels[name]
-		if len(c.channels) == maxNamed {
-			c.report.errorf(raw.node.place(""), "more than %d channels; a pattern is one channel for many names", maxNamed)
-			break
-		}
 		one := &channel{raw: raw, open: true}
 		one.Name = name
 		c.channels[name] = one
@@ -50,6 +47,7 @@ func (c *compiler) compileChannel(one *channel) {
 	one.Description = raw.Description
 	one.Topic, one.Pattern = cmp.Or(raw.Pattern, raw.Name, one.Name), raw.Pattern != ""
 	one.Types, one.open = c.declaredTypes(raw)
+	one.sorted = slices.Sorted(slices.Values(one.Types))
 	one.InFlight = raw.InFlight
 	one.Fields = router.Fields{
 		Type:        string(raw.TypeField),

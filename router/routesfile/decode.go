@@ -36,7 +36,7 @@ func (d *decoder) failf(n *node, format string, args ...any) {
 // table decodes n into the struct that into points to.
 func (d *decoder) table(n *node, into reflect.Value, skip ...string) {
 	if into.CanAddr() {
-		if l, ok := into.Addr().Interface().(interface{ locate(*node) }); ok {
+		if l, ok := reflect.TypeAssert[interface{ locate(*node) }](into.Addr()); ok {
 			l.locate(n)
 		}
 	}

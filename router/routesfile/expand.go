@@ -135,8 +135,7 @@ func environment(environ []string) map[string]string {
 // plain is the cause of a file error without the operation and the path, which the
 // message that carries it says already.
 func plain(err error) error {
-	var pathError *os.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*os.PathError](err); ok {
 		return pathError.Err
 	}
 	return err

@@ -23,10 +23,6 @@ func (c *compiler) compileHandlers() {
 	c.handlers = make(map[string]*handler, len(c.raw.Handlers))
 	for _, name := range slices.Sorted(maps.Keys(c.raw.Handlers)) {
 		n := c.raw.Handlers[name].node
-		if len(c.handlers) == maxNamed {
-			c.report.errorf(n.place(""), "more than %d handlers; one handler can serve many routes", maxNamed)
-			break
-		}
 		one := &handler{node: n, at: n.key}
 		one.Name = name
 		c.handlers[name] = one

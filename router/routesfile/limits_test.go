@@ -18,23 +18,26 @@ func TestHugeFilesAreQuick(t *testing.T) {
 		}
 		return b.String()
 	}
-	declared := oneChannel + many(2500, "[channels.c#]\ntransport = \"pubsub\"\n")
+	channels := func(n int) string { return oneChannel + many(n, "[channels.c#]\ntransport = \"pubsub\"\n") }
+	handlers := func(n int) string { return many(n, "[handlers.h#]\nkind = \"log\"\n") }
 	for name, text := range map[string]string{
-		"garbage":            strings.Repeat("\x00\xffgarbage [[[ = \"", maxFile/16),
-		"brackets":           "a = " + strings.Repeat("[", maxFile/2),
-		"tables":             "a = " + strings.Repeat("{a=", maxFile/4),
-		"dots":               "a" + strings.Repeat(".a", maxFile/3) + " = 1",
-		"dotted header":      "[a" + strings.Repeat(".a", maxFile/3) + "]",
-		"unknown keys":       many(60000, "k# = 1\n"),
-		"unknown in a table": "[redis]\n" + many(60000, "k# = 1\n"),
-		"tables of one key":  many(40000, "[channels.c#]\nx = 1\n"),
-		"one long line":      "[handlers.save]\nbody = { " + many(60000, "k# = 1, ") + "z = 1 }\n" + oneChannel,
-		"long list":          oneChannel + "types = [" + many(60000, "\"t#\", ") + "]\n",
-		"unknown handlers":   many(2000, "[handlers.h#]\nkind = \"log\"\n") + declared + many(8000, "[[routes]]\nchannel = \"a\"\ntype = \"*\"\nhandler = \"hx#\"\n"),
-		"all to all":         many(2000, "[handlers.h#]\nkind = \"log\"\n") + declared + "[[routes]]\nchannel = \"*\"\ntype = \"*\"\nhandler = [" + many(2000, "\"h#\", ") + "]\n",
-		"routes on all":      declared + many(8000, "[[routes]]\nchannel = \"*\"\ntype = \"*\"\nhandler = \"log\"\n"),
-		"cycles":             many(2000, "[channels.p#]\ntransport = \"pubsub\"\npattern = \"c*#*\"\n") + many(2000, "[handlers.h#]\nkind = \"publish\"\nchannel = \"c#\"\n") + many(2000, "[channels.c#]\ntransport = \"pubsub\"\n[[routes]]\nchannel = \"p#\"\ntype = \"*\"\nhandler = \"h#\"\n"),
-		"types":              "[channels.a]\ntransport = \"pubsub\"\ntypes = [" + many(20000, "\"t#\", ") + "]\n[[routes]]\nchannel = \"a\"\nhandler = \"log\"\ntype = [" + many(20000, "\"t#\", ") + "]\n",
+		"garbage":         strings.Repeat("\x00\xffgarbage [[[ = \"", maxFile/16),
+		"brackets":        "a = " + strings.Repeat("[", maxFile/2),
+		"tables":          "a = " + strings.Repeat("{a=", maxFile/4),
+		"dots":            "a" + strings.Repeat(".a", maxFile/3) + " = 1",
+		"dotted header":   "[a" + strings.Repeat(".a", maxFile/3) + "]",
+		"many keys":       many(60000, "k# = 1\n"),
+		"unknown keys":    "[redis]\n" + many(9900, "k# = 1\n"),
+		"wrong channels":  many(4900, "[channels.c#]\nx = 1\n"),
+		"one long line":   "[handlers.save]\ndsn = \"x\"\nbody = { " + many(9900, "k# = 1, ") + "z = 1 }\n" + oneChannel,
+		"long list":       oneChannel + "types = [" + many(60000, "\"t#\", ") + "]\n",
+		"wrong handlers":  handlers(1000) + channels(1000) + many(1000, "[[routes]]\nchannel = \"a\"\ntype = \"*\"\nhandler = \"hx#\"\n"),
+		"all to all":      handlers(2000) + channels(2500) + "[[routes]]\nchannel = \"*\"\ntype = \"*\"\nhandler = [" + many(2000, "\"h#\", ") + "]\n",
+		"routes on all":   channels(3000) + many(600, "[[routes]]\nchannel = \"*\"\ntype = \"*\"\nhandler = \"log\"\n"),
+		"types":           "[channels.a]\ntransport = \"pubsub\"\ntypes = [" + many(20000, "\"t#\", ") + "]\n[[routes]]\nchannel = \"a\"\nhandler = \"log\"\ntype = [" + many(20000, "\"t#\", ") + "]\n",
+		"types elsewhere": many(2000, "[channels.c#]\ntransport = \"pubsub\"\ntypes = [\"t#\"]\n") + many(600, "[[routes]]\nchannel = \"*\"\ntype = [\"t#\", "+strings.Repeat("\"!t1*\", \"!t2*\", ", 20)+"]\nhandler = \"log\"\n"),
+		"cycles": many(1000, "[channels.p#]\ntransport = \"pubsub\"\npattern = \"c*#*\"\n[handlers.h#]\nkind = \"publish\"\nchannel = \"c0\"\n") + channels(500) +
+			many(500, "[[routes]]\nchannel = \"p#\"\ntype = \"*\"\nhandler = \"h#\"\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if len(text) > maxFile {

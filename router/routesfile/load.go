@@ -10,8 +10,9 @@ import (
 // Limits on what one configuration may declare. They are far above what anybody
 // writes by hand, and keep the checks below a second.
 const (
-	maxNamed  = 4096  // channels, and handlers
+	maxNamed  = 2000  // channels, and handlers
 	maxRoutes = 65536 // after lists are expanded
+	maxWork   = 10e6  // comparisons of a channel with a type
 )
 
 // Result is a configuration that was loaded.
@@ -73,13 +74,15 @@ func read(src Source, report *report, result *Result) (*node, error) {
 	if broken {
 		return nil, nil
 	}
-	reportRedefined(store, trees, report)
+	if !checkDeclared(store, trees, report) {
+		return nil, nil
+	}
 	return layer(store, report, trees, src)
 }
 
-// reportRedefined reports names that two files declare: merged, each would be half of
-// what its author meant.
-func reportRedefined(store *nodes, trees []map[string]any, report *report) {
+// checkDeclared reports names that two files declare: merged, each would be half of
+// what its author meant. It is false when there are too many names to go on.
+func checkDeclared(store *nodes, trees []map[string]any, report *report) bool {
 	first := make(map[string]place)
 	for _, tree := range trees {
 		for _, table := range []string{"channels", "handlers"} {
@@ -97,8 +100,13 @@ func reportRedefined(store *nodes, trees []map[string]any, report *report) {
 				}
 				first[key] = at
 			}
+			if len(declared) > maxNamed {
+				report.errorf(store.all[declared[tableKey].(int)].key, "more than %d %s; a pattern is one channel for many names, and a handler can serve many routes", maxNamed, table)
+				return false
+			}
 		}
 	}
+	return true
 }
 
 // compiler turns the raw file into a router.Config.

@@ -15,6 +15,10 @@ import (
 // levels, and a document of dots would otherwise cost quadratic time.
 const maxDepth = 16
 
+// maxKeys is how many keys and tables a file may have: two thousand routes or so.
+// Checking and merging many more would take seconds.
+const maxKeys = 10_000
+
 // spot says where a key and its value are in a document, and those below it.
 // Everything that depends on go-toml's unstable API is in this file.
 type spot struct {
@@ -46,6 +50,8 @@ type indexer struct {
 	report *report
 	parser unstable.Parser
 
+	keys int // seen so far
+
 	last       place // what at returned last, and for which offset
 	lastOffset int
 }
@@ -63,7 +69,7 @@ func index(file string, doc []byte, report *report) (root *spot, ok bool) {
 	root = &spot{key: place{file, 1, 1}, value: place{file, 1, 1}}
 	current := root
 	ix.parser.Reset(doc)
-	for ix.parser.NextExpression() && !report.full() {
+	for ix.parser.NextExpression() && !report.full() && ix.keys <= maxKeys {
 		node := ix.parser.Expression()
 		switch node.Kind {
 		case unstable.Table, unstable.ArrayTable:
@@ -98,8 +104,8 @@ func (ix *indexer) at(offset int) place {
 }
 
 func (ix *indexer) syntax(err error) {
-	var bad *unstable.ParserError
-	if !errors.As(err, &bad) {
+	bad, ok := errors.AsType[*unstable.ParserError](err)
+	if !ok {
 		ix.report.errorf(place{ix.file, 1, 1}, "not valid TOML: %s", err)
 		return
 	}
@@ -181,6 +187,7 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 		current = ix.enter(current, key)
 		switch {
 		case last && list:
+			ix.keys++
 			item := &spot{key: at, value: at}
 			current.items = append(current.items, item)
 			return item
@@ -204,6 +211,9 @@ func (ix *indexer) enter(parent *spot, key *unstable.Node) *spot {
 		return known
 	}
 	at := ix.at(int(key.Raw.Offset))
+	if ix.keys++; ix.keys == maxKeys+1 {
+		ix.report.errorf(at, "more than %d keys in one file; a pattern or a list does the work of many channels and routes", maxKeys)
+	}
 	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		ix.report.errorf(at, "key %q has a control character; keys are printable", name)
 	}

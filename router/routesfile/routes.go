@@ -22,6 +22,7 @@ type expander struct {
 	*compiler
 	routes []route
 	named  map[[2]string]place // channel and route name: where it was given
+	work   int                 // comparisons so far, of maxWork
 }
 
 func (c *compiler) compileRoutes(at place) {
@@ -37,6 +38,9 @@ func (c *compiler) compileRoutes(at place) {
 			disabled++
 		}
 		e.expand(raw, off)
+		if c.report.full() || e.work > maxWork {
+			break
+		}
 		if len(e.routes) > maxRoutes {
 			c.report.errorf(raw.node.key, "more than %d routes, counting each channel and handler; use fewer names in lists", maxRoutes)
 			break
@@ -209,7 +213,7 @@ func (e *expander) typesOf(raw *rawRoute) []string {
 // reason is the innermost cause of an error.
 func reason(err error) error {
 	for {
-		wrapped, ok := err.(interface{ Unwrap() error }) //nolint:errorlint // looks one level down on purpose
+		wrapped, ok := err.(interface{ Unwrap() error })
 		if !ok || wrapped.Unwrap() == nil {
 			return err
 		}

@@ -17,6 +17,10 @@ func (e *expander) checkTypes(raw *rawRoute, channels []*channel) []*channel {
 	if len(channels) == 0 || raw.Type.partial || raw.Channel.partial {
 		return channels
 	}
+	if e.work += len(channels) * len(raw.Type.all); e.work > maxWork {
+		e.report.errorf(raw.node.key, "%s: too many channels and types to compare; use a prefix such as \"order.*\", or fewer names in lists", raw.node.subject())
+		return nil
+	}
 	before := e.report.failures()
 	for _, typ := range raw.Type.all {
 		if !slices.ContainsFunc(channels, func(one *channel) bool { return one.has(typ.text) }) {
@@ -47,10 +51,9 @@ func (c *channel) has(pattern string) bool {
 	if c.open || len(c.Types) == 0 || pattern == "*" || strings.HasPrefix(pattern, ownPrefix) {
 		return true
 	}
-	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
-		return slices.ContainsFunc(c.Types, func(typ string) bool { return strings.HasPrefix(typ, prefix) })
-	}
-	return contains(c.Types, pattern)
+	body, isPrefix := strings.CutSuffix(pattern, "*")
+	i, exact := slices.BinarySearch(c.sorted, body)
+	return exact || isPrefix && i < len(c.sorted) && strings.HasPrefix(c.sorted[i], body)
 }
 
 func (e *expander) unknownType(raw *rawRoute, typ name, channels []*channel) {
