@@ -16,7 +16,7 @@ type handler struct {
 	at        place // where errors about it point
 	options   any   // pointer to the kind's options; nil when the kind is not known
 	publishes []string
-	routed    bool // a route that is on uses it
+	routed    bool // a route that is not off uses it
 }
 
 func (c *compiler) compileHandlers() {

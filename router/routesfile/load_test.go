@@ -32,7 +32,7 @@ func TestShipped(t *testing.T) {
 func TestShared(t *testing.T) {
 	t.Parallel()
 	later := []string{
-		`unknown table "defaults"`, `unknown table or key "tests"`, `unknown table "tests"`, `unknown key "tests" before any table`,
+		`unknown table "defaults"`, `unknown table "tests"`,
 		`unknown kind "sql"`, `unknown kind "webhook"`, `unknown kind "exec"`, `unknown kind "file"`, `unknown handler "latest"`,
 		`unknown key "when"`, `unknown key "retry"`, `unknown key "max_age"`, `unknown key "dedupe"`, `unknown key "isolated"`,
 		`unknown key "workers"`, `unknown key "overflow"`, `unknown key "stale_after"`, `unknown key "hours"`, `unknown key "schemas"`,

@@ -137,8 +137,11 @@ func (n *node) kind() string {
 }
 
 // quoted is a name as errors show it. Names are no secrets, so the value of a
-// reference is shown, beside the reference.
+// variable is shown, beside the reference; but who reads a file has a secret in mind.
 func (n *node) quoted(text string) string {
+	if strings.Contains(n.source, "${file:") {
+		return n.source
+	}
 	if n.source != "" && !n.commas {
 		return fmt.Sprintf("%q (from %s)", shorten(text), n.source)
 	}

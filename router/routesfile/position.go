@@ -87,6 +87,7 @@ func index(file string, doc []byte, report *report) (root *spot, ok bool) {
 // at is the place of an offset. It counts characters from the place it was last asked
 // for: lines may be as long as files, and a count from their start quadratic.
 func (ix *indexer) at(offset int) place {
+	offset = runeStart(ix.doc, offset)
 	line, exact := slices.BinarySearch(ix.starts, offset)
 	if !exact {
 		line--
@@ -101,6 +102,16 @@ func (ix *indexer) at(offset int) place {
 	}
 	ix.lastOffset = offset
 	return ix.last
+}
+
+// runeStart is the offset of the character that offset lies in.
+func runeStart(doc []byte, offset int) int {
+	for start := max(0, offset-utf8.UTFMax+1); start < offset; start++ {
+		if _, length := utf8.DecodeRune(doc[start:]); start+length > offset {
+			return start
+		}
+	}
+	return offset
 }
 
 func (ix *indexer) syntax(err error) {

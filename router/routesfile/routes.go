@@ -52,7 +52,7 @@ func (c *compiler) compileRoutes(at place) {
 	case len(c.raw.Routes) == 0:
 		c.report.errorf(at, "no routes: nothing would be handled; add one:\n  [[routes]]\n  channel = \"…\"\n  type    = \"*\"\n  handler = \"log\"")
 	case disabled == len(c.raw.Routes):
-		c.report.notef(at, "all %d routes say enabled = false: nothing will be handled", disabled)
+		c.report.notef(at, "every route says enabled = false: nothing will be handled")
 	}
 	c.routes = e.routes
 }
@@ -169,14 +169,14 @@ func (e *expander) nameDefaults() {
 	}
 }
 
-// collect puts what is checked into the Config: all channels, and the handlers that
-// are declared or that a route uses.
+// collect puts what is checked into the Config: all channels, but only the handlers
+// that a route uses. A handler whose routes are off must not open its connections.
 func (c *compiler) collect() {
 	for _, name := range slices.Sorted(maps.Keys(c.channels)) {
 		c.config.Channels = append(c.config.Channels, c.channels[name].Channel)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.handlers)) {
-		if one := c.handlers[name]; one.New != nil && (one.node != nil || one.routed) {
+		if one := c.handlers[name]; one.New != nil && one.routed {
 			c.config.Handlers = append(c.config.Handlers, one.HandlerSpec)
 		}
 	}
