@@ -66,6 +66,8 @@ func (d *decoder) unknown(n, child *node, names []string) {
 		d.report.errorf(child.key, "unknown table %q%s", child.name(), didYouMean(child.name(), "tables", names))
 	case len(n.path) == 0:
 		d.report.errorf(child.key, "unknown key %q before any table%s", child.name(), didYouMean(child.name(), "tables", names))
+	case child.table != nil && len(n.path) == 2 && (n.path[0] == "channels" || n.path[0] == "handlers"):
+		d.report.errorf(child.key, "%s: unknown table %q; if the name is %q, put it in quotes: [%s.%q]", n.label(), child.name(), n.name()+"."+child.name(), n.path[0], n.name()+"."+child.name())
 	case n.path[0] == "handlers":
 		d.report.errorf(child.key, "%s: unknown option %q%s", n.label(), child.name(), didYouMean(child.name(), "options", names))
 	default:
@@ -131,7 +133,7 @@ func (d *decoder) scalar(n *node, into reflect.Value) {
 			into.SetString(text)
 			return
 		}
-		d.failf(n, "want a text, have %s; put it in quotes", n.kind())
+		d.notText(n)
 	case kind == reflect.Bool:
 		if value, ok := n.boolean(); ok {
 			into.SetBool(value)
@@ -168,10 +170,18 @@ func (d *decoder) scalar(n *node, into reflect.Value) {
 	}
 }
 
+func (d *decoder) notText(n *node) {
+	remedy := ""
+	if n.value != nil {
+		remedy = "; put it in quotes"
+	}
+	d.failf(n, "want a text, have %s%s", n.kind(), remedy)
+}
+
 func (d *decoder) unmarshal(n *node, into encoding.TextUnmarshaler) {
 	text, ok := n.value.(string)
 	if !ok {
-		d.failf(n, "want a text, have %s; put it in quotes", n.kind())
+		d.notText(n)
 		return
 	}
 	if err := into.UnmarshalText([]byte(text)); err != nil {

@@ -27,7 +27,7 @@ func ExampleLoad() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(folder) //nolint:errcheck // an example's leftovers
+	defer os.RemoveAll(folder)
 	load := func(text string) {
 		path := filepath.Join(folder, "routes.toml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

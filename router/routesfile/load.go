@@ -17,6 +17,7 @@ const (
 
 // Result is a configuration that was loaded.
 type Result struct {
+	// Config is ready to run; after a Check with notes it lacks what was skipped.
 	Config   router.Config
 	Settings Settings
 	// Notes are what a check skipped, and warnings.

@@ -53,7 +53,8 @@ func (p *parser) parse(f file) (tree map[string]any, ok bool) {
 		at := place{f.path, 1, 1}
 		message := err.Error()
 		if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
-			at.line, at.column = bad.Position()
+			line, bytes := bad.Position()
+			at.line, at.column = line, column(data, line, bytes)
 			message = bad.Error()
 		}
 		p.report.errorf(at, "not valid TOML: %s", trimTOML(message))

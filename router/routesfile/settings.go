@@ -33,7 +33,8 @@ type Log struct {
 }
 
 func compileSettings(raw *rawFile, check bool, report *report) Settings {
-	if n := raw.Service.node; n.sure("name") != nil {
+	n := raw.Service.node
+	if value := n.sure("name"); value != nil && value.value == raw.Service.Name {
 		report.checkName(n.place("name"), "[service] name", raw.Service.Name)
 	}
 	checkRedisURL(&raw.Redis, report)

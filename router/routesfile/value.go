@@ -35,12 +35,12 @@ func (n *node) integer() (int64, bool) {
 func (n *node) float() (float64, bool) {
 	switch v := n.value.(type) {
 	case float64:
-		return v, true
+		return v, !math.IsInf(v, 0) && !math.IsNaN(v)
 	case int64:
 		return float64(v), true
 	case string:
 		value, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-		return value, n.loose && err == nil && !math.IsInf(value, 0)
+		return value, n.loose && err == nil && !math.IsInf(value, 0) && !math.IsNaN(value)
 	}
 	return 0, false
 }
