@@ -111,6 +111,9 @@ func (n *node) describe() (subject, rest string) {
 	return "", strings.Join(p, ".")
 }
 
+// hasHeader reports whether n is a table that is written [as.here], not { as = here }.
+func (n *node) hasHeader() bool { return n.table != nil && n.key == n.at }
+
 // kind names what n holds, for errors.
 func (n *node) kind() string {
 	switch v := n.value.(type) {
