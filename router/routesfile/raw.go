@@ -57,7 +57,7 @@ type rawChannel struct {
 
 	Group      string        `toml:"group" notpubsub:"Redis keeps nothing for it, so every process gets every message" doc:"consumer group; default: the service"`
 	Start      string        `toml:"start" default:"oldest" enum:"oldest,new" notpubsub:"only a stream keeps old messages to start with" doc:"where a new group begins"`
-	MaxLen     int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it"`
+	MaxLen     int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it; never unlimited, which would fill Redis"`
 	ClaimAfter time.Duration `toml:"claim_after" default:"60s" min:"1s" max:"24h" notpubsub:"only entries of a stream stay pending" doc:"idle time after which entries of consumers that are not ours are taken over"`
 }
 

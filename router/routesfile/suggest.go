@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxListed   = 12 // names an error lists when none is near
+	maxListed   = 24 // names an error lists when none is near
 	maxCompared = 64 // longer names are not compared: the cost is quadratic
 )
 
@@ -77,3 +77,12 @@ func editDistance(a, b string) int {
 }
 
 func abs(n int) int { return max(n, -n) }
+
+// alternatives is "a, b or c".
+func alternatives(values []string) string {
+	last := len(values) - 1
+	if last == 0 {
+		return values[0]
+	}
+	return strings.Join(values[:last], ", ") + " or " + values[last]
+}
