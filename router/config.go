@@ -114,7 +114,7 @@ func normalize(cfg Config) (Config, error) {
 		handlers[h.Name] = true
 	}
 	if len(cfg.Routes) == 0 {
-		fail("there are no routes")
+		fail("there are no routes, or none is enabled")
 	}
 	names := map[[2]string]bool{}
 	cfg.Routes = slices.Clone(cfg.Routes)
