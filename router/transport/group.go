@@ -30,6 +30,8 @@ type group struct {
 	key groupKey
 	log *slog.Logger
 
+	trouble episode // Redis refuses acknowledgements
+
 	mu    sync.Mutex
 	hand  map[string]hold
 	open  int      // in hand and not done
@@ -223,10 +225,12 @@ func (g *group) flush(ctx context.Context) bool {
 		if err != nil {
 			if !isReply(err) {
 				g.r.link.down(err)
+			} else if g.trouble.begin() {
+				g.log.Error("completed events cannot be acknowledged; trying again", "events", len(ids), "err", err)
 			}
-			g.log.Debug("acknowledgement failed; trying again", "events", len(ids), "err", err)
 			return false
 		}
+		g.trouble.end()
 		if int(n) < len(ids) {
 			// Someone else acknowledged or took them, or the group was made anew.
 			g.log.Debug("entries were not pending when acknowledged", "events", len(ids)-int(n))

@@ -422,3 +422,27 @@ func TestStreamForeignEntries(t *testing.T) {
 		msg.Ack()
 	}
 }
+
+// A connection on which nothing comes any more is noticed, and nothing is handled twice.
+func TestStreamHalfOpen(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	messages := subscribe(t, n, workers(n, StreamConfig{}), "work")
+	xadd(t, server.Client(), "work", texts(3)...)
+	msg := receive(t, messages)
+	eventually(t, "all are read", func() bool { return pendingOf(t, n, "work", "bot") == 3 })
+	server.Pause()
+	begin := time.Now()
+	eventually(t, "the silence is noticed", func() bool { return n.log.count("redis is away") > 0 })
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Fatalf("a silent connection was noticed after %v", took)
+	}
+	server.Resume()
+	msg.Ack()
+	if got := collect(t, messages, 2); !slices.Equal(got, texts(3)[1:]) {
+		t.Fatalf("got %q", got)
+	}
+	none(t, messages, 100*time.Millisecond)
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work", "bot") == 0 })
+}

@@ -75,7 +75,6 @@ func (r *reader) setUp() error {
 
 // works notes that Redis answers as it should.
 func (r *reader) works() {
-	r.pause.reset()
 	r.r.link.up()
 	if after, was := r.trouble.end(); was {
 		r.log.Info("stream can be read again", "after", after)
@@ -130,6 +129,7 @@ func (r *reader) command(id string, n int, block time.Duration) ([]redis.XMessag
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, err
 	}
+	r.pause.reset()
 	r.works()
 	if len(streams) == 0 {
 		return nil, nil
