@@ -2,14 +2,13 @@ package transport
 
 import (
 	"context"
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 	"strings"
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
-
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 )
 
 // BenchmarkPubSub measures what arrives through Redis, published as fast as it can be.

@@ -3,15 +3,14 @@ package transport
 import (
 	"context"
 	"fmt"
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/alicebob/miniredis/v2"
-
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 )
 
 // settings are what subscriptions of every kind have.
@@ -108,7 +107,7 @@ func contractPlain(t *testing.T, c carrier) {
 		msg.Ack()
 	}
 	if c.stream {
-		eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "ch", "bot") == 0 })
+		eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "ch") == 0 })
 	}
 }
 
@@ -135,7 +134,7 @@ func contractBatches(t *testing.T, c carrier) {
 	send(t, c, n, want...)
 	first := receive(t, messages) // the others gather meanwhile
 	if c.stream {
-		eventually(t, "the others are read", func() bool { return pendingOf(t, n, "ch", "bot") == 200 })
+		eventually(t, "the others are read", func() bool { return pendingOf(t, n, "ch") == 200 })
 	}
 	first.Ack()
 	got := len(batch.FromContext(first.Context()).Items)
@@ -175,8 +174,8 @@ func contractInFlight(t *testing.T, c carrier) {
 		held = append(held, take(t, messages)...)
 	}
 	none(t, messages, 50*time.Millisecond)
-	if len(held) != 5 || c.stream && pendingOf(t, n, "ch", "bot") != 5 {
-		t.Fatalf("%d events in hand, %d pending, want 5", len(held), pendingOf(t, n, "ch", "bot"))
+	if len(held) != 5 || c.stream && pendingOf(t, n, "ch") != 5 {
+		t.Fatalf("%d events in hand, %d pending, want 5", len(held), pendingOf(t, n, "ch"))
 	}
 	// Completed in any order, each makes room for one.
 	held[3].Owner.Done(held[3])
@@ -215,7 +214,7 @@ func contractNack(t *testing.T, c carrier) {
 	if got := collect(t, messages, 1); got[0] != "b" {
 		t.Fatalf("got %q", got)
 	}
-	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "ch", "bot") == 0 })
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "ch") == 0 })
 }
 
 // A plain message's context ends with its ack; a batch's events outlive it. Neither
@@ -272,7 +271,7 @@ func contractClose(t *testing.T, c carrier) {
 		items := len(batch.FromContext(msg.Context()).Items)
 		eventually(t, "the late ack counts", func() bool {
 			total := int(n.Client().XLen(context.Background(), "ch").Val())
-			p := pendingOf(t, n, "ch", "bot")
+			p := pendingOf(t, n, "ch")
 			return total == 100 && p <= 100-items
 		})
 	} else if lost := n.lost.events(LossShutdown); lost == 0 {
@@ -315,7 +314,7 @@ func contractDoneAfterClose(t *testing.T, c carrier) {
 	done(items)
 	if c.stream {
 		eventually(t, "what was completed after the end is acknowledged", func() bool {
-			return pendingOf(t, n, "ch", "bot") == 0
+			return pendingOf(t, n, "ch") == 0
 		})
 	}
 }
@@ -423,8 +422,8 @@ func TestMemoryKeepsOrder(t *testing.T) {
 		}
 		if i == 99 {
 			select {
-			case <-published:
-				t.Fatal("Publish returned before the last message was handled")
+			case err := <-published:
+				t.Fatalf("Publish returned before the last message was handled: %v", err)
 			default:
 			}
 		}

@@ -34,8 +34,10 @@ type group struct {
 
 	mu    sync.Mutex
 	hand  map[string]hold
-	open  int      // in hand and not done
-	done  []string // to be acknowledged
+	open  int                 // in hand and not done
+	looks int                 // commands under way whose replies may list what was in hand when they ran
+	late  map[string]struct{} // acknowledged while there were such commands
+	done  []string            // to be acknowledged
 	subs  map[*streamSub]struct{}
 	first chan struct{} // capacity 1: there is something to acknowledge
 	full  chan struct{} // capacity 1: don't wait for more
@@ -54,6 +56,7 @@ func (r *Redis) group(stream, name string) *group {
 			key:   key,
 			log:   r.log.With("topic", stream, "group", name),
 			hand:  make(map[string]hold),
+			late:  make(map[string]struct{}),
 			subs:  make(map[*streamSub]struct{}),
 			first: make(chan struct{}, 1),
 			full:  make(chan struct{}, 1),
@@ -88,13 +91,25 @@ func (g *group) take(s *streamSub, ids []string) []string {
 	defer g.mu.Unlock()
 	fresh := ids[:0]
 	for _, id := range ids {
-		if _, held := g.hand[id]; !held {
+		_, held := g.hand[id]
+		_, late := g.late[id]
+		if !held && !late {
 			g.hand[id] = hold{sub: s}
 			fresh = append(fresh, id)
 		}
 	}
 	g.open += len(fresh)
 	return fresh
+}
+
+// look begins (1) and ends (-1) a command that lists what is pending, up to the take
+// of what it listed: an entry that is acknowledged between the two is not to be taken.
+func (g *group) look(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.looks += n; g.looks == 0 {
+		clear(g.late)
+	}
 }
 
 // drop forgets ids that were not handed over.
@@ -111,14 +126,6 @@ func (g *group) dropLocked(ids []string) {
 			g.open--
 		}
 	}
-}
-
-// holds reports whether s has id in hand and did not complete it.
-func (g *group) holds(s *streamSub, id string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	h, held := g.hand[id]
-	return held && h.sub == s && !h.done
 }
 
 // held returns what s has in hand and did not complete.
@@ -238,6 +245,9 @@ func (g *group) flush(ctx context.Context) bool {
 		g.mu.Lock()
 		for _, id := range ids {
 			delete(g.hand, id)
+			if g.looks > 0 {
+				g.late[id] = struct{}{}
+			}
 		}
 		g.done = g.done[len(ids):]
 		if len(g.done) == 0 {

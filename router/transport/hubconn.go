@@ -20,7 +20,7 @@ const (
 type hubConn struct {
 	h   *hub
 	ps  *redis.PubSub
-	ctx context.Context //nolint:containedctx // marked noDial, for the two goroutines
+	ctx context.Context // marked noDial, for the two goroutines
 	end context.CancelFunc
 
 	// Of the run goroutine.

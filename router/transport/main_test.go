@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"signalbox/router/internal/batch"
 	"strings"
 	"sync"
 	"testing"
@@ -14,8 +15,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"go.uber.org/goleak"
-
-	"signalbox/router/internal/batch"
 )
 
 // victimEnv makes the test binary a consumer that takes entries over and never
@@ -99,12 +98,12 @@ func (l *losses) events(reason string) int {
 	return n
 }
 
-func (l *losses) of(reason string) []Loss {
+func (l *losses) gaps() []Loss {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var list []Loss
 	for _, loss := range l.list {
-		if loss.Reason == reason {
+		if loss.Reason == LossGap {
 			list = append(list, loss)
 		}
 	}
@@ -235,10 +234,10 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// pendingOf returns how many entries a group has pending.
-func pendingOf(t testing.TB, n node, stream, group string) int {
+// pendingOf returns how many entries the group "bot" has pending.
+func pendingOf(t testing.TB, n node, stream string) int {
 	t.Helper()
-	p, err := n.Client().XPending(context.Background(), stream, group).Result()
+	p, err := n.Client().XPending(context.Background(), stream, "bot").Result()
 	if err != nil {
 		return -1
 	}

@@ -3,14 +3,13 @@ package transport
 import (
 	"context"
 	"errors"
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 	"testing"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
-
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 )
 
 func TestSendReports(t *testing.T) {

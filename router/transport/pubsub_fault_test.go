@@ -2,12 +2,11 @@ package transport
 
 import (
 	"fmt"
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 	"strings"
 	"testing"
 	"time"
-
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 )
 
 func TestPubSubGap(t *testing.T) {
@@ -34,7 +33,7 @@ func TestPubSubGap(t *testing.T) {
 		msg.Ack()
 	}
 	eventually(t, "the gap is logged", func() bool { return n.log.count("pubsub was blind") == 1 })
-	gaps := n.lost.of(LossGap)
+	gaps := n.lost.gaps()
 	if len(gaps) != 3 {
 		t.Fatalf("gaps %+v, want one for each topic", gaps)
 	}
@@ -57,7 +56,7 @@ func TestPubSubHalfOpen(t *testing.T) {
 		t.Fatalf("a silent connection was noticed after %v", took)
 	}
 	server.Resume()
-	eventually(t, "the gap is reported", func() bool { return len(n.lost.of(LossGap)) == 1 })
+	eventually(t, "the gap is reported", func() bool { return len(n.lost.gaps()) == 1 })
 	server.Client().Publish(t.Context(), "ch", "a")
 	collect(t, messages, 1)
 }
@@ -154,7 +153,7 @@ func TestPubSubUnsubscribes(t *testing.T) {
 	again := subscribe(t, n, n.PubSub(PubSubConfig{}), "ch")
 	server.Client().Publish(t.Context(), "ch", "a")
 	collect(t, again, 1)
-	if len(n.lost.of(LossGap)) != 0 {
+	if len(n.lost.gaps()) != 0 {
 		t.Fatal("a new subscription was reported as a gap")
 	}
 }

@@ -6,11 +6,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"signalbox/internal/redistest"
 	"strings"
 	"testing"
 	"time"
-
-	"signalbox/internal/redistest"
 )
 
 func TestOpenRejects(t *testing.T) {

@@ -10,6 +10,8 @@ func (s *streamSub) autoclaim() {
 	defer s.claiming.Store(false)
 	s.window.claiming(1)
 	defer s.window.claiming(-1)
+	s.group.look(1)
+	defer s.group.look(-1)
 	cursor := "0-0"
 	for {
 		n := s.window.reserve(s.ctx, min(64, max(1, s.cfg.InFlight/4)), readMost, true)

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"context"
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 	"slices"
 	"strings"
 	"testing"
@@ -9,18 +11,15 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
-
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 )
 
-// xadd adds entries with one field "payload", as any Redis client could.
-func xadd(t testing.TB, c *redis.Client, stream string, payloads ...string) []string {
+// xadd adds entries to the stream "work", with one field "payload", as any Redis client could.
+func xadd(t testing.TB, c *redis.Client, payloads ...string) []string {
 	t.Helper()
 	pipe := c.Pipeline()
 	cmds := make([]*redis.StringCmd, len(payloads))
 	for i, p := range payloads {
-		cmds[i] = pipe.XAdd(context.Background(), &redis.XAddArgs{Stream: stream, Values: []string{"payload", p}})
+		cmds[i] = pipe.XAdd(context.Background(), &redis.XAddArgs{Stream: "work", Values: []string{"payload", p}})
 	}
 	if _, err := pipe.Exec(context.Background()); err != nil {
 		t.Fatal(err)
@@ -60,7 +59,7 @@ func TestStreamSurvivesRestart(t *testing.T) {
 	server := redistest.Start(t, redistest.AOF())
 	n := open(t, server.URL())
 	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
-	xadd(t, server.Client(), "work", texts(10)...)
+	xadd(t, server.Client(), texts(10)...)
 	items := take(t, messages)
 	for len(items) < 10 {
 		items = append(items, take(t, messages)...)
@@ -74,11 +73,11 @@ func TestStreamSurvivesRestart(t *testing.T) {
 	server.Restart()
 	ready(t, n)
 	want := texts(20)
-	xadd(t, server.Client(), "work", want...)
+	xadd(t, server.Client(), want...)
 	if got := collect(t, messages, 20); !slices.Equal(got, want) {
 		t.Fatalf("got %q", got)
 	}
-	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work", "bot") == 0 })
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
 	if away, back := n.log.count("redis is away"), n.log.count("redis is back"); away > 3 || back == 0 {
 		t.Fatalf("%d lines say that redis is away, %d that it is back", away, back)
 	}
@@ -97,7 +96,7 @@ func TestStreamGroupVanishes(t *testing.T) {
 			n := open(t, server.URL())
 			// StartNew must not apply to the group's second life.
 			messages := subscribe(t, n, workers(n, StreamConfig{StartNew: true}), "work")
-			xadd(t, server.Client(), "work", "a")
+			xadd(t, server.Client(), "a")
 			collect(t, messages, 1)
 			pipe := server.Client().TxPipeline()
 			vanish(pipe)
@@ -135,7 +134,7 @@ func TestStreamErrorReplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready(t, n)
-	xadd(t, server.Client(), "work", "a")
+	xadd(t, server.Client(), "a")
 	collect(t, messages, 1)
 	if n.log.count("stream cannot be read") != 1 || n.log.count("can be read again") != 1 {
 		t.Fatal("the trouble was not logged once at its beginning and once at its end")
@@ -164,14 +163,14 @@ func TestAbsentAtStart(t *testing.T) {
 	eventually(t, "it is logged", func() bool { return n.log.count("redis is away") == 1 })
 	server.Restart()
 	ready(t, n)
-	xadd(t, server.Client(), "work", "a")
+	xadd(t, server.Client(), "a")
 	server.Client().Publish(t.Context(), "ticks", "b")
 	collect(t, events, 1)
 	collect(t, ticks, 1)
 	if n.log.count("redis is away") != 1 || n.log.count("redis is back") != 1 || n.log.count("level=ERROR") != 0 {
 		t.Fatal("redis' absence was not told of once")
 	}
-	if len(n.lost.of(LossGap)) != 0 {
+	if len(n.lost.gaps()) != 0 {
 		t.Fatal("the first connection was reported as a gap")
 	}
 }
@@ -183,7 +182,7 @@ func TestStreamLostReply(t *testing.T) {
 	server := redistest.Start(t)
 	n := open(t, server.URL())
 	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 16, InFlight: 100}), "work")
-	xadd(t, server.Client(), "work", "in hand")
+	xadd(t, server.Client(), "in hand")
 	held := take(t, messages)
 
 	// The subscription's own read must not get these: it is blocked on another
@@ -205,7 +204,7 @@ func TestStreamLostReply(t *testing.T) {
 	}
 	none(t, messages, 50*time.Millisecond) // what is in hand is not read again
 	done(held)
-	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work", "bot") == 0 })
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
 }
 
 // killReaders cuts the connections that are in XREADGROUP.
@@ -235,9 +234,9 @@ func TestStreamSlowHandler(t *testing.T) {
 	slow, other := open(t, server.URL()), open(t, server.URL())
 	config := StreamConfig{ClaimAfter: 900 * time.Millisecond}
 	messages := subscribe(t, slow, workers(slow, config), "work")
-	xadd(t, server.Client(), "work", "slow", "queued behind it")
+	xadd(t, server.Client(), "slow", "queued behind it")
 	msg := receive(t, messages)
-	eventually(t, "the second is read ahead", func() bool { return pendingOf(t, slow, "work", "bot") == 2 })
+	eventually(t, "the second is read ahead", func() bool { return pendingOf(t, slow, "work") == 2 })
 	others := subscribe(t, other, workers(other, config), "work")
 	none(t, others, 3*config.ClaimAfter)
 	msg.Ack()
@@ -250,7 +249,7 @@ func TestStreamClaimsForeignEntries(t *testing.T) {
 	server := redistest.Start(t)
 	makeGroup(t, server.Client())
 	n := open(t, server.URL())
-	ids := xadd(t, server.Client(), "work", texts(10_000)...)
+	ids := xadd(t, server.Client(), texts(10_000)...)
 	steal(t, server.Client(), "python", 10_000)
 
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -276,7 +275,7 @@ func TestStreamClaimsForeignEntries(t *testing.T) {
 	if got = slices.Compact(got); len(got) != 10_000 {
 		t.Fatalf("%d different events of 10,000 arrived", len(got))
 	}
-	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work", "bot") == 0 })
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
 }
 
 func TestStreamTrimmedPending(t *testing.T) {
@@ -294,7 +293,7 @@ func TestStreamTrimmedPending(t *testing.T) {
 			if consumer == "" {
 				consumer = n.Consumer()
 			}
-			ids := xadd(t, server.Client(), "work", texts(50)...)
+			ids := xadd(t, server.Client(), texts(50)...)
 			steal(t, server.Client(), consumer, 50)
 			if err := server.Client().XTrimMinID(t.Context(), "work", ids[20]).Err(); err != nil {
 				t.Fatal(err)
@@ -307,7 +306,7 @@ func TestStreamTrimmedPending(t *testing.T) {
 			if got := collect(t, messages, 30); !slices.Equal(got, texts(50)[20:]) {
 				t.Fatalf("got %q", got)
 			}
-			eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work", "bot") == 0 })
+			eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
 			eventually(t, "what is gone is reported", func() bool { return n.lost.events(LossTrimmed) >= 20 })
 			if lost := n.lost.events(LossTrimmed); lost != 20 {
 				t.Fatalf("%d events reported as trimmed, want 20", lost)
@@ -323,9 +322,9 @@ func TestStreamOwnerWasPaused(t *testing.T) {
 	server := redistest.Start(t)
 	n := open(t, server.URL())
 	messages := subscribe(t, n, workers(n, StreamConfig{}), "work")
-	ids := xadd(t, server.Client(), "work", texts(10)...)
+	ids := xadd(t, server.Client(), texts(10)...)
 	first := receive(t, messages)
-	eventually(t, "all are read", func() bool { return pendingOf(t, n, "work", "bot") == 10 })
+	eventually(t, "all are read", func() bool { return pendingOf(t, n, "work") == 10 })
 	server.Client().XClaimJustID(t.Context(), &redis.XClaimArgs{
 		Stream: "work", Group: "bot", Consumer: "peer", Messages: ids[1:6],
 	})
@@ -341,7 +340,7 @@ func TestStreamOwnerWasPaused(t *testing.T) {
 		msg.Ack()
 	}
 	none(t, messages, 50*time.Millisecond)
-	eventually(t, "the peer's entries are left alone", func() bool { return pendingOf(t, n, "work", "bot") == 5 })
+	eventually(t, "the peer's entries are left alone", func() bool { return pendingOf(t, n, "work") == 5 })
 }
 
 // A subscription that ends leaves what it did not hand over to the next one.
@@ -350,7 +349,7 @@ func TestStreamResubscribe(t *testing.T) {
 	server := redistest.Start(t)
 	n := open(t, server.URL())
 	want := texts(500)
-	xadd(t, server.Client(), "work", want...)
+	xadd(t, server.Client(), want...)
 	old := workers(n, StreamConfig{MaxBatch: 7})
 	messages := subscribe(t, n, old, "work")
 	held := take(t, messages)
@@ -367,7 +366,7 @@ func TestStreamResubscribe(t *testing.T) {
 	}
 	none(t, next, 100*time.Millisecond)
 	done(held)
-	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work", "bot") == 0 })
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
 	for _, text := range want {
 		if seen[text] != 1 {
 			t.Fatalf("%s was delivered %d times", text, seen[text])
@@ -382,7 +381,7 @@ func TestStreamStopsAtOnce(t *testing.T) {
 		sub := workers(n, StreamConfig{})
 		messages := subscribe(t, n, sub, "work")
 		collectOne := func() {
-			xadd(t, n.Client(), "work", "a")
+			xadd(t, n.Client(), "a")
 			collect(t, messages, 1)
 		}
 		collectOne()
@@ -429,9 +428,9 @@ func TestStreamHalfOpen(t *testing.T) {
 	server := redistest.Start(t)
 	n := open(t, server.URL())
 	messages := subscribe(t, n, workers(n, StreamConfig{}), "work")
-	xadd(t, server.Client(), "work", texts(3)...)
+	xadd(t, server.Client(), texts(3)...)
 	msg := receive(t, messages)
-	eventually(t, "all are read", func() bool { return pendingOf(t, n, "work", "bot") == 3 })
+	eventually(t, "all are read", func() bool { return pendingOf(t, n, "work") == 3 })
 	server.Pause()
 	begin := time.Now()
 	eventually(t, "the silence is noticed", func() bool { return n.log.count("redis is away") > 0 })
@@ -444,5 +443,5 @@ func TestStreamHalfOpen(t *testing.T) {
 		t.Fatalf("got %q", got)
 	}
 	none(t, messages, 100*time.Millisecond)
-	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work", "bot") == 0 })
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
 }

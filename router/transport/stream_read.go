@@ -11,7 +11,7 @@ import (
 // reader is the state of a subscription's read loop.
 type reader struct {
 	*streamSub
-	group  bool   // the group is there, as far as we know
+	made   bool   // the group is there, as far as we know
 	start  string // where a missing group begins
 	pause  backoff
 	absent limiter // lines about a missing group
@@ -32,7 +32,7 @@ func (s *streamSub) read() {
 
 // step makes sure that the group is there and reads once.
 func (r *reader) step() error {
-	if !r.group {
+	if !r.made {
 		if err := r.setUp(); err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (r *reader) setUp() error {
 	if err != nil && !hasReply(err, "BUSYGROUP") {
 		return err
 	}
-	r.group = true
+	r.made = true
 	r.start = "0" // if it vanishes, what was added until it is back must not be lost
 	r.works()
 	return nil
@@ -90,8 +90,9 @@ func (r *reader) recover(err error) bool {
 	}
 	switch {
 	case isNoGroup(err):
-		wasThere := r.group
-		r.group = false
+		wasThere := r.made
+		r.made = false
+		r.orphaned()
 		r.ready.set(false)
 		if skipped, ok := r.absent.allow(); ok {
 			r.log.Warn("consumer group is missing; making it again from the beginning", "skipped", skipped)
@@ -164,6 +165,8 @@ func (s *streamSub) accept(msgs []redis.XMessage) {
 // readPending takes what is pending under our name and not in hand: a reply was lost,
 // or another subscription of this process left it.
 func (r *reader) readPending() error {
+	r.group.look(1)
+	defer r.group.look(-1)
 	after := "0"
 	for {
 		n := r.window.reserve(r.ctx, 1, readMost, false)

@@ -124,7 +124,8 @@ func (t *tender) verify() bool {
 	suspects := t.notDelivered() // what is read from now on is ours
 	ours, err := t.pending()
 	switch {
-	case isNoGroup(err): // then nobody else can have them either
+	case isNoGroup(err):
+		t.orphaned()
 	case err != nil:
 		return false
 	default:
@@ -173,7 +174,9 @@ func (t *tender) notDelivered() map[string]bool {
 	for range t.queue.len() {
 		e := t.queue.popFront()
 		t.queue.pushBack(e)
-		ids[e.item.ID] = true
+		if !e.orphan {
+			ids[e.item.ID] = true
+		}
 	}
 	for id := range t.unread {
 		ids[id] = true

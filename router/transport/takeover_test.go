@@ -5,6 +5,8 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 	"strconv"
 	"sync"
 	"testing"
@@ -12,9 +14,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
-
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 )
 
 // startVictim runs this test binary as a consumer and returns how to kill it, when it
@@ -54,7 +53,7 @@ func TestTakeoverFromDeadProcess(t *testing.T) {
 	server := redistest.Start(t)
 	makeGroup(t, server.Client())
 	want := texts(300)
-	xadd(t, server.Client(), "work", want...)
+	xadd(t, server.Client(), want...)
 	kill := startVictim(t, server.URL(), len(want))
 	n := open(t, server.URL())
 	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
@@ -87,7 +86,7 @@ func TestTakeoverFromDeadProcess(t *testing.T) {
 		}
 	}
 	// New entries need not wait for the old ones.
-	xadd(t, server.Client(), "work", "new")
+	xadd(t, server.Client(), "new")
 	if got := collect(t, messages, 1); got[0] != "new" {
 		t.Fatalf("got %s", got)
 	}
@@ -99,7 +98,7 @@ func TestTakeoverFromDeadProcess(t *testing.T) {
 	if len(seen) != len(want) {
 		t.Fatalf("%d of %d entries were taken over", len(seen), len(want))
 	}
-	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work", "bot") == 0 })
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
 }
 
 func TestTakeoverByTwo(t *testing.T) {
@@ -107,7 +106,7 @@ func TestTakeoverByTwo(t *testing.T) {
 	server := redistest.Start(t)
 	makeGroup(t, server.Client())
 	want := texts(2000)
-	xadd(t, server.Client(), "work", want...)
+	xadd(t, server.Client(), want...)
 	steal(t, server.Client(), consumerPrefix+"host-1-dead", len(want))
 
 	var mu sync.Mutex
@@ -148,4 +147,47 @@ func TestTakeoverByTwo(t *testing.T) {
 			t.Fatalf("%s was delivered %d times", text, times)
 		}
 	}
+}
+
+// In a Redis that is full, what is stored can still be consumed.
+func TestAliveInFullRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 16}), "work")
+	xadd(t, server.Client(), texts(3)...)
+	if err := server.Client().ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.StreamPublisher(0).Publish("work", messagesOf("x")...); !hasReply(err, "OOM") {
+		t.Fatalf("redis is not full: %v", err)
+	}
+	collect(t, messages, 3)
+	n.alive.mu.Lock()
+	before := n.alive.last
+	n.alive.mu.Unlock()
+	eventually(t, "the mark is renewed", func() bool {
+		n.alive.mu.Lock()
+		defer n.alive.mu.Unlock()
+		return n.alive.last.After(before)
+	})
+}
+
+// What was queued when Redis lost everything is still handled, also when our mark was
+// lost with it.
+func TestStreamQueueOutlivesGroup(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	messages := subscribe(t, n, workers(n, StreamConfig{}), "work")
+	xadd(t, server.Client(), texts(5)...)
+	first := receive(t, messages)
+	eventually(t, "all are read", func() bool { return pendingOf(t, n, "work") == 5 })
+	server.Client().FlushAll(t.Context())
+	eventually(t, "the group is made again", func() bool { return pendingOf(t, n, "work") == 0 })
+	n.alive.mu.Lock()
+	n.alive.last = time.Now().Add(-2 * aliveTTL)
+	n.alive.mu.Unlock()
+	first.Ack()
+	collect(t, messages, 4)
 }

@@ -2,13 +2,12 @@ package transport
 
 import (
 	"errors"
+	"signalbox/internal/redistest"
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
-
-	"signalbox/internal/redistest"
 )
 
 // replica closes its Redis with its subscriber, as a process that ends would.
