@@ -165,25 +165,35 @@ func (s *streamSub) accept(msgs []redis.XMessage) {
 // readPending takes what is pending under our name and not in hand: a reply was lost,
 // or another subscription of this process left it.
 func (r *reader) readPending() error {
-	r.group.look(1)
-	defer r.group.look(-1)
-	after := "0"
-	for {
+	for after := "0"; after != ""; {
 		n := r.window.reserve(r.ctx, 1, readMost, false)
 		if n == 0 {
 			r.reread.Store(true)
 			return nil
 		}
-		msgs, err := r.command(after, n, -1)
-		if err != nil || len(msgs) == 0 {
-			r.window.release(n)
+		var err error
+		if after, err = r.pendingPage(after, n); err != nil {
 			return err
 		}
-		after = msgs[len(msgs)-1].ID
-		kept := r.withoutTrimmed(msgs)
-		r.window.release(n - len(kept))
-		r.accept(kept)
 	}
+	return nil
+}
+
+// pendingPage takes up to n entries, which have their places in the window. It
+// returns the id to go on after, empty at the end.
+func (r *reader) pendingPage(after string, n int) (last string, err error) {
+	r.group.look(1)
+	defer r.group.look(-1)
+	msgs, err := r.command(after, n, -1)
+	if err != nil || len(msgs) == 0 {
+		r.window.release(n)
+		return "", err
+	}
+	last = msgs[len(msgs)-1].ID
+	kept := r.withoutTrimmed(msgs)
+	r.window.release(n - len(kept))
+	r.accept(kept)
+	return last, nil
 }
 
 // withoutTrimmed counts and acknowledges the entries whose message is gone.
