@@ -2,12 +2,11 @@ package transport
 
 import (
 	"context"
+	"signalbox/router/internal/batch"
 	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-
-	"signalbox/router/internal/batch"
 )
 
 const (

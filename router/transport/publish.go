@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"signalbox/router/internal/batch"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -12,8 +13,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
-
-	"signalbox/router/internal/batch"
 )
 
 const (

@@ -3,14 +3,13 @@ package transport
 import (
 	"context"
 	"log/slog"
+	"signalbox/router/internal/batch"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
-
-	"signalbox/router/internal/batch"
 )
 
 // PubSubConfig says how Pub/Sub channels are subscribed to.
