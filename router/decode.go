@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,7 +79,7 @@ func (d *decoder) check(payload []byte) error {
 		return malformed(payload, CauseEmpty, 0, "the message is empty")
 	case len(payload) > d.channel.Fields.MaxBytes:
 		return malformed(payload, CauseTooBig, d.channel.Fields.MaxBytes,
-			fmt.Sprintf("the message has %d bytes, max_bytes is %d", len(payload), d.channel.Fields.MaxBytes))
+			fmt.Sprintf("the message has %d bytes and goes over max_bytes = %d", len(payload), d.channel.Fields.MaxBytes))
 	}
 	if offset := tooDeep(payload); offset >= 0 {
 		return malformed(payload, CauseTooDeep, offset, fmt.Sprintf("nested deeper than %d", maxDepth))
@@ -132,17 +133,27 @@ func diagnose(payload []byte) error {
 		return malformed(payload, CauseNotJSON, len(payload), "not JSON: the message ends too early")
 	}
 	offset := int(syntax.ByteOffset)
-	switch at := payload[min(offset, len(payload)):]; {
-	case bytes.HasPrefix(at, []byte("NaN")), bytes.HasPrefix(at, []byte("Infinity")), bytes.HasPrefix(at, []byte("-Infinity")),
-		bytes.HasPrefix(at, []byte("Inf")) && offset > 0:
+	at := payload[min(offset, len(payload)):]
+	begins := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return bytes.HasPrefix(at, []byte(w)) })
+	}
+	switch first, size := utf8.DecodeRune(at); {
+	case begins("NaN", "Inf", "-Inf"):
+		if offset > 0 && payload[offset-1] == '-' {
+			offset--
+		}
 		return malformed(payload, CauseNaN, offset,
 			"not JSON: NaN and Infinity have no JSON form (Python: json.dumps(…, allow_nan=False) refuses them)")
-	case !utf8.Valid(at) && strings.Contains(err.Error(), "UTF-8"):
-		return malformed(payload, CauseInvalidUTF8, offset, "invalid UTF-8")
 	case len(at) == 0:
 		return malformed(payload, CauseNotJSON, offset, "not JSON: the message ends too early")
-	case at[0] == '\'':
+	case first == utf8.RuneError && size == 1:
+		return malformed(payload, CauseInvalidUTF8, offset, "invalid UTF-8")
+	case first == '\ufeff':
+		return malformed(payload, CauseNotJSON, offset, "not JSON: a byte order mark stands before the value (Python: encode as utf-8, not utf-8-sig)")
+	case first == '\'':
 		return malformed(payload, CauseNotJSON, offset, "not JSON: strings stand in double quotes (Python: json.dumps, not str)")
+	case begins("True", "False", "None"):
+		return malformed(payload, CauseNotJSON, offset, "not JSON: it is true, false and null (Python: json.dumps, not str)")
 	}
 	return malformed(payload, CauseNotJSON, offset, "not JSON: "+syntax.Err.Error())
 }
@@ -208,13 +219,13 @@ func (d *decoder) idOfCarrier(in raw, whole gjson.Result) string {
 // event fills ev from one message, which check has found to be valid JSON.
 func (d *decoder) event(ev *Event, in raw, message gjson.Result) error {
 	if !message.IsObject() {
-		return malformed(in.payload, CauseNotObject, 0, "the message is "+article(message)+", not a JSON object")
+		return malformed(in.payload, CauseNotObject, message.Index, "the message is "+article(message)+", not a JSON object")
 	}
 	w := d.walkers.Get().(*walker)
 	defer d.walkers.Put(w)
 	w.walk(d.members, message)
 	if w.twice != nil {
-		return malformed(in.payload, CauseTwice, w.where, fmt.Sprintf("the field %q stands twice", w.twice.name))
+		return malformed(in.payload, CauseTwice, w.where, fmt.Sprintf("the field %q stands twice", w.twice.path))
 	}
 	typ, err := d.typeOf(w, in.payload)
 	if err != nil {
