@@ -60,11 +60,11 @@ type namedHandler struct {
 // New makes the handlers that routes use, and the router. It connects to nothing.
 func New(cfg Config, opts Options) (_ *Router, err error) {
 	cfg, err = normalize(cfg)
+	if opts.Subscriber == nil {
+		err = errors.Join(err, errors.New("Options.Subscriber is missing"))
+	}
 	if err != nil {
 		return nil, err
-	}
-	if opts.Subscriber == nil {
-		return nil, errors.New("router: Options.Subscriber is missing")
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
@@ -76,13 +76,17 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	r := &Router{opts: opts, log: opts.Logger, running: make(chan struct{})}
 	defer func() {
 		if err != nil {
+			r.closeSubscribers()
 			r.closeHandlers()
 		}
 	}()
 	if err := r.makeHandlers(cfg); err != nil {
 		return nil, err
 	}
-	return r, r.makeSubscriptions(cfg)
+	if err := r.makeSubscriptions(cfg); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 func (r *Router) makeHandlers(cfg Config) error {
@@ -96,6 +100,9 @@ func (r *Router) makeHandlers(cfg Config) error {
 		handler, err := spec.New(env)
 		if err != nil {
 			return fmt.Errorf("handler %q: %w", spec.Name, err)
+		}
+		if handler == nil {
+			return fmt.Errorf("handler %q: New returned neither a handler nor an error", spec.Name)
 		}
 		r.handlers = append(r.handlers, namedHandler{spec.Name, handler})
 	}
@@ -194,6 +201,15 @@ func (r *Router) drain(carrier *message.Router, cancel context.CancelFunc) error
 		r.log.Warn("handlers still run at the end of the drain; they are left behind", "drain", r.opts.Drain)
 	}
 	return nil
+}
+
+// closeSubscribers is for a router that never ran: of one that does, Watermill closes them.
+func (r *Router) closeSubscribers() {
+	for _, s := range r.subscriptions {
+		if err := s.subscriber.Close(); err != nil {
+			r.log.Error("closing the subscriber failed", "channel", s.channel.Name, "err", err)
+		}
+	}
 }
 
 func (r *Router) closeHandlers() {
