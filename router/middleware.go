@@ -1,10 +1,12 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -25,7 +27,7 @@ func DecodeJSON(ch Channel) message.HandlerMiddleware {
 func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*message.Message, error) {
 	carrier := deliveryFrom(msg.Context())
 	in := raw{payload: msg.Payload}
-	if carrier != nil {
+	if carrier != nil && carrier.ticket != nil {
 		item := carrier.ticket.item
 		in.name, in.id, in.time = item.Topic, item.ID, item.Time
 	} else {
@@ -46,26 +48,56 @@ func (d *decoder) decodeOne(msg *message.Message, carrier *delivery, in raw, who
 	if err := d.event(&carrier.event, in, whole); err != nil {
 		return nil, err
 	}
-	msg.SetContext(&carrier.ctx)
+	if ctx := msg.Context(); ctx != context.Context(&carrier.ctx) && deliveryFrom(ctx) == carrier {
+		// Middleware has set values, which the handler shall find. Its deadline, however,
+		// ends with the middleware, and the event is handled later.
+		carrier.msg.SetContext(&deliveryContext{Context: carrier.ctx.Context, values: ctx, delivery: carrier})
+		msg.SetContext(carrier.msg.Context())
+	} else {
+		msg.SetContext(&carrier.ctx)
+	}
 	return next(msg)
 }
 
 func (d *decoder) decodeParts(msg *message.Message, carrier *delivery, parts []part, next message.HandlerFunc) ([]*message.Message, error) {
 	var (
 		produced []*message.Message
-		errs     []error
+		errs     partErrors
 	)
+	values := carrier.ctx.values
+	if ctx := msg.Context(); ctx != context.Context(&carrier.ctx) && deliveryFrom(ctx) == carrier {
+		values = ctx
+	}
 	for _, p := range parts {
-		element := newDelivery(carrier.ctx.Context, carrier.ctx.values, p.payload)
+		element := newDelivery(carrier.ctx.Context, values, p.payload)
 		element.ticket, element.batch = carrier.ticket, carrier.batch
 		element.msg.UUID, element.msg.Metadata = msg.UUID, msg.Metadata
 		out, err := d.decodeOne(&element.msg, element, p.raw, p.value, next)
-		produced = append(produced, out...)
 		if err != nil {
 			errs = append(errs, err)
+			continue
 		}
+		produced = append(produced, out...)
 	}
-	return produced, errors.Join(errs...)
+	if len(errs) > 0 {
+		return produced, errs
+	}
+	return produced, nil
+}
+
+// partErrors are the errors of some elements of an array.
+type partErrors []error
+
+func (e partErrors) Error() string   { return errors.Join(e...).Error() }
+func (e partErrors) Unwrap() []error { return e }
+
+// each returns the errors that err consists of: those of an array's elements, or itself.
+func each(err error) []error {
+	var parts partErrors
+	if errors.As(err, &parts) {
+		return parts
+	}
+	return []error{err}
 }
 
 // FilterTypes returns Watermill middleware that lets the events of a set pass. Others,
@@ -113,12 +145,21 @@ func LogErrors(log *slog.Logger) message.HandlerMiddleware {
 		next = logged(log)(next)
 		return func(msg *message.Message) ([]*message.Message, error) {
 			produced, err := next(msg)
-			if _, bad := AsMalformed(err); bad || IsPermanent(err) {
-				return nil, nil
+			if err == nil || slices.ContainsFunc(each(err), mendable) {
+				return produced, err
 			}
-			return produced, err
+			if parts := (partErrors)(nil); !errors.As(err, &parts) {
+				produced = nil
+			}
+			return produced, nil
 		}
 	}
+}
+
+// mendable reports whether trying again may help.
+func mendable(err error) bool {
+	_, bad := AsMalformed(err)
+	return !bad && !IsPermanent(err)
 }
 
 // logged logs errors and passes them on. That a context ended at shutdown is none.
@@ -127,7 +168,9 @@ func logged(log *slog.Logger) message.HandlerMiddleware {
 		return func(msg *message.Message) ([]*message.Message, error) {
 			produced, err := next(msg)
 			if err != nil && !interrupted(msg.Context(), err) {
-				logError(log, msg, err)
+				for _, err := range each(err) {
+					logError(log, msg, err)
+				}
 			}
 			return produced, err
 		}
