@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -50,6 +51,7 @@ type Router struct {
 	handlers      []namedHandler
 	lanes         sync.WaitGroup
 	running       chan struct{}
+	started       atomic.Bool
 }
 
 type namedHandler struct {
@@ -134,62 +136,90 @@ func (r *Router) makeSubscriptions(cfg Config) error {
 	return nil
 }
 
-// Running is closed when every subscriber has been asked to subscribe.
+// Running is closed when every subscriber has subscribed; never when one could not.
 func (r *Router) Running() <-chan struct{} { return r.running }
 
 // Run carries events until ctx ends. Then it stops reading, finishes what is in hand
 // within Options.Drain, cancels the contexts of handlers that still run, closes the
 // handlers and returns nil. It returns an error when a subscription could not be made
-// or all of them ended by themselves.
+// or all of them ended by themselves. A router runs once: a second Run is an error.
 func (r *Router) Run(ctx context.Context) error {
+	if !r.started.CompareAndSwap(false, true) {
+		return errors.New("this router runs, or has run; make a new one")
+	}
 	defer r.closeHandlers()
 	// Watermill cancels its handlers' contexts as soon as it stops, which is too early:
 	// ours end when the drain does.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	carrier, err := r.carrier(work)
-	if err != nil {
+	carrier, err := r.subscribe(ctx, work, cancel)
+	if err != nil || carrier == nil {
+		r.closeSubscribers()
 		return err
 	}
+	carry, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- carrier.Run(context.WithoutCancel(ctx)) }()
-	select {
-	case <-carrier.Running():
-		close(r.running)
-	case err := <-ended:
-		return fmt.Errorf("subscribe: %w", err)
-	}
+	go func() { ended <- carrier.Run(carry) }()
+	<-carrier.Running()
+	close(r.running)
 	select {
 	case <-ctx.Done():
-		return r.drain(carrier, cancel)
-	case <-ended:
+		stop() // so that Watermill doesn't take the end of the subscriptions for an error
+		r.closeSubscribers()
+		r.drain(ended, cancel)
+		return nil
+	case err := <-ended:
+		ended <- err
+		r.drain(ended, cancel)
 		return errors.New("all subscriptions ended")
 	}
 }
 
-// carrier is the Watermill router: one handler per subscription, however many routes.
-func (r *Router) carrier(work context.Context) (*message.Router, error) {
+// subscribe makes the subscriptions and the Watermill router that reads them: one
+// handler per subscription, however many routes. Without an error and a router, ctx has
+// ended meanwhile. It subscribes by itself, because a Watermill router whose Subscribe
+// fails can't be closed and leaves a goroutine for each subscription that succeeded.
+func (r *Router) subscribe(ctx, work context.Context, cancel func()) (*message.Router, error) {
 	levels := map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug}
 	logger := watermill.NewSlogLoggerWithLevelMapping(r.log, levels)
 	carrier, err := message.NewRouter(message.RouterConfig{CloseTimeout: r.opts.Drain + 2*cancelGrace}, logger)
 	if err != nil {
 		return nil, fmt.Errorf("make the Watermill router: %w", err)
 	}
+	keep := context.AfterFunc(ctx, cancel)
 	for _, s := range r.subscriptions {
-		carrier.AddConsumerHandler(s.channel.Name, s.channel.Topic, s.subscriber, func(msg *message.Message) error {
+		messages, err := s.subscriber.Subscribe(work, s.channel.Topic)
+		if err != nil && ctx.Err() == nil {
+			return nil, fmt.Errorf("subscribe to channel %q (%s): %w", s.channel.Name, s.channel.Topic, err)
+		}
+		carrier.AddConsumerHandler(s.channel.Name, s.channel.Topic, subscribed{s.subscriber, messages}, func(msg *message.Message) error {
 			return s.handle(work, msg)
 		})
+	}
+	if !keep() || ctx.Err() != nil {
+		return nil, nil //nolint:nilnil // stopped before it began
 	}
 	return carrier, nil
 }
 
-// drain stops reading and waits for the lanes; at the limit it cancels the handlers.
-func (r *Router) drain(carrier *message.Router, cancel context.CancelFunc) error {
+// subscribed is a subscriber that has subscribed already.
+type subscribed struct {
+	message.Subscriber
+	messages <-chan *message.Message
+}
+
+func (s subscribed) Subscribe(context.Context, string) (<-chan *message.Message, error) {
+	return s.messages, nil
+}
+
+// drain waits for the subscriptions and the lanes; at the limit it cancels the handlers.
+func (r *Router) drain(ended <-chan error, cancel context.CancelFunc) {
 	limit := time.AfterFunc(r.opts.Drain, cancel)
 	defer limit.Stop()
 	idle := make(chan struct{})
 	go func() {
-		if err := carrier.Close(); err != nil {
+		if err := <-ended; err != nil {
 			r.log.Error("stopping the subscriptions failed", "err", err)
 		}
 		r.lanes.Wait()
@@ -200,10 +230,8 @@ func (r *Router) drain(carrier *message.Router, cancel context.CancelFunc) error
 	case <-time.After(r.opts.Drain + cancelGrace):
 		r.log.Warn("handlers still run at the end of the drain; they are left behind", "drain", r.opts.Drain)
 	}
-	return nil
 }
 
-// closeSubscribers is for a router that never ran: of one that does, Watermill closes them.
 func (r *Router) closeSubscribers() {
 	for _, s := range r.subscriptions {
 		if err := s.subscriber.Close(); err != nil {

@@ -49,6 +49,9 @@ func newSubscription(ch Channel, subscriber message.Subscriber, routes []compile
 // handle takes over what a Watermill message carries. A batch is done when each of
 // its items is; a message from any other subscriber is acked when its event is done.
 func (s *subscription) handle(ctx context.Context, msg *message.Message) error {
+	if ctx.Err() != nil { // a subscriber that still delivers at the end of the drain
+		return ctx.Err()
+	}
 	if b := batch.FromContext(msg.Context()); b != nil {
 		s.dispatch(ctx, nil, b.Take())
 		return nil
