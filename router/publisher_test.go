@@ -81,7 +81,7 @@ func TestPublishLayouts(t *testing.T) {
 		{"feed, no data", Fields{Type: "e"}, Event{Type: "trade"}, `{"e":"trade"}`},
 		{"feed, nested", Fields{Type: "meta.kind"}, Event{Type: "t", Data: json.RawMessage(`{"meta":{"x":1}}`)}, `{"meta":{"x":1,"kind":"t"}}`},
 		{"feed, made", Fields{Type: "meta.kind"}, Event{Type: "t", Data: json.RawMessage(`{}`)}, `{"meta":{"kind":"t"}}`},
-		{"feed, in the way", Fields{Type: "meta.kind"}, Event{Type: "t", Data: json.RawMessage(`{"meta":5}`)}, `error: data: "meta" is a number, not an object`},
+		{"feed, in the way", Fields{Type: "meta.kind"}, Event{Type: "t", Data: json.RawMessage(`{"meta":5}`)}, `error: the type can't be set at "meta.kind": "meta" is a number, not an object`},
 		{"feed, type there", Fields{Type: "e"}, Event{Type: "trade", Data: json.RawMessage(`{"e":"x","p":1}`)}, `{"e":"trade","p":1}`},
 		{"feed, id and time", Fields{Type: "e", ID: "i", Time: "E"}, Event{ID: "7", Type: "t", Time: at, Data: json.RawMessage(`{"E":1}`)}, `{"E":1,"e":"t","i":"7"}`},
 		{"feed, odd name", Fields{Type: "a#b*"}, Event{Type: "t"}, `{"a#b*":"t"}`},
@@ -111,7 +111,7 @@ func TestPublishLayouts(t *testing.T) {
 	} {
 		w := &wire{}
 		data := bytes.Clone(tc.event.Data)
-		err := publisherTo(w, Channel{Name: "out", Fields: tc.fields}).Publish(context.Background(), "out", Event{Type: "first", Msg: json.RawMessage(nil)}, tc.event)
+		err := publisherTo(w, Channel{Name: "out", Fields: tc.fields}).Publish(context.Background(), "out", Event{Type: "first", ID: "1", Source: "s"}, tc.event)
 		if want, bad := strings.CutPrefix(tc.want, "error: "); bad {
 			if err == nil || !IsPermanent(err) || !strings.HasPrefix(err.Error(), `publish to "out": `+want) || len(w.msgs) != 0 {
 				t.Errorf("%s: error %.300v and %d messages, want %s", tc.name, err, len(w.msgs), want)
