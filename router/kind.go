@@ -28,7 +28,9 @@ func (k Kind[T]) Info() KindInfo {
 		Name: k.Name,
 		Doc:  k.Doc,
 		Options: func() any {
-			options := clone(reflect.ValueOf(k.Defaults)).Interface().(T)
+			options := k.Defaults
+			value := reflect.ValueOf(&options).Elem()
+			value.Set(clone(value))
 			return &options
 		},
 		New: func(env Env, options any) (Handler, error) {

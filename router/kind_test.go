@@ -42,6 +42,15 @@ func TestKindOptionsAreCopies(t *testing.T) {
 	}
 }
 
+func TestKindWithoutOptions(t *testing.T) {
+	if _, ok := (Kind[struct{}]{}).Info().Options().(*struct{}); !ok {
+		t.Error("struct{}")
+	}
+	if _, ok := (Kind[any]{}).Info().Options().(*any); !ok {
+		t.Error("any")
+	}
+}
+
 func TestKindMakesHandlers(t *testing.T) {
 	info := logKind("log").Info()
 	options := info.Options().(*logOptions)
