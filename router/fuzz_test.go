@@ -84,7 +84,7 @@ func FuzzDecode(f *testing.F) {
 		if err == nil {
 			return
 		}
-		for _, err := range each(err) {
+		for _, err := range each(nil, err) {
 			m, ok := AsMalformed(err)
 			if !ok {
 				t.Fatalf("the error is not Malformed: %v", err)

@@ -74,7 +74,7 @@ func (d *decoder) decodeParts(msg *message.Message, carrier *delivery, parts []p
 		element.msg.UUID, element.msg.Metadata = msg.UUID, msg.Metadata
 		out, err := d.decodeOne(&element.msg, element, p.raw, p.value, next)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, &partError{err, &element.msg})
 			continue
 		}
 		produced = append(produced, out...)
@@ -86,18 +86,34 @@ func (d *decoder) decodeParts(msg *message.Message, carrier *delivery, parts []p
 }
 
 // partErrors are the errors of some elements of an array.
-type partErrors []error
+type partErrors []*partError
 
-func (e partErrors) Error() string   { return errors.Join(e...).Error() }
-func (e partErrors) Unwrap() []error { return e }
+// partError is the error of an element, and the message that the element became.
+type partError struct {
+	error
+	msg *message.Message
+}
 
-// each returns the errors that err consists of: those of an array's elements, or itself.
-func each(err error) []error {
+func (e *partError) Unwrap() error { return e.error }
+
+func (e partErrors) Error() string { return errors.Join(e.Unwrap()...).Error() }
+
+func (e partErrors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, part := range e {
+		errs[i] = part
+	}
+	return errs
+}
+
+// each returns the errors that err on msg consists of: those of an array's elements,
+// or itself.
+func each(msg *message.Message, err error) []*partError {
 	var parts partErrors
 	if errors.As(err, &parts) {
 		return parts
 	}
-	return []error{err}
+	return []*partError{{err, msg}}
 }
 
 // FilterTypes returns Watermill middleware that lets the events of a set pass. Others,
@@ -145,7 +161,7 @@ func LogErrors(log *slog.Logger) message.HandlerMiddleware {
 		next = logged(log)(next)
 		return func(msg *message.Message) ([]*message.Message, error) {
 			produced, err := next(msg)
-			if err == nil || slices.ContainsFunc(each(err), mendable) {
+			if err == nil || slices.ContainsFunc(each(msg, err), mendable) {
 				return produced, err
 			}
 			if parts := (partErrors)(nil); !errors.As(err, &parts) {
@@ -157,7 +173,7 @@ func LogErrors(log *slog.Logger) message.HandlerMiddleware {
 }
 
 // mendable reports whether trying again may help.
-func mendable(err error) bool {
+func mendable(err *partError) bool {
 	_, bad := AsMalformed(err)
 	return !bad && !IsPermanent(err)
 }
@@ -168,8 +184,8 @@ func logged(log *slog.Logger) message.HandlerMiddleware {
 		return func(msg *message.Message) ([]*message.Message, error) {
 			produced, err := next(msg)
 			if err != nil && !interrupted(msg.Context(), err) {
-				for _, err := range each(err) {
-					logError(log, msg, err)
+				for _, part := range each(msg, err) {
+					logError(log, part.msg, part.error)
 				}
 			}
 			return produced, err

@@ -125,6 +125,8 @@ func TestQuietForgets(t *testing.T) {
 			log.Error("m", "route", fmt.Sprint(i), "err", "e")
 		}
 		time.Sleep(5 * time.Second)
+		q.state.mu.Lock()
+		defer q.state.mu.Unlock()
 		if n := len(q.state.causes); n != 0 {
 			t.Errorf("%d windows are kept", n)
 		}

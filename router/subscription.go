@@ -97,8 +97,8 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 			}
 		}
 		if _, err := s.front(&d.msg); err != nil {
-			for _, err := range each(err) {
-				s.reject(item, err)
+			for _, part := range each(&d.msg, err) {
+				s.reject(item, part.error)
 			}
 		}
 	}
