@@ -380,3 +380,32 @@ func TestForeignSubscriber(t *testing.T) {
 		t.Errorf("received %d, accounted for %d, want %d", got, sum(), want)
 	}
 }
+
+// What quiet still holds back when the router ends is written then, not lost.
+func TestRunWritesWhatWasMuted(t *testing.T) {
+	r := start(t, one(HandlerFunc(misbehave)), Options{})
+	r.await(t, r.send(t, message0("1", "error"), message0("2", "error"), message0("3", "error")))
+	r.stop()
+	if err := receive(t, "Run to return", r.ended); err != nil {
+		t.Error(err)
+	}
+	if n := times(r.logs.lines(t, slog.LevelError, "handler failed")); n != 3 {
+		t.Errorf("the lines stand for %d errors, want 3", n)
+	}
+}
+
+// A handler's own lines are its own: two warnings that differ are two lines.
+func TestHandlersLogWhatTheyWant(t *testing.T) {
+	cfg := one(accepting)
+	cfg.Handlers[0].New = func(env Env) (Handler, error) {
+		return HandlerFunc(func(_ context.Context, e *Event) error {
+			env.Log.Warn("event", "id", e.ID)
+			return nil
+		}), nil
+	}
+	r := start(t, cfg, Options{})
+	r.await(t, r.send(t, message0("1", "a"), message0("2", "a")))
+	if lines := r.logs.lines(t, slog.LevelWarn, "event"); len(lines) != 2 || lines[1]["handler"] != "h" {
+		t.Errorf("lines %v", lines)
+	}
+}
