@@ -142,3 +142,19 @@ func (s *quietState) end(key string, w *window) {
 		write(times)
 	}
 }
+
+// flush writes what is muted at once, for a program that is about to end.
+func (q *quiet) flush() {
+	q.state.mu.Lock()
+	var lines []func()
+	for _, w := range q.state.causes {
+		if write, times := w.write, w.muted; times > 0 {
+			w.lines, w.muted, w.write = 1, 0, nil
+			lines = append(lines, func() { write(times) })
+		}
+	}
+	q.state.mu.Unlock()
+	for _, line := range lines {
+		line()
+	}
+}

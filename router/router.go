@@ -45,7 +45,9 @@ type Options struct {
 // Make one with [New] and run it once.
 type Router struct {
 	opts          Options
-	log           *slog.Logger
+	log           *slog.Logger // through quiet
+	quiet         *quiet
+	handlerLog    *slog.Logger // not through quiet: a handler's lines may be what it is for
 	subscriptions []*subscription
 	routes        []*route // in the order of the configuration
 	handlers      []namedHandler
@@ -74,8 +76,10 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	if opts.Drain == 0 {
 		opts.Drain = defaultDrain
 	}
-	opts.Logger = slog.New(newQuiet(opts.Logger.Handler()))
-	r := &Router{opts: opts, log: opts.Logger, running: make(chan struct{})}
+	r := &Router{handlerLog: opts.Logger, quiet: newQuiet(opts.Logger.Handler()), running: make(chan struct{})}
+	r.log = slog.New(r.quiet)
+	opts.Logger = r.log
+	r.opts = opts
 	defer func() {
 		if err != nil {
 			r.closeSubscribers()
@@ -98,7 +102,7 @@ func (r *Router) makeHandlers(cfg Config) error {
 		if !slices.ContainsFunc(cfg.Routes, used) {
 			continue
 		}
-		env := Env{Service: cfg.Service, Handler: spec.Name, Log: r.log.With("handler", spec.Name), Publisher: publisher}
+		env := Env{Service: cfg.Service, Handler: spec.Name, Log: r.handlerLog.With("handler", spec.Name), Publisher: publisher}
 		handler, err := spec.New(env)
 		if err != nil {
 			return fmt.Errorf("handler %q: %w", spec.Name, err)
@@ -147,6 +151,7 @@ func (r *Router) Run(ctx context.Context) error {
 	if !r.started.CompareAndSwap(false, true) {
 		return errors.New("this router runs, or has run; make a new one")
 	}
+	defer r.quiet.flush()
 	defer r.closeHandlers()
 	// Watermill cancels its handlers' contexts as soon as it stops, which is too early:
 	// ours end when the drain does.
