@@ -47,7 +47,7 @@ func TestDecodeSplit(t *testing.T) {
 			t.Errorf("%s: events\n%s, want\n%s", tc.name, strings.Join(got, "\n"), strings.Join(tc.events, "\n"))
 		}
 		errs := []error{err}
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the outermost is of interest
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			errs = joined.Unwrap()
 		}
 		if err == nil {

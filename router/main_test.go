@@ -222,7 +222,7 @@ func start(t testing.TB, cfg Config, opts Options) *running {
 	}()
 	t.Cleanup(func() {
 		stop()
-		receive(t, "Run to return", r.ended)
+		_ = receive(t, "Run to return", r.ended)
 	})
 	receive(t, "the router to run", r.Running())
 	return r

@@ -109,8 +109,7 @@ func (e partErrors) Unwrap() []error {
 // each returns the errors that err on msg consists of: those of an array's elements,
 // or itself.
 func each(msg *message.Message, err error) []*partError {
-	var parts partErrors
-	if errors.As(err, &parts) {
+	if parts, ok := errors.AsType[partErrors](err); ok {
 		return parts
 	}
 	return []*partError{{err, msg}}
@@ -164,10 +163,10 @@ func LogErrors(log *slog.Logger) message.HandlerMiddleware {
 			if err == nil || slices.ContainsFunc(each(msg, err), mendable) {
 				return produced, err
 			}
-			if parts := (partErrors)(nil); !errors.As(err, &parts) {
-				produced = nil
+			if _, ok := errors.AsType[partErrors](err); ok {
+				return produced, nil // of the other elements
 			}
-			return produced, nil
+			return nil, nil
 		}
 	}
 }
@@ -204,8 +203,7 @@ func logError(log *slog.Logger, msg *message.Message, err error) {
 		attrs = append(attrs, "channel", event.Channel, "type", event.Type, "id", event.ID)
 	}
 	attrs = append(attrs, "err", err)
-	var panicked *PanicError
-	if errors.As(err, &panicked) {
+	if panicked, ok := errors.AsType[*PanicError](err); ok {
 		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
 	log.ErrorContext(ctx, "handler failed", attrs...)

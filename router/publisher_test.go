@@ -253,7 +253,7 @@ func TestPublishRoundTrip(t *testing.T) {
 		feed := or(ch.Fields.Type, "type") != "type"
 		want := Event{Type: randomText(r), ID: randomText(r), Time: time.Unix(r.Int64N(1e10), r.Int64N(1e9)).UTC()}
 		object := map[string]any{}
-		var value any = object
+		var value any
 		if feed {
 			object = randomObject(r, 2)
 			for _, taken := range []string{"meta", "a", "data", "id", "uid", "E", "e", "time", "items", "#"} {

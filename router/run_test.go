@@ -74,7 +74,7 @@ func TestDrainWaitsForASlowHandler(t *testing.T) {
 	items := r.send(t, message0("1", "a"), message0("2", "a"))
 	receive(t, "the handler", h.begun)
 	r.stop()
-	receive(t, "the subscriber to be closed", r.carrier.closed)
+	receive(t, "the subscriber to be closed", r.closed)
 	close(h.release)
 	if err := receive(t, "Run to return", r.ended); err != nil {
 		t.Error(err)
@@ -139,7 +139,7 @@ func TestDrainLeavesADeafHandlerBehind(t *testing.T) {
 		<-h.begun
 		begin := time.Now()
 		r.stop()
-		<-r.ended
+		_ = <-r.ended
 		if took := time.Since(begin); took != 5*time.Second+cancelGrace {
 			t.Errorf("Run took %v to return", took)
 		}
@@ -205,7 +205,7 @@ func TestNothingIsHandledAfterClose(t *testing.T) {
 			c.messages <- msg
 		}
 		stop()
-		receive(t, "Run to return", ended)
+		_ = receive(t, "Run to return", ended)
 		for _, msg := range msgs {
 			select {
 			case <-msg.Acked():
@@ -259,26 +259,29 @@ func TestRunWithoutASubscription(t *testing.T) {
 
 // When all subscriptions end by themselves, Run says so, after what is in hand is done.
 func TestRunWhenSubscriptionsEnd(t *testing.T) {
-	h := newSlow()
-	r := start(t, one(h), Options{Drain: time.Hour})
-	items := r.send(t, message0("1", "a"), message0("2", "a"))
-	receive(t, "the handler", h.begun)
-	if err := r.carrier.Close(); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-r.ended:
-		t.Fatalf("Run returned %v while a handler ran", err)
-	case <-time.After(50 * time.Millisecond): // a correct Run passes at once or later
-	}
-	close(h.release)
-	if err := receive(t, "Run to return", r.ended); err == nil || !strings.Contains(err.Error(), "subscriptions ended") {
-		t.Errorf("Run: %v", err)
-	}
-	r.await(t, items)
-	if h.late.Load() {
-		t.Error("an event was handled after Close")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newSlow()
+		r := start(t, one(h), Options{Drain: time.Hour})
+		items := r.send(t, message0("1", "a"), message0("2", "a"))
+		receive(t, "the handler", h.begun)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		select {
+		case err := <-r.ended:
+			t.Fatalf("Run returned %v while a handler ran", err)
+		default:
+		}
+		close(h.release)
+		if err := receive(t, "Run to return", r.ended); err == nil || !strings.Contains(err.Error(), "subscriptions ended") {
+			t.Errorf("Run: %v", err)
+		}
+		r.await(t, items)
+		if h.late.Load() {
+			t.Error("an event was handled after Close")
+		}
+	})
 }
 
 func TestRunWhenSubscriptionsEndAtOnce(t *testing.T) {
@@ -336,6 +339,21 @@ func TestRunWithAContextThatHasEnded(t *testing.T) {
 // when its event is done.
 func TestForeignSubscriber(t *testing.T) {
 	const n = 500
+	kinds := []string{`{"type":"fine"}`, `{"type":"error"}`, `{"type":"panic"}`, `{"type":"goexit"}`, `{"type":"unmatched"}`, `{`, `[{"type":"fine"},{}]`}
+	want := uint64(0)
+	for i := range n {
+		want += 4
+		if i%len(kinds) == 6 {
+			want += 4
+		}
+	}
+	var seen atomic.Uint64
+	all := make(chan struct{})
+	observe := func(o Outcome) {
+		if o.Route != "batch" && seen.Add(1) == want {
+			close(all)
+		}
+	}
 	pubsub := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 64}, watermill.NopLogger{})
 	r := start(t, Config{
 		Channels: []Channel{{Name: "in", Topic: "topic", Fields: Fields{Split: "."}}},
@@ -344,8 +362,7 @@ func TestForeignSubscriber(t *testing.T) {
 			{Channel: "in", Types: []string{"*", "!unmatched"}, Handler: "bad"},
 			{Channel: "in", Types: []string{"error"}, Handler: "batch"},
 		},
-	}, Options{Subscriber: func(Channel) (message.Subscriber, error) { return pubsub, nil }})
-	kinds := []string{`{"type":"fine"}`, `{"type":"error"}`, `{"type":"panic"}`, `{"type":"goexit"}`, `{"type":"unmatched"}`, `{`, `[{"type":"fine"},{}]`}
+	}, Options{Observe: observe, Subscriber: func(Channel) (message.Subscriber, error) { return pubsub, nil }})
 	var sent sync.WaitGroup
 	for range 4 {
 		sent.Go(func() {
@@ -357,13 +374,7 @@ func TestForeignSubscriber(t *testing.T) {
 		})
 	}
 	sent.Wait()
-	want := uint64(0)
-	for i := range n {
-		want += 4
-		if i%len(kinds) == 6 {
-			want += 4
-		}
-	}
+	receive(t, "all outcomes", all)
 	sum := func() uint64 {
 		s := r.Stats()
 		ch := s.Channels["in"]
@@ -372,9 +383,6 @@ func TestForeignSubscriber(t *testing.T) {
 			total += n
 		}
 		return total
-	}
-	for deadline := time.Now().Add(patience); sum() < want && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
 	}
 	if got := r.Stats().Channels["in"].Received; sum() != want || got != want {
 		t.Errorf("received %d, accounted for %d, want %d", got, sum(), want)

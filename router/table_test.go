@@ -38,12 +38,12 @@ func TestParseTypes(t *testing.T) {
 			t.Errorf("%s: %v", tc.patterns, err)
 			continue
 		}
-		for _, typ := range strings.Fields(tc.yes) {
+		for typ := range strings.FieldsSeq(tc.yes) {
 			if !set.Match(typ) {
 				t.Errorf("%s doesn't take %s", tc.patterns, typ)
 			}
 		}
-		for _, typ := range strings.Fields(tc.no) {
+		for typ := range strings.FieldsSeq(tc.no) {
 			if set.Match(typ) {
 				t.Errorf("%s takes %s", tc.patterns, typ)
 			}

@@ -51,7 +51,8 @@ func misbehave(_ context.Context, e *Event) error {
 	case "canceled":
 		return context.Canceled // its own, not a shutdown
 	case "nil-map":
-		map[string]int(nil)["x"] = 1 //nolint:govet // on purpose
+		var none map[string]int
+		none["x"] = 1 //nolint:staticcheck // on purpose
 	}
 	return nil
 }
