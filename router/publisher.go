@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/go-json-experiment/json/jsontext"
@@ -182,8 +183,13 @@ func (p *Publisher) complete(t *target, event *Event) (json.RawMessage, error) {
 	if event.Type == "" {
 		return nil, errors.New("the event has no type")
 	}
-	if len(event.Data) > 0 && !gjson.ValidBytes(event.Data) {
-		return nil, fmt.Errorf("data: %w", diagnose(event.Data))
+	if !utf8.ValidString(event.Type) {
+		return nil, fmt.Errorf("the type %q is not UTF-8", event.Type)
+	}
+	if len(event.Data) > 0 {
+		if err := t.decoder.check(event.Data); err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
 	}
 	payload, err := t.encode(event)
 	if err != nil {
@@ -226,7 +232,8 @@ func (t *target) encode(event *Event) (json.RawMessage, error) {
 	if len(event.Data) > 0 {
 		out = append(append(out, `,"data":`...), event.Data...)
 	}
-	return append(out, '}'), nil
+	out = append(out, '}')
+	return setTimeAndID(f, event, out)
 }
 
 // encodeFeed writes an event of a channel whose messages are not envelopes: the data
@@ -239,23 +246,45 @@ func encodeFeed(f Fields, event *Event) (json.RawMessage, error) {
 	if !gjson.ParseBytes(out).IsObject() {
 		return nil, fmt.Errorf("data must be an object: the channel keeps the type in it, at %q", f.Type)
 	}
-	set := func(path, value string, overwrite bool) (err error) {
-		names := strings.Split(path, ".")
-		for i, name := range names {
-			names[i] = gjson.Escape(name)
-		}
-		path = strings.Join(names, ".")
-		if path == "" || !overwrite && gjson.GetBytes(out, path).Exists() {
-			return nil
-		}
-		out, err = sjson.SetRawBytes(out, path, appendText(nil, value))
-		return err
+	path, _, inTheWay := locate(out, f.Type)
+	if inTheWay != "" {
+		return nil, fmt.Errorf("the type can't be set at %q: %s", f.Type, inTheWay)
 	}
-	return out, errors.Join(
-		set(f.Type, event.Type, true),
-		set(f.ID, event.ID, false),
-		set(f.Time, event.Time.UTC().Format(time.RFC3339Nano), false),
-	)
+	out, err := sjson.SetRawBytes(out, path, appendText(nil, event.Type))
+	if err != nil {
+		return nil, err
+	}
+	return setTimeAndID(f, event, out)
+}
+
+// setTimeAndID sets them where the channel declares that it keeps them, unless
+// something is there already.
+func setTimeAndID(f Fields, event *Event, out []byte) (_ json.RawMessage, err error) {
+	for _, field := range []struct{ path, value string }{{f.ID, event.ID}, {f.Time, event.Time.UTC().Format(time.RFC3339Nano)}} {
+		path, there, inTheWay := locate(out, field.path)
+		if field.path == "" || there || inTheWay != "" {
+			continue
+		}
+		if out, err = sjson.SetRawBytes(out, path, appendText(nil, field.value)); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// locate translates a dotted path to one of gjson's, and says whether message has
+// something there, or on the way a value that is no object.
+func locate(message []byte, dotted string) (path string, there bool, inTheWay string) {
+	names := strings.Split(dotted, ".")
+	at := gjson.ParseBytes(message)
+	for i, name := range names {
+		if at.Exists() && !at.IsObject() {
+			return "", false, fmt.Sprintf("%q is %s, not an object", strings.Join(strings.Split(dotted, ".")[:i], "."), article(at))
+		}
+		names[i] = gjson.Escape(name)
+		at = at.Get(names[i])
+	}
+	return strings.Join(names, "."), at.Exists(), ""
 }
 
 func appendText(out []byte, s string) []byte {
