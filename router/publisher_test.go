@@ -153,7 +153,7 @@ func TestPublishRefuses(t *testing.T) {
 		if err := p.Publish(ctx, tc.channel, events...); !IsPermanent(err) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%v, want %s", err, tc.want)
 		}
-		errs := p.Forward(ctx, tc.channel, []*Event{{Type: tc.typ, Msg: json.RawMessage(`{}`)}})
+		errs := p.Forward(ctx, tc.channel, []*Event{{Type: tc.typ, Channel: "out", Msg: json.RawMessage(`{}`)}})
 		if len(errs) != 1 || !IsPermanent(errs[0]) || !strings.Contains(errs[0].Error(), tc.want) {
 			t.Errorf("Forward: %v, want %s", errs, tc.want)
 		}
@@ -164,6 +164,21 @@ func TestPublishRefuses(t *testing.T) {
 	}
 }
 
+// A channel that keeps its fields elsewhere than the source would reject the message.
+func TestForwardBetweenLayouts(t *testing.T) {
+	w := &wire{}
+	p := publisherTo(w, Channel{Name: "feed", Fields: Fields{Type: "e"}}, Channel{Name: "out"})
+	binance := &Event{Channel: "feed", Type: "trade", Msg: json.RawMessage(`{"e":"trade","p":"1"}`)}
+	both := &Event{Channel: "feed", Type: "trade", Msg: json.RawMessage(`{"e":"trade","type":"trade"}`)}
+	errs := p.Forward(t.Context(), "out", []*Event{binance, both})
+	if len(errs) != 2 || !IsPermanent(errs[0]) || !strings.Contains(errs[0].Error(), `no field "type"`) || errs[1] != nil {
+		t.Errorf("Forward: %v", errs)
+	}
+	if len(w.msgs) != 1 || string(w.msgs[0].Payload) != string(both.Msg) {
+		t.Errorf("forwarded %v", w.msgs)
+	}
+}
+
 // When only some messages can be sent, each error stays with its event.
 func TestPublishPartly(t *testing.T) {
 	ctx := context.Background()
@@ -171,11 +186,11 @@ func TestPublishPartly(t *testing.T) {
 	w := &wire{err: fmt.Errorf("XADD: %w", batch.Errors{first, nil, third})}
 	p := publisherTo(w, Channel{Name: "out", Types: []string{"a"}})
 	events := []*Event{
-		{ID: "0", Type: "other", Msg: json.RawMessage(`0`)},
-		{ID: "1", Type: "a", Msg: json.RawMessage(`1`)},
-		{ID: "2", Type: "a", Msg: json.RawMessage(`2`)},
-		{ID: "3", Type: "other", Msg: json.RawMessage(`3`)},
-		{ID: "4", Type: "a", Msg: json.RawMessage(`4`)},
+		{ID: "0", Type: "other", Msg: json.RawMessage(`{"type":"other","n":0}`)},
+		{ID: "1", Type: "a", Msg: json.RawMessage(`{"type":"a","n":1}`)},
+		{ID: "2", Type: "a", Msg: json.RawMessage(`{"type":"a","n":2}`)},
+		{ID: "3", Type: "other", Msg: json.RawMessage(`{"type":"other","n":3}`)},
+		{ID: "4", Type: "a", Msg: json.RawMessage(`{"type":"a","n":4}`)},
 	}
 	errs := p.Forward(ctx, "out", events)
 	if len(errs) != 5 || !IsPermanent(errs[0]) || !errors.Is(errs[1], first) || errs[2] != nil || !IsPermanent(errs[3]) || !errors.Is(errs[4], third) {
@@ -202,7 +217,7 @@ func TestPublishPartly(t *testing.T) {
 	if errs := p.Forward(ctx, "out", events[1:3]); errs != nil {
 		t.Errorf("Forward: %v", errs)
 	}
-	if len(w.msgs) != 2 || string(w.msgs[0].Payload) != "1" || w.msgs[1].UUID != "2" {
+	if len(w.msgs) != 2 || string(w.msgs[0].Payload) != `{"type":"a","n":1}` || w.msgs[1].UUID != "2" {
 		t.Errorf("forwarded %v", w.msgs)
 	}
 	if errs := p.Forward(ctx, "out", nil); len(errs) != 0 {
