@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
-
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 )
 
 // ledger is what was acknowledged to the producer and what was handled.

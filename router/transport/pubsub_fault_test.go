@@ -157,3 +157,39 @@ func TestPubSubUnsubscribes(t *testing.T) {
 		t.Fatal("a new subscription was reported as a gap")
 	}
 }
+
+// An ended subscription hands over what it has queued before it closes its channel.
+func TestPubSubDrains(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	sub := n.PubSub(PubSubConfig{MaxBatch: 8, InFlight: 16})
+	messages := subscribe(t, n, sub, "ch")
+	server.Client().Publish(t.Context(), "ch", "first")
+	first := receive(t, messages)
+	if err := n.PubSubPublisher().Publish("ch", messagesOf(texts(500)...)...); err != nil {
+		t.Fatal(err)
+	}
+	n.hub.mu.Lock()
+	inside := n.hub.topics[topicKey{name: "ch"}].subs[0]
+	n.hub.mu.Unlock()
+	eventually(t, "all are queued", func() bool {
+		inside.mu.Lock()
+		defer inside.mu.Unlock()
+		return inside.queue.n == 500
+	})
+	closed := make(chan error, 1)
+	go func() { closed <- sub.Close() }()
+	eventually(t, "nothing more is taken from redis", func() bool {
+		return server.Client().PubSubNumSub(t.Context(), "ch").Val()["ch"] == 0
+	})
+	first.Ack()
+	collect(t, messages, 500)
+	ended(t, messages)
+	if err := <-closed; err != nil {
+		t.Fatal(err)
+	}
+	if lost := n.lost.events(LossShutdown); lost != 0 {
+		t.Fatalf("%d events were reported as lost", lost)
+	}
+}

@@ -127,7 +127,7 @@ func hangingUp(t *testing.T) string {
 // tlsServer ends every handshake as a TLS server with an unknown certificate would.
 func tlsServer(t *testing.T) string {
 	t.Helper()
-	certificate := selfSigned(t)
+	certificate, _, _ := selfSigned(t)
 	return listen(t, func(conn net.Conn) {
 		_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
 		_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}}).Handshake()
@@ -148,4 +148,48 @@ func TestReadyNamesTheTopic(t *testing.T) {
 	if err := n.Ready(ctx); err == nil || !strings.Contains(err.Error(), `"work"`) {
 		t.Fatalf("got %v", err)
 	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	_, cert, key := selfSigned(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	_ = listener.Close()
+	_, port, _ := net.SplitHostPort(addr)
+	redistest.Start(t, redistest.Args("--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key,
+		"--tls-ca-cert-file", cert, "--tls-auth-clients", "no"))
+	for name, cfg := range map[string]Config{
+		"no ca": {URL: "rediss://" + addr},
+		"plain": {URL: "redis://" + addr},
+	} {
+		r, err := Open(cfg, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Check(t.Context()); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = r.Close()
+	}
+	r, err := Open(Config{URL: "rediss://" + addr, CAFile: cert}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	if err := r.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n := node{Redis: r}
+	ticks := subscribe(t, n, n.PubSub(PubSubConfig{}), "ticks")
+	work := subscribe(t, n, workers(n, StreamConfig{}), "work")
+	if err := errors.Join(n.PubSubPublisher().Publish("ticks", messagesOf("a")...),
+		n.StreamPublisher(0).Publish("work", messagesOf("b")...)); err != nil {
+		t.Fatal(err)
+	}
+	collect(t, ticks, 1)
+	collect(t, work, 1)
 }

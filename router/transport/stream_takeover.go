@@ -11,21 +11,24 @@ import (
 // longer than two survivors need between them, so that only one of them gets an entry.
 const takeoverIdle = 2 * time.Second
 
-// takeOver makes a dead consumer's entries ours and delivers them, one at a time: it
-// was perhaps one of them that killed its process, and then only that one should
-// gather deliveries.
+// takeOver makes dead consumers' entries ours and delivers them, one at a time: it was
+// perhaps one of them that killed its process, and then only that one should gather
+// deliveries.
 //
 // The entries become ours at once, by XCLAIM JUSTID, which counts no delivery. Each is
 // then fetched by an XCLAIM of its own, when the one before it is done.
-func (s *streamSub) takeOver(dead string) {
+func (s *streamSub) takeOver(dead []string) {
 	defer s.taking.Store(false)
 	s.window.claiming(1)
 	defer s.window.claiming(-1)
-	ids := s.claimAll(dead)
-	if len(ids) == 0 {
-		return
+	var ids []string
+	for _, consumer := range dead {
+		claimed := s.claimAll(consumer)
+		ids = append(ids, claimed...)
+		if len(claimed) > 0 {
+			s.log.Warn("taking over from a dead consumer", "consumer", consumer, "events", len(claimed))
+		}
 	}
-	s.log.Warn("taking over from a dead consumer", "consumer", dead, "events", len(ids))
 	for i, id := range ids {
 		if !s.takeOne(id) {
 			s.forget(ids[i:])

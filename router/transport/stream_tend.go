@@ -233,12 +233,9 @@ func (t *tender) look() {
 	if err != nil {
 		return
 	}
-	for _, name := range t.dead(gone) {
-		if !t.taking.CompareAndSwap(false, true) {
-			return // its turn comes
-		}
-		delete(t.missing, name)
-		t.wg.Go(func() { t.takeOver(name) })
+	// While a takeover runs, those who die meanwhile wait for the next look.
+	if dead := t.dead(gone); len(dead) > 0 && t.taking.CompareAndSwap(false, true) {
+		t.wg.Go(func() { t.takeOver(dead) })
 	}
 }
 

@@ -9,9 +9,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	randv2 "math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -24,19 +28,36 @@ func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelF
 	return context.WithTimeout(t.Context(), d)
 }
 
-// selfSigned makes a certificate that nobody trusts.
-func selfSigned(t *testing.T) tls.Certificate {
+// selfSigned makes a certificate for 127.0.0.1 that only vouches for itself, and the
+// PEM files of it and its key.
+func selfSigned(t *testing.T) (certificate tls.Certificate, certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: der},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, certFile, keyFile
 }
 
 func TestEntryPayload(t *testing.T) {
@@ -263,5 +284,42 @@ func BenchmarkQueue(b *testing.B) {
 	for b.Loop() {
 		q.push(a)
 		q.pop()
+	}
+}
+
+// A consumer is dead when its mark is missed twice, a TTL apart, while ours was there.
+func TestDeadConsumers(t *testing.T) {
+	t.Parallel()
+	r := &Redis{}
+	r.alive = newAlive(r)
+	r.alive.last = time.Now()
+	tend := &tender{streamSub: &streamSub{r: r}, missing: make(map[string]absence)}
+	look := func(gone ...string) int { return len(tend.dead(gone)) }
+	age := func() {
+		for name, a := range tend.missing {
+			a.since = a.since.Add(-aliveTTL)
+			tend.missing[name] = a
+		}
+	}
+	if look("a") != 0 {
+		t.Fatal("dead at first sight")
+	}
+	age()
+	if look("a", "b") != 1 {
+		t.Fatal("not dead after a TTL")
+	}
+	age()
+	if look("a") != 1 || look("b") != 0 {
+		t.Fatal("a mark that was seen between does not count from anew")
+	}
+	age()
+	r.alive.losses++
+	if look("b") != 0 {
+		t.Fatal("dead though our own mark was lost meanwhile")
+	}
+	age()
+	r.alive.last = time.Now().Add(-2 * aliveTTL)
+	if look("b") != 0 {
+		t.Fatal("dead though our own mark is missing")
 	}
 }
