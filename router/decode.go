@@ -83,10 +83,18 @@ func (d *decoder) check(payload []byte) error {
 	if offset := tooDeep(payload); offset >= 0 {
 		return malformed(payload, CauseTooDeep, offset, fmt.Sprintf("nested deeper than %d", maxDepth))
 	}
-	if !utf8.Valid(payload) || !gjson.ValidBytes(payload) {
+	if !utf8.Valid(payload) || !gjson.ValidBytes(payload) || loneSurrogate(payload) {
 		return diagnose(payload)
 	}
 	return nil
+}
+
+// loneSurrogate reports whether an escape is half a character: gjson reads every such
+// half as the same U+FFFD, and so different types as one. Only a message with an escape
+// in that range pays for the second look.
+func loneSurrogate(payload []byte) bool {
+	return (bytes.Contains(payload, []byte(`\ud`)) || bytes.Contains(payload, []byte(`\uD`))) &&
+		!jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true))
 }
 
 // tooDeep returns the byte that opens one level too many, or -1. Most messages have
@@ -147,6 +155,8 @@ func diagnose(payload []byte) error {
 		return malformed(payload, CauseNotJSON, offset, "not JSON: the message ends too early")
 	case first == utf8.RuneError && size == 1:
 		return malformed(payload, CauseInvalidUTF8, offset, "invalid UTF-8")
+	case begins(`\ud`, `\uD`):
+		return malformed(payload, CauseInvalidUTF8, offset, "half of a surrogate pair, which is no character")
 	case first == '\ufeff':
 		return malformed(payload, CauseNotJSON, offset, "not JSON: a byte order mark stands before the value (Python: encode as utf-8, not utf-8-sig)")
 	case first == '\'':

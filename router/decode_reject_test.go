@@ -55,6 +55,8 @@ var rejections = []struct {
 	{"invalid UTF-8 in a name", Fields{}, "{\"a\xffb\":1,\"type\":\"a\"}", CauseInvalidUTF8, 3},
 	{"invalid UTF-8 after the value", Fields{}, "{\"type\":\"a\"} \xff", CauseInvalidUTF8, 13},
 	{"surrogate bytes", Fields{}, "{\"type\":\"\xed\xa0\x80\"}", CauseInvalidUTF8, 9},
+	{"half a surrogate pair, escaped", Fields{}, `{"type":"\ud800"}`, CauseInvalidUTF8, 9},
+	{"half a surrogate pair in the data", Fields{}, `{"type":"a","data":"\uDC00x"}`, CauseInvalidUTF8, 20},
 	{"over max_bytes", Fields{MaxBytes: 16}, `{"type":"tick12"}`, CauseTooBig, 16},
 	{"over max_bytes by default", Fields{}, `{"type":"` + strings.Repeat("a", 1<<20) + `"}`, CauseTooBig, 1 << 20},
 	{"1,001 deep", Fields{}, `{"type":"a","data":` + nested("[", "", "]", 1000) + `}`, CauseTooDeep, 19 + 999},
@@ -137,6 +139,7 @@ func TestDecodeAccepts(t *testing.T) {
 		{"default type at a path", `{"meta":7}`, "quote", Fields{Type: "meta.kind", DefaultType: "quote"}},
 		{"NaN in a string", `{"type":"tick","data":"NaN"}`, "tick", Fields{}},
 		{"unicode", `{"type":"tïck 🚂"}`, "tïck 🚂", Fields{}},
+		{"escaped backslash before ud800", `{"type":"tick","data":"\\ud800"}`, "tick", Fields{}},
 		{"surrogate pair", `{"type":"\ud83d\ude82"}`, "🚂", Fields{}},
 	} {
 		events, err := decode(Channel{Name: "in", Fields: tc.fields}, tc.payload)

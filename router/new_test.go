@@ -28,7 +28,9 @@ func TestNewTellsAllThatIsWrongAtOnce(t *testing.T) {
 		Channels: []Channel{{Name: "a"}, {Name: ""}, {Name: "a"}},
 		Handlers: []HandlerSpec{
 			{Name: "h", New: func(Env) (Handler, error) { made++; return accepting, nil }},
-			{Name: "h", New: accept}, {Name: "", New: accept}, {Name: "new"},
+			{Name: "h", New: accept},
+			{Name: "", New: accept},
+			{Name: "new"},
 		},
 		Routes: []Route{
 			{Channel: "b", Types: []string{"*"}, Handler: "h"},

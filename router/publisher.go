@@ -12,9 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/tidwall/gjson"
-	"github.com/tidwall/sjson"
 
 	"signalbox/router/internal/batch"
 )
@@ -54,8 +51,9 @@ func NewPublisher(cfg Config, open func(Channel) (message.Publisher, error)) *Pu
 // sent as it is. For any other, ID defaults to a new UUIDv7, Time to now, Source to
 // /signalbox/<service>; Type is required, unless the channel has a default type, and
 // Data must be JSON or empty. The message is a CloudEvents envelope; on a channel
-// that keeps its type elsewhere (Fields.Type) it is Data, an object, with the type
-// set there.
+// that keeps its type outside of that (Fields.Type), the message is Data, an object.
+// Type, and ID, Time and Key where the message has none, are set where the channel
+// keeps them.
 //
 // When an event is not right, the error is [Permanent] and nothing is sent. When only
 // some could be sent, the error wraps one error for each that could not.
@@ -191,7 +189,7 @@ func (p *Publisher) complete(t *target, event *Event) (json.RawMessage, error) {
 			return nil, fmt.Errorf("data: %w", err)
 		}
 	}
-	payload, err := t.encode(event)
+	payload, err := encode(t.channel.Fields, event)
 	if err != nil {
 		return nil, err
 	}
@@ -216,81 +214,4 @@ func (t *target) read(event *Event) error {
 		event.ID = got[i].ID
 	}
 	return nil
-}
-
-// encode writes the event in the layout of the channel.
-func (t *target) encode(event *Event) (json.RawMessage, error) {
-	f := t.channel.Fields
-	if or(f.Type, "type") != "type" {
-		return encodeFeed(f, event)
-	}
-	out := []byte(`{"id":`)
-	out = appendText(out, event.ID)
-	out = appendText(append(out, `,"type":`...), event.Type)
-	out = appendText(append(out, `,"source":`...), event.Source)
-	out = appendText(append(out, `,"time":`...), event.Time.UTC().Format(time.RFC3339Nano))
-	if len(event.Data) > 0 {
-		out = append(append(out, `,"data":`...), event.Data...)
-	}
-	out = append(out, '}')
-	return setTimeAndID(f, event, out)
-}
-
-// encodeFeed writes an event of a channel whose messages are not envelopes: the data
-// is the message, and the type is set where the channel keeps it.
-func encodeFeed(f Fields, event *Event) (json.RawMessage, error) {
-	out := event.Data
-	if len(out) == 0 {
-		out = []byte("{}")
-	}
-	if !gjson.ParseBytes(out).IsObject() {
-		return nil, fmt.Errorf("data must be an object: the channel keeps the type in it, at %q", f.Type)
-	}
-	path, _, inTheWay := locate(out, f.Type)
-	if inTheWay != "" {
-		return nil, fmt.Errorf("the type can't be set at %q: %s", f.Type, inTheWay)
-	}
-	out, err := sjson.SetRawBytes(out, path, appendText(nil, event.Type))
-	if err != nil {
-		return nil, err
-	}
-	return setTimeAndID(f, event, out)
-}
-
-// setTimeAndID sets them where the channel declares that it keeps them, unless
-// something is there already.
-func setTimeAndID(f Fields, event *Event, out []byte) (_ json.RawMessage, err error) {
-	for _, field := range []struct{ path, value string }{{f.ID, event.ID}, {f.Time, event.Time.UTC().Format(time.RFC3339Nano)}} {
-		path, there, inTheWay := locate(out, field.path)
-		if field.path == "" || there || inTheWay != "" {
-			continue
-		}
-		if out, err = sjson.SetRawBytes(out, path, appendText(nil, field.value)); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// locate translates a dotted path to one of gjson's, and says whether message has
-// something there, or on the way a value that is no object.
-func locate(message []byte, dotted string) (path string, there bool, inTheWay string) {
-	names := strings.Split(dotted, ".")
-	at := gjson.ParseBytes(message)
-	for i, name := range names {
-		if at.Exists() && !at.IsObject() {
-			return "", false, fmt.Sprintf("%q is %s, not an object", strings.Join(strings.Split(dotted, ".")[:i], "."), article(at))
-		}
-		names[i] = gjson.Escape(name)
-		at = at.Get(names[i])
-	}
-	return strings.Join(names, "."), at.Exists(), ""
-}
-
-func appendText(out []byte, s string) []byte {
-	out, err := jsontext.AppendQuote(out, strings.ToValidUTF8(s, "\uFFFD"))
-	if err != nil {
-		panic(err) // only invalid UTF-8 is an error
-	}
-	return out
 }

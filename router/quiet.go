@@ -49,13 +49,13 @@ func (q *quiet) WithGroup(name string) slog.Handler {
 }
 
 func (q *quiet) WithAttrs(attrs []slog.Attr) slog.Handler {
-	about := q.about
+	about := []string{q.about}
 	for _, a := range attrs {
 		if a.Key == "channel" || a.Key == "route" {
-			about += "\x00" + a.Value.String()
+			about = append(about, a.Value.String())
 		}
 	}
-	return &quiet{next: q.next.WithAttrs(attrs), about: about, state: q.state}
+	return &quiet{next: q.next.WithAttrs(attrs), about: strings.Join(about, "\x00"), state: q.state}
 }
 
 func (q *quiet) Handle(ctx context.Context, record slog.Record) error {

@@ -31,13 +31,13 @@ type Options struct {
 	// Logger; default slog.Default().
 	Logger *slog.Logger
 	// Middleware sees every raw message before it is decoded, the first one first. A
-	// message whose middleware returns an error is rejected. It must derive any
-	// context that it sets from the one it finds.
+	// message whose middleware returns an error or panics is rejected. It must derive
+	// any context that it sets from the one it finds, and not end its goroutine.
 	Middleware []message.HandlerMiddleware
 	// Drain is how long Run finishes what is in hand once its context ends; default 8 s.
 	Drain time.Duration
 	// Observe, when not nil, is told every outcome. It is called by the goroutines
-	// that handle events and must be quick.
+	// that handle events, must be quick and must not panic.
 	Observe func(Outcome)
 }
 

@@ -2,10 +2,11 @@ package transport
 
 import (
 	"context"
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 	"strings"
 	"testing"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"

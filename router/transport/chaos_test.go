@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 	"sync"
 	"testing"
 	"time"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"

@@ -3,11 +3,12 @@ package transport
 import (
 	"context"
 	"fmt"
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 	"slices"
 	"testing"
 	"time"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/alicebob/miniredis/v2"

@@ -2,9 +2,10 @@ package transport
 
 import (
 	"context"
-	"signalbox/router/internal/batch"
 	"sync"
 	"time"
+
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 )

@@ -7,11 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"signalbox/router/internal/batch"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"go.uber.org/goleak"

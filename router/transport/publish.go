@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"signalbox/router/internal/batch"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"

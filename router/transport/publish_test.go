@@ -3,10 +3,11 @@ package transport
 import (
 	"context"
 	"errors"
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 	"testing"
 	"time"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"

@@ -3,10 +3,11 @@ package transport
 import (
 	"context"
 	"log/slog"
-	"signalbox/router/internal/batch"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"

@@ -2,11 +2,12 @@ package transport
 
 import (
 	"fmt"
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 	"strings"
 	"testing"
 	"time"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 )
 
 func TestPubSubGap(t *testing.T) {

@@ -6,10 +6,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"signalbox/internal/redistest"
 	"strings"
 	"testing"
 	"time"
+
+	"signalbox/internal/redistest"
 )
 
 func TestOpenRejects(t *testing.T) {

@@ -2,12 +2,13 @@ package transport
 
 import (
 	"context"
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"

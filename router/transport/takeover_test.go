@@ -5,12 +5,13 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"

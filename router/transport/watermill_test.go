@@ -2,8 +2,9 @@ package transport
 
 import (
 	"errors"
-	"signalbox/internal/redistest"
 	"testing"
+
+	"signalbox/internal/redistest"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
