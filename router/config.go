@@ -131,6 +131,9 @@ func normalize(cfg Config) (Config, error) {
 			fail("route %q: channel %q has two routes of this name", r.Name, r.Channel)
 		}
 		names[[2]string{r.Channel, r.Name}] = true
+		if _, err := ParseTypes(r.Types...); err != nil {
+			fail("route %q: %w", r.Name, err)
+		}
 	}
 	return cfg, errors.Join(errs...)
 }

@@ -41,6 +41,12 @@ func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome
 
 // handle runs the events, which are more than one only for a BatchHandler.
 func (r *route) handle(events []*delivery) {
+	if stopped := events[0].ctx.Err(); stopped != nil {
+		for _, d := range events { // the drain is over: begin nothing more
+			r.finish(d, stopped, time.Time{})
+		}
+		return
+	}
 	var begin time.Time
 	if r.observe != nil {
 		begin = time.Now()

@@ -31,7 +31,7 @@ type rawRedis struct {
 type rawLog struct {
 	located
 	Level  string `toml:"level" default:"info" enum:"debug,info,warn,error" doc:"the least important lines to write"`
-	Format string `toml:"format" default:"auto" enum:"auto,text,json" doc:"auto is text on a terminal, else json"`
+	Format string `toml:"format" default:"auto" enum:"auto,text,json" doc:"auto is coloured text on a terminal and plain text elsewhere"`
 }
 
 type rawChannel struct {

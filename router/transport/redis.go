@@ -90,7 +90,7 @@ func Open(cfg Config, log *slog.Logger) (*Redis, error) {
 		subs:     make(map[*lifetime]struct{}),
 		groups:   make(map[groupKey]*group),
 	}
-	r.writer = r.client(func(o *redis.Options) {})
+	r.writer = r.client(func(*redis.Options) {})
 	r.alive = newAlive(r)
 	r.hub = newHub(r)
 	return r, nil
@@ -207,7 +207,8 @@ func (r *Redis) Close() error {
 	close(r.closing)
 	r.wg.Wait()
 	r.alive.end()
-	return errors.Join(r.hub.end(), r.writer.Close())
+	r.hub.end()
+	return r.writer.Close()
 }
 
 // lose reports a loss.
