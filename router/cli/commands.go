@@ -25,7 +25,7 @@ func (a *app) runCommand() *cobra.Command {
 Then what is in hand is finished, for 8 s at most ([service] drain); a second signal
 ends the program at once, with exit code 1. A Redis that is away is waited for; one
 that refuses us (password, TLS) is an error at once.`,
-		Args:  noArguments,
+		Args: noArguments,
 		Example: `  router run                                  config/routes.toml, Redis as it says
   router run -c channels.toml -c bot.toml     several files are one configuration
   router run --embedded                       with a Redis inside, for development`,
@@ -53,7 +53,7 @@ the exit code is 78. What cannot be checked here, such as a value from a variabl
 is not set, is skipped with a note.`,
 		Example: `  router check
   router check -c config/channels.toml -c config/bot.toml`,
-		Args:  noArguments,
+		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			source := a.options().Source
 			source.Check = true
@@ -91,7 +91,7 @@ func (a *app) demoCommand() *cobra.Command {
 The Redis listens on 127.0.0.1:6380, or on a free port if that is taken; redis-cli,
 Python and other terminals may join. One message is no JSON and one command fails, on
 purpose. Nothing is kept.`,
-		Args:  noArguments,
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if len(a.paths) > 0 || a.redis != "" {
 				return &daemon.UsageError{Err: errors.New("demo has its own routes and Redis; for yours: router run --embedded -c FILE, or router run --redis URL")}
@@ -107,7 +107,7 @@ func (a *app) initCommand() *cobra.Command {
 		Short: "Write routes to begin with (default config/routes.toml)",
 		Long: `Write routes to begin with, to FILE or to config/routes.toml: those that demo runs.
 A file that exists is left alone.`,
-		Args:  cobra.MaximumNArgs(1),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			file := filepath.Join("config", "routes.toml")
 			if len(args) == 1 {
@@ -168,8 +168,8 @@ With --raw there is no TYPE, and the text is the whole message, sent unchecked.`
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if what.Count == 0 {
-				what.Count = -1 // 0 is the zero value's "once"; here somebody wrote it
+			if what.Count < 1 {
+				return &daemon.UsageError{Err: fmt.Errorf("--count %d: want a number from 1", what.Count)}
 			}
 			what.Channel = args[0]
 			rest := args[1:]

@@ -38,22 +38,10 @@ type UsageError struct{ Err error }
 func (e *UsageError) Error() string { return e.Err.Error() }
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// check says what is wrong with the options.
-func (o PublishOptions) check() error {
-	switch {
-	case o.Count < 0:
-		return &UsageError{fmt.Errorf("--count %d: want a number from 1", o.Count)}
-	case o.Rate < 0 || math.IsNaN(o.Rate):
-		return &UsageError{fmt.Errorf("--rate %v: want messages per second, or 0 for as fast as possible", o.Rate)}
-	default:
-		return nil
-	}
-}
-
 // Publish sends messages to a declared channel and says who got them.
 func Publish(ctx context.Context, opts Options, what PublishOptions) error {
-	if err := what.check(); err != nil {
-		return err
+	if what.Rate < 0 || math.IsNaN(what.Rate) {
+		return &UsageError{fmt.Errorf("--rate %v: want messages per second, or 0 for as fast as possible", what.Rate)}
 	}
 	p, ch, err := openFor(ctx, opts, what.Channel)
 	if err != nil {
@@ -264,7 +252,9 @@ func openFor(ctx context.Context, opts Options, channel string) (*program, route
 	case ch.Pattern:
 		err = &UsageError{fmt.Errorf("channel %q is the pattern %q, which has no one place to send to; declare a channel for the place that you mean", channel, ch.Topic)}
 	default:
-		err = p.mustReach(ctx)
+		if err = lacks(opts.Source, p.loaded.Notes, []string{channel}); err == nil {
+			err = p.mustReach(ctx)
+		}
 	}
 	if err != nil {
 		p.close()

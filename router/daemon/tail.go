@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -51,6 +52,13 @@ func Tail(ctx context.Context, opts Options, what TailOptions) error {
 		return err
 	}
 	defer p.close()
+	names := what.Channels
+	if len(names) == 0 {
+		names = p.declared()
+	}
+	if err := lacks(opts.Source, p.loaded.Notes, names); err != nil {
+		return err
+	}
 	if err := p.mustReach(ctx); err != nil {
 		return err
 	}
@@ -117,17 +125,8 @@ func openToWatch(opts Options, names []string) (*program, error) {
 
 // openWithout opens Redis without a configuration: where a flag or a variable says.
 func openWithout(opts Options) (*program, error) {
-	url := opts.Source.Set["redis.url"]
-	for _, name := range []string{"SIGNALBOX_REDIS__URL", "REDIS_URL"} {
-		for _, variable := range opts.Source.Environ {
-			if value, ok := strings.CutPrefix(variable, name+"="); ok && url == "" {
-				url = value
-			}
-		}
-	}
-	if url == "" {
-		url = "redis://127.0.0.1:6379/0"
-	}
+	url := cmp.Or(opts.Source.Set["redis.url"], variable(opts.Source.Environ, "SIGNALBOX_REDIS__URL"),
+		variable(opts.Source.Environ, "REDIS_URL"), "redis://127.0.0.1:6379/0")
 	loaded := &routesfile.Result{Config: router.Config{Service: "router"}}
 	loaded.Settings.Redis.URL = url
 	p := &program{loaded: loaded, log: newLogger(opts.Stderr, routesfile.Log{Level: "warn"}, opts.Verbosity)}
