@@ -201,11 +201,11 @@ func (c *countingPublisher) report(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		as := "as " + c.last
+		last := " as " + c.last
 		if c.sent > 1 {
-			as = "the last as " + c.last
+			last = ", the last" + last
 		}
-		text = fmt.Sprintf("%s added to %q, %s; %s", what, name, as, readers)
+		text = fmt.Sprintf("%s added to %q%s; %s", what, name, last, readers)
 	case c.got == 0:
 		text = fmt.Sprintf("%s sent to 0 subscribers: nobody listens on %q, and Pub/Sub keeps nothing", what, name)
 	case c.got == 1:
