@@ -20,7 +20,12 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the routes until SIGINT or SIGTERM",
-		Args:  cobra.NoArgs,
+		Long: `Run the routes until SIGINT or SIGTERM.
+
+Then what is in hand is finished, for 8 s at most ([service] drain); a second signal
+ends the program at once, with exit code 1. A Redis that is away is waited for; one
+that refuses us (password, TLS) is an error at once.`,
+		Args: noArguments,
 		Example: `  router run                                  config/routes.toml, Redis as it says
   router run -c channels.toml -c bot.toml     several files are one configuration
   router run --embedded                       with a Redis inside, for development`,
@@ -33,7 +38,7 @@ func (a *app) runCommand() *cobra.Command {
 			return daemon.Run(c.Context(), opts)
 		},
 	}
-	c.Flags().BoolVar(&embedded, "embedded", false, "start a Redis in this process and use it (development only)")
+	c.Flags().BoolVar(&embedded, "embedded", false, "start a Redis in this process, on port 6380 if it is free, and use it (development only)")
 	return c
 }
 
@@ -41,7 +46,14 @@ func (a *app) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, without Redis, and with no variable set",
-		Args:  cobra.NoArgs,
+		Long: `Check the configuration, without Redis, and with no variable set.
+
+Every mistake is a line file:line:column: what is wrong and what would be right, and
+the exit code is 78. What cannot be checked here, such as a value from a variable that
+is not set, is skipped with a note.`,
+		Example: `  router check
+  router check -c config/channels.toml -c config/bot.toml`,
+		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			source := a.options().Source
 			source.Check = true
@@ -74,8 +86,18 @@ func (a *app) demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "See it work: the shipped routes on an embedded Redis with a simulated price feed",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return daemon.Demo(c.Context(), a.options()) },
+		Long: `See it work: the shipped routes on an embedded Redis with a simulated price feed.
+
+The Redis listens on 127.0.0.1:6380, or on a free port if that is taken; redis-cli,
+Python and other terminals may join. One message is no JSON and one command fails, on
+purpose. Nothing is kept.`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if len(a.paths) > 0 || a.redis != "" {
+				return &daemon.UsageError{Err: errors.New("demo has its own routes and Redis; for yours: router run --embedded -c FILE, or router run --redis URL")}
+			}
+			return daemon.Demo(c.Context(), a.options(), daemon.DemoOptions{Routes: config.Routes, Command: a.program})
+		},
 	}
 }
 
@@ -83,7 +105,9 @@ func (a *app) initCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [FILE]",
 		Short: "Write routes to begin with (default config/routes.toml)",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Write routes to begin with, to FILE or to config/routes.toml: those that demo runs.
+A file that exists is left alone.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			file := filepath.Join("config", "routes.toml")
 			if len(args) == 1 {
@@ -105,10 +129,18 @@ func (a *app) initCommand() *cobra.Command {
 			if err := f.Close(); err != nil {
 				return fmt.Errorf("write the routes: %w", err)
 			}
-			_, err = fmt.Fprintf(a.out, "wrote %s\nnext: router check, then router run --embedded\n", file)
+			_, err = fmt.Fprintf(a.out, "wrote %[1]s; edit it, then:\n  %[2]s check%[3]s\n  %[2]s run --embedded%[3]s\n", file, a.program, asConfig(file))
 			return err
 		},
 	}
+}
+
+// asConfig is the flag that names a file which is not found without.
+func asConfig(file string) string {
+	if file == filepath.Join("config", "routes.toml") {
+		return ""
+	}
+	return " -c " + file
 }
 
 func (a *app) publishCommand() *cobra.Command {
@@ -119,8 +151,9 @@ func (a *app) publishCommand() *cobra.Command {
 		Long: `Send an event to a declared channel and say who got it.
 
 DATA is the event's data, JSON; "-" reads one event's data from each line of standard
-input. The rest (id, source, time) is filled in. With --raw there is no TYPE, and the
-text is the whole message, sent unchecked.`,
+input, up to the first line that is wrong. The rest (id, source, time) is filled in.
+With --raw there is no TYPE, and the text is the whole message, sent unchecked.`,
+		ValidArgsFunction: a.completeChannels(1),
 		Example: `  router publish trade_commands stop '{"bot":"momentum-1"}'
   router publish price_data tick - --rate 10 < ticks.jsonl
   router publish price_data --raw 'not even JSON'`,
@@ -130,11 +163,14 @@ text is the whole message, sent unchecked.`,
 				least, most, usage = 2, 2, "publish --raw needs CHANNEL MESSAGE|-"
 			}
 			if len(args) < least || len(args) > most {
-				return errors.New(usage)
+				return fmt.Errorf("%s; got %s", usage, count(len(args), "argument"))
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if what.Count < 1 {
+				return &daemon.UsageError{Err: fmt.Errorf("--count %d: want a number from 1", what.Count)}
+			}
 			what.Channel = args[0]
 			rest := args[1:]
 			if !what.Raw {
@@ -150,9 +186,9 @@ text is the whole message, sent unchecked.`,
 		},
 	}
 	c.Flags().BoolVar(&what.Raw, "raw", false, "send the text as the whole message, unchecked")
-	c.Flags().StringVar(&what.ID, "id", "", "the event's id (default: a new UUIDv7)")
-	c.Flags().IntVar(&what.Count, "count", 1, "send it `N` times")
-	c.Flags().Float64Var(&what.Rate, "rate", 0, "send at most `N` a second (default: as fast as possible)")
+	c.Flags().StringVar(&what.ID, "id", "", "the event's `ID` (default: a new UUIDv7)")
+	c.Flags().IntVar(&what.Count, "count", 1, "send it, or each line, `N` times")
+	c.Flags().Float64Var(&what.Rate, "rate", 0, "send at most `N` messages a second (default: as fast as possible)")
 	return c
 }
 
@@ -164,9 +200,12 @@ func (a *app) tailCommand() *cobra.Command {
 		Short: "Show what travels on channels, taking it from nobody",
 		Long: `Show what travels on channels, taking it from nobody.
 
-CHANNEL is a declared channel or any Redis name; without one, all declared channels
-are shown. Streams are shown from now on.`,
-		Example: `  router tail price_data --type tick -n 10
+CHANNEL is a declared channel, or any name in Redis, or a pattern such as 'price*';
+without one, all declared channels are shown, from now on. A line has time, channel,
+type, id (- if the message has none) and data.`,
+		ValidArgsFunction: a.completeChannels(-1),
+		Example: `  router tail
+  router tail price_data --type tick -n 10
   router tail -o json | jq .msg`,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch output {
@@ -181,8 +220,8 @@ are shown. Streams are shown from now on.`,
 		},
 	}
 	c.Flags().StringSliceVar(&what.Types, "type", nil, "show only these `TYPES`, as in routes: tick, order.*, !heartbeat")
-	c.Flags().IntVarP(&what.N, "number", "n", 0, "stop after `N` messages")
-	c.Flags().DurationVar(&what.For, "for", 0, "stop after this `TIME`, such as 10s")
+	c.Flags().IntVarP(&what.N, "number", "n", 0, "stop after `N` events (default: never)")
+	c.Flags().DurationVar(&what.For, "for", 0, "stop after this `TIME`, such as 10s (default: never)")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
 	return c
 }
@@ -191,7 +230,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(a.out, "router %s %s%s\n", a.version, runtime.Version(), revision())
 			return err

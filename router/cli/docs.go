@@ -11,6 +11,7 @@ import (
 
 	"signalbox/router"
 	"signalbox/router/daemon"
+	"signalbox/router/internal/nearest"
 )
 
 func (a *app) docsCommand() *cobra.Command {
@@ -25,11 +26,18 @@ func (a *app) docsCommand() *cobra.Command {
 			}
 			kind, ok := a.kinds.Kind(args[0])
 			if !ok {
-				return &daemon.UsageError{Err: fmt.Errorf("there is no kind %q; the kinds are %s", args[0], strings.Join(a.kinds.Names(), ", "))}
+				return a.unknownKind(args[0])
 			}
 			return a.explainKind(kind)
 		},
 	}
+}
+
+func (a *app) unknownKind(name string) error {
+	if near, ok := nearest.Name(name, a.kinds.Names()); ok {
+		return &daemon.UsageError{Err: fmt.Errorf("there is no kind %q; did you mean %q?", name, near)}
+	}
+	return &daemon.UsageError{Err: fmt.Errorf("there is no kind %q; kinds: %s", name, strings.Join(a.kinds.Names(), ", "))}
 }
 
 func (a *app) listKinds() error {

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"signalbox/router"
 	"signalbox/router/daemon"
+	"signalbox/router/internal/nearest"
 	"signalbox/router/routesfile"
 )
 
@@ -27,13 +30,15 @@ const (
 func Main(kinds *router.Registry, version string) int {
 	ctx, stop := untilSignalled(context.Background())
 	defer stop()
-	return run(ctx, &app{kinds: kinds, version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.Args[1:])
+	a := &app{kinds: kinds, version: version, program: invocation(os.Args[0]), in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	return run(ctx, a, os.Args[1:])
 }
 
 // app is what all commands share.
 type app struct {
 	kinds    *router.Registry
 	version  string
+	program  string // how the user calls it
 	in       io.Reader
 	out, err io.Writer
 
@@ -80,11 +85,15 @@ func (a *app) exitCode(err error) int {
 func message(err error) string {
 	if config, ok := errors.AsType[routesfile.Errors](err); ok {
 		if len(config) == 1 {
-			return config.Error() + "\n1 error in the configuration"
+			return config.Error()
 		}
 		return fmt.Sprintf("%s\n%d errors in the configuration", config.Error(), len(config))
 	}
-	return "router: " + err.Error()
+	text, suggestions, suggested := strings.Cut(err.Error(), "\n\nDid you mean this?\n") // cobra's
+	if suggested {
+		text += fmt.Sprintf("; did you mean %q?", strings.Fields(suggestions)[0])
+	}
+	return "router: " + text
 }
 
 func (a *app) root() *cobra.Command {
@@ -95,23 +104,70 @@ func (a *app) root() *cobra.Command {
 
 Without -c the configuration is $SIGNALBOX_CONFIG, config/routes.toml or routes.toml,
 the first that exists. SIGNALBOX_REDIS__URL and the like override it, flags override
-those.`,
+those. Exit codes: 0 clean, 1 failure, 2 wrong usage, 78 wrong configuration.`,
 		Example: `  router demo                    see it work, without any set-up
   router init                    write config/routes.toml to begin with
   router run --embedded          run it, with a Redis inside`,
-		SilenceErrors:    true,
-		SilenceUsage:     true,
-		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.quiet && a.verbose {
+				return errors.New("-q and -v exclude each other")
+			}
+			a.began = true
+			return nil
+		},
 	}
 	flags := root.PersistentFlags()
-	flags.StringArrayVarP(&a.paths, "config", "c", nil, "configuration `FILE` or folder; may be given several times")
-	flags.StringVar(&a.redis, "redis", "", "`URL` of Redis: redis://, rediss:// or unix://")
+	flags.StringArrayVarP(&a.paths, "config", "c", nil, "configuration `FILE` or folder of *.toml; may be given several times")
+	flags.StringVar(&a.redis, "redis", "", "`URL` of Redis: redis://, rediss:// or unix:// (default: as configured)")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "log only warnings and errors")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
-	root.MarkFlagsMutuallyExclusive("quiet", "verbose")
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.demoCommand(), a.initCommand(),
-		a.publishCommand(), a.tailCommand(), a.docsCommand(), a.versionCommand())
+	root.SetFlagErrorFunc(withFlagSuggestion)
+	a.addGroups(root)
 	return root
+}
+
+func (a *app) addGroups(root *cobra.Command) {
+	for _, group := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"run", "Run:", []*cobra.Command{a.runCommand(), a.demoCommand(), a.initCommand()}},
+		{"before", "Before that:", []*cobra.Command{a.checkCommand()}},
+		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand()}},
+		{"know", "To know:", []*cobra.Command{a.docsCommand(), a.versionCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
+		for _, c := range group.commands {
+			c.GroupID = group.id
+		}
+		root.AddCommand(group.commands...)
+	}
+	root.SetHelpCommandGroupID("know")
+	root.SetCompletionCommandGroupID("know")
+}
+
+// withFlagSuggestion names the flag that a mistyped one was probably meant to be.
+func withFlagSuggestion(c *cobra.Command, err error) error {
+	typed, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown {
+		return err
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near, ok := nearest.Name(typed, names); ok {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return err
+}
+
+// noArguments is for commands that have only flags.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments; got %q", c.Name(), args[0])
+	}
+	return nil
 }
 
 func (a *app) options() daemon.Options {

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -45,7 +44,7 @@ func Run(ctx context.Context, opts Options) error {
 		}
 		defer embedded.Close()
 		opts.Source.Set = withRedis(opts.Source.Set, embedded.URL())
-		fmt.Fprintf(opts.Stdout, "embedded Redis for development, nothing is kept; in other terminals:\n  export REDIS_URL=%s\n", embedded.URL())
+		fmt.Fprintf(opts.Stdout, "embedded Redis for development%s, nothing is kept; in other terminals:\n  export REDIS_URL=%s\n", embedded.elsewhere(), embedded.URL())
 	}
 	p, err := open(opts)
 	if err != nil {
@@ -79,8 +78,10 @@ func open(opts Options) (*program, error) {
 		return nil, err
 	}
 	p := &program{loaded: loaded, log: newLogger(opts.Stderr, loaded.Settings.Log, opts.Verbosity)}
-	for _, note := range loaded.Notes {
-		p.log.Warn("configuration", "note", note.String())
+	if !opts.Source.Check { // else they are about values that this command doesn't need
+		for _, note := range loaded.Notes {
+			p.log.Warn("configuration", "note", note.String())
+		}
 	}
 	p.log.Info("starting", "service", loaded.Config.Service, "redis", redacted(loaded.Settings.Redis.URL),
 		"config", strings.Join(loaded.Files, " "), "version", opts.Version)
@@ -100,17 +101,6 @@ func openRedis(loaded *routesfile.Result, onLoss func(transport.Loss), log *slog
 	return opened, nil
 }
 
-// checkRedis fails when Redis refuses us: no waiting mends a wrong password. A Redis
-// that is away is only logged, by the subscriptions that wait for it.
-func (p *program) checkRedis(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	if err := p.redis.Check(ctx); errors.Is(err, transport.ErrRefused) {
-		return fmt.Errorf("[redis] %s: %w", redacted(p.loaded.Settings.Redis.URL), err)
-	}
-	return nil
-}
-
 func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	begin := time.Now()
 	defer func() {
@@ -118,7 +108,7 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 			p.log.Error("closing the connections to Redis failed", "err", err)
 		}
 	}()
-	if err := p.checkRedis(ctx); err != nil {
+	if err := p.notRefused(ctx); err != nil {
 		return err
 	}
 	r, err := router.New(p.loaded.Config, router.Options{
@@ -157,31 +147,9 @@ func (p *program) announce(ctx context.Context, r *router.Router) {
 	}
 	p.warnOfLoss(ctx)
 	for _, line := range wiring(p.loaded.Config) {
-		p.log.Info("listening", "channel", line.channel.Name, "transport", string(line.channel.Transport), "routes", strings.Join(line.routes, ", "))
+		p.log.Info("listening", "channel", line.channel.Name, "transport", string(line.channel.Transport), "routes", line.String())
 	}
 	p.log.Info("ready", "channels", len(r.Stats().Channels), "routes", len(p.loaded.Config.Routes))
-}
-
-// wired is a channel and what its routes do, each as "type type → handler".
-type wired struct {
-	channel router.Channel
-	routes  []string
-}
-
-func wiring(cfg router.Config) []wired {
-	var lines []wired
-	for _, ch := range cfg.Channels {
-		line := wired{channel: ch}
-		for _, r := range cfg.Routes {
-			if r.Channel == ch.Name {
-				line.routes = append(line.routes, strings.Join(r.Types, " ")+" → "+r.Handler)
-			}
-		}
-		if len(line.routes) > 0 {
-			lines = append(lines, line)
-		}
-	}
-	return lines
 }
 
 func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
@@ -208,13 +176,13 @@ func (p *program) publisher(ch router.Channel) (message.Publisher, error) {
 	return p.redis.PubSubPublisher(), nil
 }
 
-// unknownChannel says which channels there are.
-func (p *program) unknownChannel(name string) error {
+// declared are the names of the declared channels.
+func (p *program) declared() []string {
 	names := make([]string, len(p.loaded.Config.Channels))
 	for i, ch := range p.loaded.Config.Channels {
 		names[i] = ch.Name
 	}
-	return fmt.Errorf("channel %q is not declared in %s; declared are %s", name, strings.Join(p.loaded.Files, " "), strings.Join(names, ", "))
+	return names
 }
 
 // channel finds a declared channel.

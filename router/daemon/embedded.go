@@ -57,8 +57,19 @@ func (e *Embedded) age(ctx context.Context) {
 // URL is what REDIS_URL has to be.
 func (e *Embedded) URL() string { return "redis://" + e.server.Addr() }
 
+// Addr is where it listens, host:port.
+func (e *Embedded) Addr() string { return e.server.Addr() }
+
 // Port is the port it listens on.
 func (e *Embedded) Port() string { return e.server.Port() }
+
+// elsewhere says that the usual port was taken, if it was.
+func (e *Embedded) elsewhere() string {
+	if e.Port() == embeddedPort {
+		return ""
+	}
+	return " on port " + e.Port() + " (" + embeddedPort + " is taken)"
+}
 
 // Close stops it.
 func (e *Embedded) Close() {

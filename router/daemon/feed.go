@@ -55,7 +55,7 @@ func playScene(ctx context.Context, client *redis.Client, tick int) {
 	case 15:
 		client.Publish(ctx, "price_data", "hello")
 	case 19:
-		command(round+2, "enter", `{"bot":"momentum-1","symbol":"ETHUSDT","side":"long","size":"1","fail":"exchange timeout"}`)
+		command(round+2, "enter", `{"bot":"momentum-1","symbol":"ETHUSDT","side":"long","size":"1","paper":{"fail":"exchange timeout"}}`)
 	case 27:
 		command(round+3, "exit", `{"bot":"momentum-1","symbol":"BTCUSDT"}`)
 	}

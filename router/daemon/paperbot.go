@@ -14,14 +14,12 @@ func statusOf(command string) string {
 	return map[string]string{"start": "started", "stop": "stopped", "enter": "entered", "exit": "exited"}[command]
 }
 
-// order is the data of a trade command. Fail makes the paper bot fail with that text,
-// to show what a failure looks like.
+// order is what the paper bot needs of a trade command's data.
 type order struct {
-	Bot    string `json:"bot"`
-	Symbol string `json:"symbol"`
-	Side   string `json:"side"`
-	Size   string `json:"size"`
-	Fail   string `json:"fail"`
+	Bot   string `json:"bot"`
+	Paper struct {
+		Fail string `json:"fail"` // the failure to play, to show what one looks like
+	} `json:"paper"`
 }
 
 // paperBot is the demo's kind: it obeys trade commands on paper and answers on bot_status.
@@ -31,8 +29,8 @@ func paperBot() router.Kind[struct{}] {
 		Doc:  "Obeys trade commands on paper (only in the demo).",
 		New: func(env router.Env, _ struct{}) (router.Handler, error) {
 			return router.JSON(func(ctx context.Context, event *router.Event, o order) error {
-				if o.Fail != "" {
-					return errors.New(o.Fail)
+				if o.Paper.Fail != "" {
+					return errors.New(o.Paper.Fail)
 				}
 				status := statusOf(event.Type)
 				if status == "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"signalbox/router"
+	"signalbox/router/internal/nearest"
 	"signalbox/router/transport"
 )
 
@@ -38,6 +40,9 @@ func (e *UsageError) Unwrap() error { return e.Err }
 
 // Publish sends messages to a declared channel and says who got them.
 func Publish(ctx context.Context, opts Options, what PublishOptions) error {
+	if what.Rate < 0 || math.IsNaN(what.Rate) {
+		return &UsageError{fmt.Errorf("--rate %v: want messages per second, or 0 for as fast as possible", what.Rate)}
+	}
 	p, ch, err := openFor(ctx, opts, what.Channel)
 	if err != nil {
 		return err
@@ -45,17 +50,20 @@ func Publish(ctx context.Context, opts Options, what PublishOptions) error {
 	defer p.close()
 	counted := &countingPublisher{redis: p.redis, channel: ch}
 	s := sender{
-		program: p, channel: ch, what: what,
+		channel: ch, what: what, raw: counted,
 		publisher: router.NewPublisher(p.loaded.Config, func(router.Channel) (message.Publisher, error) { return counted, nil }),
 		limit:     rate.NewLimiter(rate.Inf, 1),
 	}
-	s.raw = counted
 	if what.Rate > 0 {
 		s.limit.SetLimit(rate.Limit(what.Rate))
 	}
-	if err := s.sendAll(ctx); err != nil {
+	err = s.sendAll(ctx)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	if err != nil {
 		if counted.sent > 0 {
-			return fmt.Errorf("%w (after %d messages)", err, counted.sent)
+			return fmt.Errorf("%w (sent before that: %d)", err, counted.sent)
 		}
 		return err
 	}
@@ -63,7 +71,6 @@ func Publish(ctx context.Context, opts Options, what PublishOptions) error {
 }
 
 type sender struct {
-	program   *program
 	channel   router.Channel
 	what      PublishOptions
 	publisher *router.Publisher
@@ -75,37 +82,65 @@ type sender struct {
 const maxLine = 16 << 20
 
 func (s *sender) sendAll(ctx context.Context) error {
-	times := max(1, s.what.Count)
 	if s.what.From == nil {
-		for range times {
-			if err := s.send(ctx, s.what.Data); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.sendTimes(ctx, s.what.Data)
 	}
-	lines := bufio.NewScanner(s.what.From)
-	lines.Buffer(nil, maxLine)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSuffix(lines.Text(), "\r")
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		for range times {
-			if err := s.send(ctx, line); err != nil {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	lines, failed := readLines(ctx, s.what.From)
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case line, more := <-lines:
+			if !more {
+				if err := <-failed; err != nil {
+					return fmt.Errorf("line %d: read standard input: %w", n, err)
+				}
+				return nil
+			}
+			if strings.TrimSpace(line) == "" {
+				continue
+			}
+			if err := s.sendTimes(ctx, line); err != nil {
 				return fmt.Errorf("line %d: %w", n, err)
 			}
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read standard input: %w", err)
+}
+
+// readLines reads lines in the background until ctx ends. A read of a terminal cannot
+// be called off: the goroutine that waits in one ends with the program.
+func readLines(ctx context.Context, from io.Reader) (<-chan string, <-chan error) {
+	lines, failed := make(chan string), make(chan error, 1)
+	go func() {
+		defer close(lines)
+		scan := bufio.NewScanner(from)
+		scan.Buffer(nil, maxLine)
+		for scan.Scan() {
+			select {
+			case lines <- strings.TrimSuffix(scan.Text(), "\r"):
+			case <-ctx.Done():
+				return
+			}
+		}
+		failed <- scan.Err()
+	}()
+	return lines, failed
+}
+
+func (s *sender) sendTimes(ctx context.Context, text string) error {
+	for range max(1, s.what.Count) {
+		if err := s.send(ctx, text); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func (s *sender) send(ctx context.Context, text string) error {
 	if err := s.limit.Wait(ctx); err != nil {
-		return fmt.Errorf("stopped: %w", err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -151,43 +186,59 @@ func (c *countingPublisher) Publish(topic string, msgs ...*message.Message) erro
 // Close does nothing: Redis is closed by the program.
 func (c *countingPublisher) Close() error { return nil }
 
+// report says who got it. Of several messages it is about the last one.
 func (c *countingPublisher) report(ctx context.Context, out io.Writer) error {
 	what := "1 message"
 	if c.sent != 1 {
 		what = fmt.Sprintf("%d messages", c.sent)
 	}
-	name := c.channel.Topic
-	if c.channel.Transport != router.Stream {
-		switch c.got {
-		case 0:
-			_, err := fmt.Fprintf(out, "%s sent to 0 subscribers: nobody listens on %q\n", what, name)
-			return err
-		case 1:
-			_, err := fmt.Fprintf(out, "%s sent to 1 subscriber of %q\n", what, name)
-			return err
-		default:
-			_, err := fmt.Fprintf(out, "%s sent to %d subscribers of %q\n", what, c.got, name)
+	var text string
+	switch name := c.channel.Topic; {
+	case c.sent == 0:
+		text = "nothing sent: standard input has no lines"
+	case c.channel.Transport == router.Stream:
+		readers, err := c.readers(ctx)
+		if err != nil {
 			return err
 		}
+		last := " as " + c.last
+		if c.sent > 1 {
+			last = ", the last" + last
+		}
+		text = fmt.Sprintf("%s added to %q%s; %s", what, name, last, readers)
+	case c.got == 0:
+		text = fmt.Sprintf("%s sent to 0 subscribers: nobody listens on %q, and Pub/Sub keeps nothing", what, name)
+	case c.got == 1:
+		text = fmt.Sprintf("%s sent to 1 subscriber of %q", what, name)
+	default:
+		text = fmt.Sprintf("%s sent to %d subscribers of %q", what, c.got, name)
 	}
-	groups, err := c.redis.Client().XInfoGroups(ctx, name).Result()
-	if err != nil {
-		return fmt.Errorf("the message was added, but who reads %q is unknown: %w", name, err)
-	}
-	names := make([]string, len(groups))
-	for i, g := range groups {
-		names[i] = g.Name
-	}
-	readers := "no group reads it yet: it waits for the first"
-	if len(names) > 0 {
-		readers = "read by group " + strings.Join(names, ", ")
-	}
-	_, err = fmt.Fprintf(out, "%s added to %q, the last as %s, %s\n", what, name, c.last, readers)
+	_, err := fmt.Fprintln(out, text)
 	return err
 }
 
-// openFor loads the configuration for a command that only looks at or sends to
-// channels: what handlers need (a database's address) may be missing.
+// readers says which groups read the stream.
+func (c *countingPublisher) readers(ctx context.Context) (string, error) {
+	groups, err := c.redis.Client().XInfoGroups(ctx, c.channel.Topic).Result()
+	if err != nil {
+		return "", fmt.Errorf("the message was added, but who reads %q is unknown: %w", c.channel.Topic, err)
+	}
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = printable(g.Name)
+	}
+	switch len(names) {
+	case 0:
+		return "no group reads it yet: it waits for the first", nil
+	case 1:
+		return "read by group " + names[0], nil
+	default:
+		return "read by groups " + strings.Join(names, ", "), nil
+	}
+}
+
+// openFor loads the configuration for a command that sends to one channel: what
+// handlers need (a database's address) may be missing.
 func openFor(ctx context.Context, opts Options, channel string) (*program, router.Channel, error) {
 	opts.Source.Check = true
 	p, err := openQuietly(opts)
@@ -195,27 +246,28 @@ func openFor(ctx context.Context, opts Options, channel string) (*program, route
 		return nil, router.Channel{}, err
 	}
 	ch, ok := p.channel(channel)
-	if !ok {
-		p.close()
-		return nil, ch, &UsageError{p.unknownChannel(channel)}
+	switch {
+	case !ok:
+		err = &UsageError{p.unknownChannel(channel)}
+	case ch.Pattern:
+		err = &UsageError{fmt.Errorf("channel %q is the pattern %q, which has no one place to send to; declare a channel for the place that you mean", channel, ch.Topic)}
+	default:
+		if err = lacks(opts.Source, p.loaded.Notes, []string{channel}); err == nil {
+			err = p.mustReach(ctx)
+		}
 	}
-	if ch.Pattern {
-		p.close()
-		return nil, ch, &UsageError{fmt.Errorf("channel %q is the pattern %q, which has no one place to send to", channel, ch.Topic)}
-	}
-	if err := p.mustReach(ctx); err != nil {
+	if err != nil {
 		p.close()
 		return nil, ch, err
 	}
 	return p, ch, nil
 }
 
-// mustReach fails when Redis doesn't answer: a command for a person doesn't wait.
-func (p *program) mustReach(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if err := p.redis.Check(ctx); err != nil {
-		return fmt.Errorf("redis at %s does not answer (set REDIS_URL or --redis): %w", redacted(p.loaded.Settings.Redis.URL), errors.Unwrap(err))
+// unknownChannel says which channel was probably meant, else which there are.
+func (p *program) unknownChannel(name string) error {
+	names := p.declared()
+	if near, ok := nearest.Name(name, names); ok {
+		return fmt.Errorf("channel %q is not declared in %s; did you mean %q?", name, strings.Join(p.loaded.Files, " "), near)
 	}
-	return nil
+	return fmt.Errorf("channel %q is not declared in %s; channels: %s", name, strings.Join(p.loaded.Files, " "), strings.Join(names, ", "))
 }

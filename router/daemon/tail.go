@@ -1,18 +1,16 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
-
 	"signalbox/router"
+	"signalbox/router/internal/nearest"
 	"signalbox/router/routesfile"
-	"signalbox/router/transport"
 )
 
 // TailOptions say what to show.
@@ -24,21 +22,43 @@ type TailOptions struct {
 	JSON     bool
 }
 
+// check says what is wrong with the options, and reads the types.
+func (o TailOptions) check() (*router.TypeSet, error) {
+	switch {
+	case o.N < 0:
+		return nil, &UsageError{fmt.Errorf("-n %d: want a number of messages, or 0 for all", o.N)}
+	case o.For < 0:
+		return nil, &UsageError{fmt.Errorf("--for %s: want a time such as 10s, or 0s for no end", o.For)}
+	case len(o.Types) == 0:
+		return nil, nil
+	}
+	types, err := router.ParseTypes(o.Types...)
+	if err != nil {
+		return nil, &UsageError{fmt.Errorf("--type: %w", err)}
+	}
+	return &types, nil
+}
+
 // Tail prints what travels on channels until ctx ends. It reads as an onlooker, by
-// SUBSCRIBE and XREAD, and takes nothing from any consumer.
+// SUBSCRIBE and XREAD, and takes nothing from any consumer. It ends with an error
+// when Redis goes away: what travels meanwhile would be missing without a word.
 func Tail(ctx context.Context, opts Options, what TailOptions) error {
-	var types router.TypeSet
-	if len(what.Types) > 0 {
-		var err error
-		if types, err = router.ParseTypes(what.Types...); err != nil {
-			return &UsageError{err}
-		}
+	types, err := what.check()
+	if err != nil {
+		return err
 	}
 	p, err := openToWatch(opts, what.Channels)
 	if err != nil {
 		return err
 	}
 	defer p.close()
+	names := what.Channels
+	if len(names) == 0 {
+		names = p.declared()
+	}
+	if err := lacks(opts.Source, p.loaded.Notes, names); err != nil {
+		return err
+	}
 	if err := p.mustReach(ctx); err != nil {
 		return err
 	}
@@ -53,11 +73,45 @@ func Tail(ctx context.Context, opts Options, what TailOptions) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	view := &view{out: opts.Stdout, json: what.JSON, left: what.N, stop: stop}
-	if len(what.Types) > 0 {
-		view.types = &types
+	w := &watch{redis: p.redis.Client(), view: newView(opts.Stdout, channels, types, what, stop)}
+	defer w.close()
+	if err := w.begin(ctx, channels); err != nil {
+		return ended(ctx, err)
 	}
-	return p.watch(ctx, channels, view)
+	if opts.Verbosity >= 0 {
+		fmt.Fprintln(opts.Stderr, p.watching(channels))
+	}
+	return ended(ctx, w.follow(ctx))
+}
+
+// ended is err, unless it only says that ctx ended.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// watching says what is watched, once it is.
+func (p *program) watching(channels []router.Channel) string {
+	names := make([]string, len(channels))
+	hint := ""
+	for i, ch := range channels {
+		how := string(ch.Transport)
+		if ch.Pattern {
+			how += " " + ch.Topic
+		} else if ch.Topic != ch.Name {
+			how += " " + strconv.Quote(ch.Topic)
+		}
+		if _, ok := p.channel(ch.Name); !ok && len(p.loaded.Files) > 0 {
+			how += ", not declared"
+			if near, ok := nearest.Name(ch.Name, p.declared()); ok {
+				hint = fmt.Sprintf("did you mean %q? ", near)
+			}
+		}
+		names[i] = fmt.Sprintf("%s (%s)", printable(ch.Name), how)
+	}
+	return fmt.Sprintf("watching %s from now on; %sCtrl-C ends it", strings.Join(names, ", "), hint)
 }
 
 // openToWatch loads the configuration; Redis names can be watched without any.
@@ -69,17 +123,10 @@ func openToWatch(opts Options, names []string) (*program, error) {
 	return openQuietly(opts)
 }
 
-// openWithout opens Redis without a configuration: where a flag or REDIS_URL says.
+// openWithout opens Redis without a configuration: where a flag or a variable says.
 func openWithout(opts Options) (*program, error) {
-	url := opts.Source.Set["redis.url"]
-	for _, variable := range opts.Source.Environ {
-		if value, ok := strings.CutPrefix(variable, "REDIS_URL="); ok && url == "" {
-			url = value
-		}
-	}
-	if url == "" {
-		url = "redis://127.0.0.1:6379/0"
-	}
+	url := cmp.Or(opts.Source.Set["redis.url"], variable(opts.Source.Environ, "SIGNALBOX_REDIS__URL"),
+		variable(opts.Source.Environ, "REDIS_URL"), "redis://127.0.0.1:6379/0")
 	loaded := &routesfile.Result{Config: router.Config{Service: "router"}}
 	loaded.Settings.Redis.URL = url
 	p := &program{loaded: loaded, log: newLogger(opts.Stderr, routesfile.Log{Level: "warn"}, opts.Verbosity)}
@@ -89,7 +136,7 @@ func openWithout(opts Options) (*program, error) {
 }
 
 // watched finds the channels of these names. A name that is not declared is a Redis
-// name, of a stream if there is one and else of a Pub/Sub channel.
+// name: a pattern, or else a stream if there is one, or else a Pub/Sub channel.
 func (p *program) watched(ctx context.Context, names []string) ([]router.Channel, error) {
 	if len(names) == 0 {
 		return p.loaded.Config.Channels, nil
@@ -100,7 +147,11 @@ func (p *program) watched(ctx context.Context, names []string) ([]router.Channel
 			channels = append(channels, ch)
 			continue
 		}
-		ch := router.Channel{Name: name, Topic: name, Transport: router.PubSub}
+		ch := router.Channel{Name: name, Topic: name, Transport: router.PubSub, Pattern: strings.ContainsAny(name, "*?[")}
+		if ch.Pattern {
+			channels = append(channels, ch)
+			continue
+		}
 		kind, err := p.redis.Client().Type(ctx, name).Result()
 		switch {
 		case err != nil:
@@ -113,92 +164,4 @@ func (p *program) watched(ctx context.Context, names []string) ([]router.Channel
 		channels = append(channels, ch)
 	}
 	return channels, nil
-}
-
-// watch follows all channels until ctx ends.
-func (p *program) watch(ctx context.Context, channels []router.Channel, view *view) error {
-	group, ctx := errgroup.WithContext(ctx)
-	var streams []router.Channel
-	for _, ch := range channels {
-		if ch.Transport == router.Stream {
-			streams = append(streams, ch)
-			continue
-		}
-		group.Go(func() error { return p.followPubSub(ctx, ch, view) })
-	}
-	if len(streams) > 0 {
-		group.Go(func() error { return p.followStreams(ctx, streams, view) })
-	}
-	err := group.Wait()
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return nil
-	}
-	return err
-}
-
-func (p *program) followPubSub(ctx context.Context, ch router.Channel, view *view) error {
-	subscribe := p.redis.Client().Subscribe
-	if ch.Pattern {
-		subscribe = p.redis.Client().PSubscribe
-	}
-	sub := subscribe(ctx, ch.Topic)
-	defer func() { _ = sub.Close() }()
-	messages := sub.Channel(redis.WithChannelSize(4096))
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case m, open := <-messages:
-			if !open {
-				return fmt.Errorf("channel %q: the subscription ended", ch.Name)
-			}
-			view.show(ch, router.Message{Payload: []byte(m.Payload), Name: m.Channel, Time: time.Now()})
-		}
-	}
-}
-
-// followStreams reads all streams by one blocking command, and so by one connection.
-func (p *program) followStreams(ctx context.Context, channels []router.Channel, view *view) error {
-	byTopic := map[string]router.Channel{}
-	last := map[string]string{}
-	for _, ch := range channels {
-		byTopic[ch.Topic] = ch
-		var err error
-		if last[ch.Topic], err = lastID(ctx, p.redis.Client(), ch.Topic); err != nil {
-			return fmt.Errorf("channel %q: %w", ch.Name, err)
-		}
-	}
-	for ctx.Err() == nil {
-		args := &redis.XReadArgs{Block: tailBlock, Count: 256}
-		for topic := range last {
-			args.Streams = append(args.Streams, topic)
-		}
-		for _, topic := range args.Streams {
-			args.Streams = append(args.Streams, last[topic])
-		}
-		streams, err := p.redis.Client().XRead(ctx, args).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return fmt.Errorf("read streams: %w", err)
-		}
-		for _, stream := range streams {
-			for _, entry := range stream.Messages {
-				last[stream.Stream] = entry.ID
-				payload, at := transport.DecodeEntry(entry)
-				view.show(byTopic[stream.Stream], router.Message{Payload: payload, Name: stream.Stream, ID: entry.ID, Time: at})
-			}
-		}
-	}
-	return ctx.Err()
-}
-
-// tailBlock is how long a read waits for entries: it bounds how long the end takes.
-const tailBlock = 200 * time.Millisecond
-
-// lastID is where the stream ends now: "$" would skip what is added between two reads.
-func lastID(ctx context.Context, client *redis.Client, stream string) (string, error) {
-	entries, err := client.XRevRangeN(ctx, stream, "+", "-", 1).Result()
-	if err != nil || len(entries) == 0 {
-		return "0", err
-	}
-	return entries[0].ID, nil
 }

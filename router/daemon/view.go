@@ -10,11 +10,16 @@ import (
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/tidwall/pretty"
 
 	"signalbox/router"
 )
+
+// noID stands for the id of a message that has none, where decoding would make up one.
+const noID = "\x00none"
 
 // view prints messages for tail.
 type view struct {
@@ -23,20 +28,41 @@ type view struct {
 	types *router.TypeSet // nil: all
 	stop  context.CancelFunc
 
+	channelWidth, typeWidth int
+
 	mu   sync.Mutex
 	left int // 0: no limit
 }
 
+// newView makes columns as wide as what is declared needs.
+func newView(out io.Writer, channels []router.Channel, types *router.TypeSet, what TailOptions, stop context.CancelFunc) *view {
+	v := &view{out: out, json: what.JSON, types: types, left: what.N, stop: stop}
+	for _, ch := range channels {
+		v.channelWidth = max(v.channelWidth, utf8.RuneCountInString(printable(ch.Name)))
+		for _, typ := range ch.Types {
+			v.typeWidth = max(v.typeWidth, utf8.RuneCountInString(printable(typ)))
+		}
+	}
+	return v
+}
+
 // show prints the events of a message, or why it has none.
 func (v *view) show(ch router.Channel, m router.Message) {
+	if m.ID == "" {
+		m.ID = noID
+	}
 	events, err := router.Decode(ch, m)
 	for i := range events {
-		if v.types == nil || v.types.Match(events[i].Type) {
-			v.print(eventLine(&events[i], v.json))
+		e := &events[i]
+		if strings.HasPrefix(e.ID, noID) {
+			e.ID = ""
+		}
+		if v.types == nil || v.types.Match(e.Type) {
+			v.print(v.eventLine(ch, e))
 		}
 	}
 	if err != nil && v.types == nil {
-		v.print(rejectedLine(ch, m, err, v.json))
+		v.print(v.rejectedLine(ch, m, err))
 	}
 }
 
@@ -47,7 +73,7 @@ func (v *view) print(line string) {
 		return
 	}
 	if _, err := fmt.Fprintln(v.out, line); err != nil {
-		v.stop() // nobody reads any more: `router tail | head`
+		v.stop() // nobody reads any more
 	}
 	if v.left > 0 {
 		if v.left--; v.left == 0 {
@@ -71,23 +97,36 @@ type shownEvent struct {
 	Rejected string `json:"rejected,omitempty"`
 }
 
-func eventLine(e *router.Event, asJSON bool) string {
-	if asJSON {
+func (v *view) eventLine(ch router.Channel, e *router.Event) string {
+	if v.json {
 		return toJSON(shownEvent{
 			Channel: e.Channel, Name: e.Name, Type: e.Type, ID: e.ID, Key: e.Key, Source: e.Source,
 			Time: e.Time.UTC().Format(time.RFC3339Nano), Msg: e.Msg,
 		})
 	}
-	return strings.Join([]string{
-		e.Time.Local().Format("15:04:05.000"), printable(e.Channel), printable(e.Type), printable(e.ID), printable(string(pretty.Ugly(e.Data))),
-	}, "  ")
+	id := printable(e.ID)
+	if id == "" {
+		id = "-"
+	}
+	return fmt.Sprintf("%s  %-*s  %s  %s", v.begin(ch, e.Name, e.Time), v.typeWidth, printable(e.Type), id, printable(string(pretty.Ugly(e.Data))))
 }
 
-func rejectedLine(ch router.Channel, m router.Message, err error, asJSON bool) string {
-	if asJSON {
-		return toJSON(shownEvent{Channel: ch.Name, Name: m.Name, ID: m.ID, Time: m.Time.UTC().Format(time.RFC3339Nano), Rejected: err.Error()})
+func (v *view) rejectedLine(ch router.Channel, m router.Message, err error) string {
+	if v.json {
+		return toJSON(shownEvent{
+			Channel: ch.Name, Name: m.Name, ID: strings.TrimPrefix(m.ID, noID),
+			Time: m.Time.UTC().Format(time.RFC3339Nano), Rejected: err.Error(),
+		})
 	}
-	return fmt.Sprintf("%s  %s  rejected: %s", m.Time.Local().Format("15:04:05.000"), printable(ch.Name), strings.ReplaceAll(err.Error(), "\n", "; "))
+	return fmt.Sprintf("%s  rejected: %s", v.begin(ch, m.Name, m.Time), printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
+}
+
+// begin is how each line begins. What came by a pattern shows where it was sent.
+func (v *view) begin(ch router.Channel, name string, at time.Time) string {
+	if !ch.Pattern {
+		name = ch.Name
+	}
+	return fmt.Sprintf("%s  %-*s", at.Local().Format("15:04:05.000"), v.channelWidth, printable(name))
 }
 
 func toJSON(v shownEvent) string {
@@ -95,22 +134,36 @@ func toJSON(v shownEvent) string {
 	if err != nil { // Msg was decoded, so it is JSON
 		return fmt.Sprintf(`{"rejected":%q}`, err)
 	}
-	return string(out)
+	return escaped(string(out), func(r rune) string {
+		if high, low := utf16.EncodeRune(r); high != unicode.ReplacementChar {
+			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+		}
+		return fmt.Sprintf(`\u%04x`, r)
+	})
 }
 
 // printable escapes what could play tricks on a terminal.
 func printable(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	return escaped(s, func(r rune) string {
+		quoted := strconv.QuoteRune(r)
+		return quoted[1 : len(quoted)-1]
+	})
+}
+
+// escaped replaces what is not printable: control characters, also those above ASCII
+// that some terminals obey, changes of the direction of writing, bytes that are no UTF-8.
+func escaped(s string, escape func(rune) string) string {
+	hidden := func(r rune) bool { return !unicode.IsPrint(r) }
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, hidden) {
 		return s
 	}
 	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsPrint(r) {
+	for _, r := range s { // a byte that is no UTF-8 is a U+FFFD
+		if hidden(r) {
+			b.WriteString(escape(r))
+		} else {
 			b.WriteRune(r)
-			continue
 		}
-		quoted := strconv.QuoteRune(r)
-		b.WriteString(quoted[1 : len(quoted)-1])
 	}
 	return b.String()
 }

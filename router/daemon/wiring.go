@@ -1,0 +1,78 @@
+package daemon
+
+import (
+	"slices"
+	"strings"
+
+	"signalbox/router"
+)
+
+// wired is a channel and what its routes do.
+type wired struct {
+	channel router.Channel
+	routes  []wire
+}
+
+// wire is some types and the handlers that get them.
+type wire struct {
+	types    string
+	handlers []string
+}
+
+// String is "types → handlers, types → handlers".
+func (w wired) String() string {
+	routes := make([]string, len(w.routes))
+	for i, r := range w.routes {
+		routes[i] = r.types + " → " + strings.Join(r.handlers, " ")
+	}
+	return strings.Join(routes, ", ")
+}
+
+// wiring lists the channels that have routes, in the order of the routes.
+func wiring(cfg router.Config) []wired {
+	var lines []wired
+	for _, route := range cfg.Routes {
+		at := slices.IndexFunc(lines, func(l wired) bool { return l.channel.Name == route.Channel })
+		if at < 0 {
+			i := slices.IndexFunc(cfg.Channels, func(ch router.Channel) bool { return ch.Name == route.Channel })
+			if i < 0 {
+				continue // not in a configuration that was checked
+			}
+			at = len(lines)
+			lines = append(lines, wired{channel: cfg.Channels[i]})
+		}
+		line := &lines[at]
+		types := shownTypes(line.channel, route.Types)
+		if i := slices.IndexFunc(line.routes, func(w wire) bool { return w.types == types }); i >= 0 {
+			line.routes[i].handlers = append(line.routes[i].handlers, route.Handler)
+			continue
+		}
+		line.routes = append(line.routes, wire{types, []string{route.Handler}})
+	}
+	return lines
+}
+
+// shownTypes are the types of a channel that patterns select, or the patterns where
+// the channel doesn't say which types it has. "*" stands for all.
+func shownTypes(ch router.Channel, patterns []string) string {
+	asWritten := strings.Join(patterns, " ")
+	set, err := router.ParseTypes(patterns...)
+	own := slices.ContainsFunc(patterns, func(p string) bool { return strings.HasPrefix(p, "signalbox.") })
+	if err != nil || own || len(ch.Types) == 0 {
+		return asWritten
+	}
+	var types []string
+	for _, typ := range ch.Types {
+		if set.Match(typ) {
+			types = append(types, typ)
+		}
+	}
+	switch {
+	case len(types) == 0:
+		return asWritten
+	case len(types) == len(ch.Types) && slices.Contains(patterns, "*"):
+		return "*"
+	default:
+		return strings.Join(types, " ")
+	}
+}
