@@ -78,7 +78,7 @@ func (d *decoder) check(payload []byte) error {
 		return malformed(payload, CauseEmpty, 0, "the message is empty")
 	case len(payload) > d.channel.Fields.MaxBytes:
 		return malformed(payload, CauseTooBig, d.channel.Fields.MaxBytes,
-			fmt.Sprintf("the message has %d bytes and goes over max_bytes = %d", len(payload), d.channel.Fields.MaxBytes))
+			fmt.Sprintf("the message has %d bytes, more than max_bytes = %d", len(payload), d.channel.Fields.MaxBytes))
 	}
 	if offset := tooDeep(payload); offset >= 0 {
 		return malformed(payload, CauseTooDeep, offset, fmt.Sprintf("nested deeper than %d", maxDepth))

@@ -225,11 +225,8 @@ func ExampleDecodeJSON() {
 		fmt.Println(err)
 		return
 	}
-	handle := router.HandleEvents(handler)
-	plain.AddConsumerHandler("orders", "orders", pubsub, func(msg *message.Message) error {
-		_, err := handle(msg)
-		return err
-	}).AddMiddleware(router.LogErrors(log), router.DecodeJSON(router.Channel{Name: "orders"}), router.FilterTypes(types), router.Recover)
+	plain.AddConsumerHandler("orders", "orders", pubsub, router.HandleEvents(handler)).AddMiddleware(
+		router.LogErrors(log), router.DecodeJSON(router.Channel{Name: "orders"}), router.FilterTypes(types), router.Recover)
 	ended := make(chan error)
 	go func() { ended <- plain.Run(context.Background()) }()
 	<-plain.Running()

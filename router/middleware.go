@@ -209,13 +209,14 @@ func logError(log *slog.Logger, msg *message.Message, err error) {
 	log.ErrorContext(ctx, "handler failed", attrs...)
 }
 
-// HandleEvents makes a handler usable on any Watermill router, behind [DecodeJSON].
-func HandleEvents(h Handler) message.HandlerFunc {
-	return func(msg *message.Message) ([]*message.Message, error) {
+// HandleEvents makes a handler usable on any Watermill router, as a consumer behind
+// [DecodeJSON].
+func HandleEvents(h Handler) message.NoPublishHandlerFunc {
+	return func(msg *message.Message) error {
 		event := EventFrom(msg.Context())
 		if event == nil {
-			return nil, Permanent(errors.New("no event in the message's context: add DecodeJSON before this handler"))
+			return Permanent(errors.New("no event in the message's context: add DecodeJSON before this handler"))
 		}
-		return nil, h.Handle(msg.Context(), event)
+		return h.Handle(msg.Context(), event)
 	}
 }

@@ -45,7 +45,7 @@ func TestMiddlewareOnAPlainRouter(t *testing.T) {
 	lines := &logs{}
 	plain.AddMiddleware(LogErrors(lines.logger()), DecodeJSON(Channel{Name: "in", Fields: Fields{Split: "."}}), FilterTypes(types), Recover)
 	plain.AddConsumerHandler("handler", "topic", pubsub, func(msg *message.Message) error {
-		_, err := HandleEvents(handler)(msg)
+		err := HandleEvents(handler)(msg)
 		return err
 	})
 	ended := make(chan error, 1)
@@ -103,7 +103,7 @@ func TestMiddlewareOnAPlainRouter(t *testing.T) {
 }
 
 func TestHandleEventsWithoutDecodeJSON(t *testing.T) {
-	_, err := HandleEvents(accepting)(message.NewMessage("1", []byte(`{"type":"a"}`)))
+	err := HandleEvents(accepting)(message.NewMessage("1", []byte(`{"type":"a"}`)))
 	if !IsPermanent(err) {
 		t.Errorf("error %v, want a permanent one", err)
 	}

@@ -65,7 +65,8 @@ func (q *quiet) Handle(ctx context.Context, record slog.Record) error {
 	subject, cause := q.keys(record)
 	again := func(times int) {
 		repeated := record.Clone()
-		repeated.AddAttrs(slog.Int("times", times))
+		repeated.Time = time.Now()
+		repeated.AddAttrs(slog.Int("repeated", times))
 		// The record's context may have ended; a log line needs only its values.
 		_ = q.next.Handle(context.WithoutCancel(ctx), repeated)
 	}

@@ -19,7 +19,7 @@ func quietLog() (*slog.Logger, *logs) {
 func times(lines []map[string]any) int {
 	n := 0
 	for _, line := range lines {
-		if times, ok := line["times"].(float64); ok {
+		if times, ok := line["repeated"].(float64); ok {
 			n += int(times)
 		} else {
 			n++
@@ -41,11 +41,11 @@ func TestQuietCountsRepetitions(t *testing.T) {
 		if len(all) != 4 || times(all) != 250 {
 			t.Fatalf("%d lines for %d errors: %v", len(all), times(all), all)
 		}
-		if all[0]["times"] != nil || all[1]["times"] == nil || all[1]["route"] != "r" || all[1]["err"] != "refused" {
+		if all[0]["repeated"] != nil || all[1]["repeated"] == nil || all[1]["route"] != "r" || all[1]["err"] != "refused" {
 			t.Errorf("lines %v", all)
 		}
 		log.Error("handler failed", "err", errors.New("refused"))
-		if all := lines.lines(t, slog.LevelError, ""); len(all) != 5 || all[4]["times"] != nil {
+		if all := lines.lines(t, slog.LevelError, ""); len(all) != 5 || all[4]["repeated"] != nil {
 			t.Errorf("after a pause the line is not written at once: %v", all)
 		}
 		time.Sleep(2 * time.Second)
@@ -71,7 +71,7 @@ func TestQuietKeepsDifferentThingsApart(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second)
 		all := lines.lines(t, slog.LevelWarn, "")
-		if len(all) != 19 || all[18]["err"] != "at byte 8" || all[18]["times"] != 1.0 {
+		if len(all) != 19 || all[18]["err"] != "at byte 8" || all[18]["repeated"] != 1.0 {
 			t.Errorf("%d lines, the last %v", len(all), all[len(all)-1])
 		}
 	})

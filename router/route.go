@@ -34,7 +34,8 @@ func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome
 	r := &route{Route: cfg, handler: handler, observe: observe}
 	r.log = log.With("route", cfg.Name, "handler", cfg.Handler)
 	r.batch, _ = handler.(BatchHandler)
-	r.chain = logged(r.log)(Recover(HandleEvents(handler)))
+	handle := HandleEvents(handler)
+	r.chain = logged(r.log)(Recover(func(msg *message.Message) ([]*message.Message, error) { return nil, handle(msg) }))
 	r.lane = &lane{route: r, running: running}
 	return r
 }

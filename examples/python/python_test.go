@@ -23,7 +23,7 @@ func TestFirstMessage(t *testing.T) {
 	ticks := subscribe(t, client, "price_data")
 
 	out, err := script(t, url, "first_message.py").CombinedOutput()
-	if err != nil || !strings.HasPrefix(string(out), "1 subscribers got the tick\nthe command is kept as ") {
+	if err != nil || !strings.HasPrefix(string(out), "1 got the tick\nthe command is kept as ") {
 		t.Errorf("first_message.py: %v\n%s", err, out)
 	}
 	if tick := receive(t, ticks); tick.Type != "tick" || tick.Data["symbol"] != "BTCUSDT" {

@@ -112,7 +112,7 @@ func hasReply(err error, prefixes ...string) bool {
 }
 
 // isNoGroup reports whether the stream or its group is not there.
-func isNoGroup(err error) bool { return hasReply(err, "NOGROUP", "ERR no such key") }
+func isNoGroup(err error) bool { return hasReply(err, "NOGROUP", "ERR no such key", "UNBLOCKED") }
 
 // notSent reports whether the command certainly had no effect and may succeed later.
 func notSent(err error) bool {

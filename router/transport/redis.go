@@ -90,6 +90,9 @@ func Open(cfg Config, log *slog.Logger) (*Redis, error) {
 		subs:     make(map[*lifetime]struct{}),
 		groups:   make(map[groupKey]*group),
 	}
+	if opts.TLSConfig != nil && opts.TLSConfig.InsecureSkipVerify {
+		log.Warn("the certificate of Redis is not verified (skip_verify in its URL): anybody between can read and change everything", "redis", opts.Addr)
+	}
 	r.writer = r.client(func(*redis.Options) {})
 	r.alive = newAlive(r)
 	r.hub = newHub(r)
