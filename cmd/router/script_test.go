@@ -40,6 +40,7 @@ import (
 //	await FILE REGEXP             waits until a file has it
 //	times N FILE REGEXP           fails unless a file has it N times
 //	signal NAME TERM|INT          sends a signal
+//	insist NAME TERM|INT          sends it again and again until the command has ended
 //	ended NAME N                  waits until the command has ended, with code N
 //	take PORT                     takes a port, if nobody else has it
 //	freeport VAR                  sets a variable to a free port
@@ -66,6 +67,7 @@ func TestScripts(t *testing.T) {
 			"await":    on((*scene).await),
 			"times":    on((*scene).times),
 			"signal":   on((*scene).signal),
+			"insist":   on((*scene).insist),
 			"ended":    on((*scene).ended),
 			"take":     on((*scene).take),
 			"freeport": on((*scene).freeport),
@@ -169,7 +171,7 @@ func (s *scene) start(ts *testscript.TestScript, args []string) {
 	cmd := exec.Command(path, args[2:]...) //nolint:noctx // ended by kill
 	cmd.Args[0] = program
 	cmd.Dir = ts.MkAbs(".")
-	keys := []string{"REDIS_URL", "REDIS_PORT", "SIGNALBOX_LOG__FORMAT"}
+	keys := []string{"REDIS_URL", "REDIS_PORT", "SIGNALBOX_LOG__FORMAT", "SIGNALBOX_SERVICE__DRAIN"}
 	for _, v := range s.vars {
 		key, _, _ := strings.Cut(v, "=")
 		keys = append(keys, key)
@@ -242,8 +244,20 @@ func (s *scene) times(ts *testscript.TestScript, args []string) {
 }
 
 func (s *scene) signal(ts *testscript.TestScript, args []string) {
-	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}[args[1]]
-	ts.Check(s.running[args[0]].cmd.Process.Signal(sig))
+	ts.Check(s.running[args[0]].cmd.Process.Signal(signals(args[1])))
+}
+
+func signals(name string) syscall.Signal {
+	return map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}[name]
+}
+
+func (s *scene) insist(ts *testscript.TestScript, args []string) {
+	for deadline := time.Now().Add(patience); !s.over(args[0]); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s runs on", args[0])
+		}
+		_ = s.running[args[0]].cmd.Process.Signal(signals(args[1]))
+	}
 }
 
 func (s *scene) ended(ts *testscript.TestScript, args []string) {
