@@ -17,7 +17,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,11 +40,16 @@ import (
 //	await FILE REGEXP             waits until a file has it
 //	times N FILE REGEXP           fails unless a file has it N times
 //	signal NAME TERM|INT          sends a signal
+//	insist NAME TERM|INT          sends it again and again until the command has ended
 //	ended NAME N                  waits until the command has ended, with code N
-//	listen                        takes a free port; sets PORT
+//	take PORT                     takes a port, if nobody else has it
+//	freeport VAR                  sets a variable to a free port
+//	setenv VAR FILE REGEXP        sets a variable to the first group of what a file has
+//	certs                         writes cert.pem and key.pem for 127.0.0.1
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:      "testdata/script",
+		Deadline: time.Now().Add(2 * patience),
 		Setup: func(env *testscript.Env) error {
 			tb, ok := env.T().(testing.TB)
 			if !ok {
@@ -63,8 +67,11 @@ func TestScripts(t *testing.T) {
 			"await":    on((*scene).await),
 			"times":    on((*scene).times),
 			"signal":   on((*scene).signal),
+			"insist":   on((*scene).insist),
 			"ended":    on((*scene).ended),
-			"listen":   on((*scene).listen),
+			"take":     on((*scene).take),
+			"freeport": on((*scene).freeport),
+			"setenv":   on((*scene).setenv),
 			"certs":    on((*scene).certs),
 		},
 	})
@@ -102,7 +109,10 @@ func (s *scene) redis(ts *testscript.TestScript, args []string) {
 		if args[0] == "absent" {
 			opts = append(opts, redistest.Absent())
 		}
-		if len(args) > 2 && args[1] == "--requirepass" {
+		if len(args) > 1 && args[1] == "--tls" {
+			opts = append(opts, redistest.Args("--tls-port", args[2], "--tls-cert-file", ts.MkAbs("cert.pem"),
+				"--tls-key-file", ts.MkAbs("key.pem"), "--tls-auth-clients", "no"))
+		} else if len(args) > 2 && args[1] == "--requirepass" {
 			opts = append(opts, redistest.Password(args[2]))
 		} else {
 			opts = append(opts, redistest.Args(args[1:]...))
@@ -161,13 +171,15 @@ func (s *scene) start(ts *testscript.TestScript, args []string) {
 	cmd := exec.Command(path, args[2:]...) //nolint:noctx // ended by kill
 	cmd.Args[0] = program
 	cmd.Dir = ts.MkAbs(".")
-	keys := []string{"REDIS_URL", "REDIS_PORT"}
+	keys := []string{"REDIS_URL", "REDIS_PORT", "SIGNALBOX_LOG__FORMAT", "SIGNALBOX_SERVICE__DRAIN"}
 	for _, v := range s.vars {
 		key, _, _ := strings.Cut(v, "=")
 		keys = append(keys, key)
 	}
 	for _, key := range keys {
-		cmd.Env = append(cmd.Env, key+"="+ts.Getenv(key))
+		if value := ts.Getenv(key); value != "" {
+			cmd.Env = append(cmd.Env, key+"="+value)
+		}
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := os.Create(ts.MkAbs(name + ".out"))
@@ -195,14 +207,30 @@ func (s *scene) kill() {
 
 func (s *scene) await(ts *testscript.TestScript, args []string) {
 	wanted := regexp.MustCompile("(?m)" + args[1])
+	name, _, _ := strings.Cut(filepath.Base(args[0]), ".")
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		over := s.over(name)
 		text := ts.ReadFile(args[0])
 		if wanted.MatchString(text) {
 			return
 		}
-		if time.Now().After(deadline) {
+		if over || time.Now().After(deadline) {
 			ts.Fatalf("%s does not have %q:\n%s", args[0], args[1], text)
 		}
+	}
+}
+
+// over reports whether a program has ended, and so will write no more.
+func (s *scene) over(name string) bool {
+	r := s.running[name]
+	if r == nil {
+		return false
+	}
+	select {
+	case <-r.ended:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -216,8 +244,20 @@ func (s *scene) times(ts *testscript.TestScript, args []string) {
 }
 
 func (s *scene) signal(ts *testscript.TestScript, args []string) {
-	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}[args[1]]
-	ts.Check(s.running[args[0]].cmd.Process.Signal(sig))
+	ts.Check(s.running[args[0]].cmd.Process.Signal(signals(args[1])))
+}
+
+func signals(name string) syscall.Signal {
+	return map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}[name]
+}
+
+func (s *scene) insist(ts *testscript.TestScript, args []string) {
+	for deadline := time.Now().Add(patience); !s.over(args[0]); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s runs on", args[0])
+		}
+		_ = s.running[args[0]].cmd.Process.Signal(signals(args[1]))
+	}
 }
 
 func (s *scene) ended(ts *testscript.TestScript, args []string) {
@@ -233,21 +273,30 @@ func (s *scene) ended(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// listen takes a port until the script ends; what connects there hears nothing.
-func (s *scene) listen(ts *testscript.TestScript, args []string) {
-	port := "0"
-	if len(args) > 0 {
-		port = args[0]
+// take takes a port until the script ends, unless somebody else has it already.
+func (s *scene) take(ts *testscript.TestScript, args []string) {
+	if listener, err := net.Listen("tcp", "127.0.0.1:"+args[0]); err == nil {
+		ts.Defer(func() { _ = listener.Close() })
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:"+port)
-	if err != nil && slices.Contains(args, "6380") {
-		return // somebody else has it, which is as good
+}
+
+// freeport sets a variable to a port that is free now.
+func (s *scene) freeport(ts *testscript.TestScript, args []string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	ts.Check(err)
+	ts.Check(listener.Close())
+	ts.Setenv(args[0], port)
+}
+
+// setenv sets a variable to what a file has in the first group of a pattern.
+func (s *scene) setenv(ts *testscript.TestScript, args []string) {
+	found := regexp.MustCompile("(?m)" + args[2]).FindStringSubmatch(ts.ReadFile(args[1]))
+	if found == nil {
+		ts.Fatalf("%s does not have %q", args[1], args[2])
 	}
-	ts.Check(err)
-	ts.Defer(func() { _ = listener.Close() })
-	_, port, err = net.SplitHostPort(listener.Addr().String())
-	ts.Check(err)
-	ts.Setenv("PORT", port)
+	ts.Setenv(args[0], found[1])
 }
 
 // certs writes cert.pem and key.pem for 127.0.0.1.

@@ -232,7 +232,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.out, "router %s %s%s\n", a.version, runtime.Version(), revision())
+			_, err := fmt.Fprintf(a.out, "%s %s %s%s\n", a.name, a.version, runtime.Version(), revision())
 			return err
 		},
 	}

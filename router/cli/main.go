@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,10 @@ const (
 func Main(kinds *router.Registry, version string) int {
 	ctx, stop := untilSignalled(context.Background())
 	defer stop()
-	a := &app{kinds: kinds, version: version, program: invocation(os.Args[0]), in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	a := &app{
+		kinds: kinds, version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		name: strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"), program: invocation(os.Args[0]),
+	}
 	return run(ctx, a, os.Args[1:])
 }
 
@@ -38,7 +42,8 @@ func Main(kinds *router.Registry, version string) int {
 type app struct {
 	kinds    *router.Registry
 	version  string
-	program  string // how the user calls it
+	name     string // of the program
+	program  string // how the user calls it: its name, or more
 	in       io.Reader
 	out, err io.Writer
 
@@ -60,7 +65,7 @@ func run(ctx context.Context, a *app, args []string) int {
 		return exitOK
 	}
 	code := a.exitCode(err)
-	fmt.Fprintln(a.err, message(err))
+	fmt.Fprintln(a.err, message(root.Name(), err))
 	if code == exitUsage && !a.began {
 		fmt.Fprintf(a.err, "run \"%s --help\" to see what there is\n", command.CommandPath())
 	}
@@ -82,7 +87,7 @@ func (a *app) exitCode(err error) int {
 
 // message is an error for a person. Configuration errors stand one on a line, with
 // nothing before the place, so that editors and terminals can jump there.
-func message(err error) string {
+func message(name string, err error) string {
 	if config, ok := errors.AsType[routesfile.Errors](err); ok {
 		if len(config) == 1 {
 			return config.Error()
@@ -93,21 +98,21 @@ func message(err error) string {
 	if suggested {
 		text += fmt.Sprintf("; did you mean %q?", strings.Fields(suggestions)[0])
 	}
-	return "router: " + text
+	return name + ": " + text
 }
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "router",
+		Use:   a.name,
 		Short: "Carries Redis messages of a channel and type to the handlers that routes.toml names",
 		Long: `Carries Redis messages of a channel and type to the handlers that routes.toml names.
 
 Without -c the configuration is $SIGNALBOX_CONFIG, config/routes.toml or routes.toml,
 the first that exists. SIGNALBOX_REDIS__URL and the like override it, flags override
 those. Exit codes: 0 clean, 1 failure, 2 wrong usage, 78 wrong configuration.`,
-		Example: `  router demo                    see it work, without any set-up
+		Example: strings.ReplaceAll(`  router demo                    see it work, without any set-up
   router init                    write config/routes.toml to begin with
-  router run --embedded          run it, with a Redis inside`,
+  router run --embedded          run it, with a Redis inside`, "router", a.name),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -141,6 +146,7 @@ func (a *app) addGroups(root *cobra.Command) {
 		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
 		for _, c := range group.commands {
 			c.GroupID = group.id
+			c.Example = strings.ReplaceAll(c.Example, "  router ", "  "+a.name+" ")
 		}
 		root.AddCommand(group.commands...)
 	}

@@ -66,13 +66,12 @@ func Tail(ctx context.Context, opts Options, what TailOptions) error {
 	if err != nil {
 		return err
 	}
-	if what.For > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, what.For)
-		defer cancel()
-	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if what.For > 0 {
+		// No deadline: the network would notice it first, and take it for a failure.
+		defer time.AfterFunc(what.For, stop).Stop()
+	}
 	w := &watch{redis: p.redis.Client(), view: newView(opts.Stdout, channels, types, what, stop)}
 	defer w.close()
 	if err := w.begin(ctx, channels); err != nil {

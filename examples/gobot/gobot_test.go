@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"signalbox/internal/redistest"
+)
+
+const patience = 20 * time.Second
+
+// TestMain lets the tests start this program as "gobot": the test binary plays it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"gobot": main})
+}
+
+func gobot(t *testing.T, url string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "gobot", args...)
+	cmd.Env = append(os.Environ(), "REDIS_URL="+url)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+func TestObeysAndAnswers(t *testing.T) {
+	server := redistest.Start(t)
+	client := server.Client()
+	sub := client.Subscribe(t.Context(), "bot_status")
+	t.Cleanup(func() { _ = sub.Close() })
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	add := func(id, typ, data string) {
+		t.Helper()
+		entry := &redis.XAddArgs{Stream: "trade_commands", Values: []any{"id", id, "type", typ, "data", data}}
+		if err := client.XAdd(t.Context(), entry).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("c-1", "enter", `{"bot":"someone-else","symbol":"BTCUSDT","size":"0.1"}`)
+	add("c-2", "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","size":"7"}`) // too large
+	add("c-3", "enter", `{"bot":"momentum-1","size":[]}`)                     // no command
+	add("c-4", "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","size":"0.02"}`)
+
+	logged, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = logged.Close() }()
+	bot := gobot(t, server.URL(), "run")
+	bot.Stderr = logged
+	if err := bot.Start(); err != nil {
+		t.Fatal(err)
+	}
+
+	select {
+	case message := <-sub.Channel():
+		var got struct {
+			Type, Source string
+			Data         status
+		}
+		if err := json.Unmarshal([]byte(message.Payload), &got); err != nil {
+			t.Fatal(err)
+		}
+		want := status{Bot: "momentum-1", Command: "c-4", Symbol: "BTCUSDT"}
+		if got.Type != "entered" || got.Source != "/signalbox/momentum-1" || got.Data != want {
+			t.Errorf("answered %s", message.Payload)
+		}
+	case <-time.After(patience):
+		t.Error("no answer")
+	}
+
+	if err := bot.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := bot.Wait(); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(logged.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"size 7 is more than max_size 0.5", `id=c-3`, "handled=2 failed=2"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the log lacks %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("the bot's log:\n%s", text)
+	}
+}
+
+func TestHasEveryCommand(t *testing.T) {
+	for want, args := range map[string][]string{
+		"ok: 2 channels, 1 handler, 1 route": {"check"},
+		"max_size  number  1":                {"docs", "trader"},
+		"gobot 0.1 ":                         {"version"},
+	} {
+		out, err := gobot(t, "", args...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("gobot %s: %v; want %q in\n%s", strings.Join(args, " "), err, want, out)
+		}
+	}
+	out, err := gobot(t, "", "publish", "bot_statu", "started").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), `did you mean "bot_status"?`) {
+		t.Errorf("publish to a mistyped channel: %v\n%s", err, out)
+	}
+}

@@ -1,0 +1,17 @@
+// Command gobot is a bot that brings its own kind of handler and has every command of
+// the router: gobot run, gobot check, gobot tail, gobot docs trader, …
+package main
+
+import (
+	"os"
+
+	"signalbox/handlers"
+	"signalbox/router"
+	"signalbox/router/cli"
+)
+
+func main() {
+	kinds := router.NewRegistry(trader())
+	handlers.Register(kinds)
+	os.Exit(cli.Main(kinds, "0.1"))
+}

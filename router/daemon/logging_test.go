@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/lmittmann/tint"
+
+	"signalbox/router/routesfile"
+)
+
+// hostile are texts that would reach a terminal as escape sequences, some only after
+// tint has unquoted what it takes for colours.
+var hostile = []string{
+	"\x1b[2J", `\x1b[2J`, "a \x1b]0;title\x07", `"\x1b[31m"`, `\\x1b[2J`, "\u009b2J", "\x9b2J", `\u001b[2J`, "two\nlines\x1b[2J",
+	`\x1b\x1b[2J`, "\\\x1b[2J", `\\\x1b[2J "quoted"`,
+}
+
+func TestColoursLetNoEscapeThrough(t *testing.T) {
+	for _, text := range hostile {
+		var out bytes.Buffer
+		// Without colours of its own, any ESC is the stranger's.
+		log := slog.New(tint.NewTextHandler(&out, &tint.Options{ReplaceAttr: withoutEscapes, NoColor: true}))
+		log.Info("event", "data", text, "err", errors.New(text), slog.Group("g", "inner", text), "list", []string{text}, "any", struct{ S string }{text})
+		if strings.ContainsAny(out.String(), "\x1b\u009b\x07") || bytes.ContainsRune(out.Bytes(), 0x9b) || bytes.Contains(out.Bytes(), []byte{' ', 0x9b}) {
+			t.Errorf("%q is logged as %q", text, out.String())
+		}
+	}
+}
+
+func TestPlainAndJSONLetNoEscapeThrough(t *testing.T) {
+	for _, format := range []string{"text", "json", "auto"} {
+		for _, text := range hostile {
+			var out bytes.Buffer
+			newLogger(&out, routesfile.Log{Level: "info", Format: format}, 0).Info("event", "data", text, "err", errors.New(text))
+			if strings.Contains(out.String(), "\x1b") || strings.Count(out.String(), "\n") != 1 {
+				t.Errorf("%s: %q is logged as %q", format, text, out.String())
+			}
+		}
+	}
+}
+
+func TestVerbosity(t *testing.T) {
+	for _, test := range []struct {
+		level     string
+		verbosity int
+		want      string
+	}{
+		{"info", 0, "info warn error"},
+		{"info", 1, "debug info warn error"},
+		{"info", -1, "warn error"},
+		{"error", -1, "error"},
+		{"warn", 1, "debug info warn error"},
+	} {
+		var out bytes.Buffer
+		log := newLogger(&out, routesfile.Log{Level: test.level, Format: "text"}, test.verbosity)
+		log.Debug("debug")
+		log.Info("info")
+		log.Warn("warn")
+		log.Error("error")
+		var got []string
+		for line := range strings.Lines(out.String()) {
+			_, msg, _ := strings.Cut(strings.TrimSpace(line), "msg=")
+			got = append(got, msg)
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("level %s, verbosity %d: logged %q, want %q", test.level, test.verbosity, got, test.want)
+		}
+	}
+}
+
+func TestColourOnlyOnATerminalAndUnlessUnwanted(t *testing.T) {
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("no terminal to be had: %v", err)
+	}
+	defer func() { _ = terminal.Close() }()
+	t.Setenv("NO_COLOR", "")
+	if !colourful(terminal) {
+		t.Error("a terminal gets no colours")
+	}
+	if colourful(&bytes.Buffer{}) {
+		t.Error("a buffer gets colours")
+	}
+	t.Setenv("NO_COLOR", "1")
+	if colourful(terminal) {
+		t.Error("NO_COLOR is not obeyed")
+	}
+}
