@@ -198,7 +198,7 @@ func ExamplePublisher() {
 	// <nil>
 	// feed:trades {"p":"97429.71","e":"trade"}
 	// <nil>
-	// publish to "bot_status": type "strated" is not one of its types: started, stopped
+	// publish to "bot_status": type "strated" is not one of its types; did you mean "started"?
 }
 
 // The pieces work on any Watermill router. LogErrors stands first, so that it sees what

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/nearest"
 )
 
 // Publisher sends events to declared channels: the counterpart of a [Handler]. It
@@ -124,6 +126,9 @@ func (p *Publisher) target(channel string) (*target, error) {
 	t := p.targets[channel]
 	switch {
 	case t == nil:
+		if near, ok := nearest.Name(channel, slices.Collect(maps.Keys(p.targets))); ok {
+			return nil, Permanent(fmt.Errorf("publish: channel %q is not declared; did you mean %q?", channel, near))
+		}
 		return nil, Permanent(fmt.Errorf("publish: channel %q is not declared", channel))
 	case t.channel.Pattern:
 		return nil, Permanent(fmt.Errorf("publish: channel %q is the pattern %q, which has no one place to send to", channel, t.channel.Topic))
@@ -162,6 +167,9 @@ func (p *Publisher) accepts(t *target, event *Event) error {
 
 func (t *target) checkType(typ string) error {
 	if len(t.channel.Types) > 0 && !slices.Contains(t.channel.Types, typ) && !strings.HasPrefix(typ, ownPrefix) {
+		if near, ok := nearest.Name(typ, t.channel.Types); ok {
+			return fmt.Errorf("type %q is not one of its types; did you mean %q?", typ, near)
+		}
 		return fmt.Errorf("type %q is not one of its types: %s", typ, strings.Join(t.channel.Types, ", "))
 	}
 	return nil

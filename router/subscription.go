@@ -165,13 +165,14 @@ func (s *subscription) passBy(event *Event) {
 
 // reject counts and logs a message, or an element of an array, that is no event.
 func (s *subscription) reject(item *batch.Item, err error) {
-	cause := CauseMiddleware
+	cause, attrs := CauseMiddleware, []any{"channel", s.channel.Name}
 	if m, ok := AsMalformed(err); ok {
 		cause = m.Cause
+		attrs = append(attrs, "byte", m.Offset)
 	}
 	s.received.Add(1)
 	s.rejectedFor(cause)
-	s.log.Warn("message rejected", "channel", s.channel.Name, "cause", string(cause), "name", item.Topic, "err", err)
+	s.log.Warn("message rejected", append(attrs, "cause", string(cause), "name", item.Topic, "err", err)...)
 	if s.observe != nil {
 		s.observe(Outcome{Result: Rejected, Channel: s.channel.Name, Err: err})
 	}

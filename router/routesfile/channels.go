@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/internal/nearest"
 )
 
 // transportHelp explains the two transports to who has not chosen yet.
@@ -87,7 +88,7 @@ func (c *compiler) checkTransport(raw *rawChannel) {
 		return
 	case raw.Transport != "pubsub" && raw.Transport != "stream":
 		hint := ""
-		if near, ok := nearest(raw.Transport, []string{"pubsub", "stream"}); ok {
+		if near, ok := nearest.Name(raw.Transport, []string{"pubsub", "stream"}); ok {
 			hint = `; did you mean "` + near + `"?`
 		}
 		c.report.errorf(value.at, "%s: unknown transport %s%s\nThere are two:%s", n.subject(), value.quoted(raw.Transport), hint, transportHelp)

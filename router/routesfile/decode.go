@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"signalbox/router/internal/nearest"
 )
 
 // decoder fills structs from nodes, strictly: an unknown key, or a value of another
@@ -250,7 +252,7 @@ func (d *decoder) limits(n *node, into reflect.Value, tag reflect.StructTag) {
 		values := strings.Split(allowed, ",")
 		if text := fmt.Sprint(into.Interface()); !contains(values, text) {
 			hint := ""
-			if near, ok := nearest(text, values); ok {
+			if near, ok := nearest.Name(text, values); ok {
 				hint = fmt.Sprintf("; did you mean %q?", near)
 			}
 			d.failf(n, "want %s, have %s%s", alternatives(values), n.quoted(text), hint)

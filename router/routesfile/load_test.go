@@ -222,16 +222,6 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	valid := []string{"log", "publish", "drop", "price_data"}
-	for text, want := range map[string]string{"lgo": "log", "LOG": "log", "publsh": "publish", "pricedata": "price_data", "x": "", "webhook": "", "": ""} {
-		if got, _ := nearest(text, valid); got != want {
-			t.Errorf("nearest to %q is %q, want %q", text, got, want)
-		}
-	}
-}
-
 func TestMatchGlob(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
