@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,12 +83,7 @@ func (p *process) tail(n int) string {
 func (p *process) await(what string, fits func(line) bool) {
 	p.tb.Helper()
 	eventually(p.tb, what, func() bool {
-		for _, l := range p.lines() {
-			if fits(l) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(p.lines(), fits)
 	})
 }
 

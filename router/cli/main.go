@@ -88,8 +88,7 @@ func (a *app) exitCode(err error) int {
 // message is an error for a person. Configuration errors stand one on a line, with
 // nothing before the place, so that editors and terminals can jump there.
 func message(name string, err error) string {
-	var config routesfile.Errors
-	if errors.As(err, &config) {
+	if config, ok := errors.AsType[routesfile.Errors](err); ok {
 		if len(config) == 1 {
 			return config.Error()
 		}
