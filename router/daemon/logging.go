@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -52,11 +53,14 @@ func shortTime(_ []string, a slog.Attr) slog.Attr {
 // who colour their values: it turns an escaped ESC in a quoted text into a real one,
 // and with it any that a message of a stranger holds.
 func withoutEscapes(_ []string, a slog.Attr) slog.Attr {
-	text, ok := a.Value.Any().(string)
-	if err, is := a.Value.Any().(error); is {
-		text, ok = err.Error(), true
+	var text string
+	switch value := a.Value.Resolve(); value.Kind() {
+	case slog.KindString:
+		text = value.String()
+	case slog.KindAny: // errors, lists and the like, as tint writes them
+		text = fmt.Sprintf("%+v", value.Any())
 	}
-	if !ok || !strings.Contains(text, `\x1b`) && !strings.Contains(text, "\x1b") {
+	if !strings.Contains(text, `\x1b`) && !strings.Contains(text, "\x1b") {
 		return a
 	}
 	return slog.String(a.Key, strings.NewReplacer(`\x1b`, `\u001b`, "\x1b", `\u001b`).Replace(text))
