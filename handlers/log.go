@@ -12,9 +12,9 @@ import (
 
 // LogOptions are the options of the kind log. In the zero value each has its default.
 type LogOptions struct {
-	Level  string        `toml:"level" enum:"debug,info,warn,error" doc:"level of the lines: debug, info, warn or error; default info"`
-	Fields []string      `toml:"fields" doc:"what a line says: event fields, or paths into data and msg such as data.symbol; default channel, type, id, key, data"`
-	Every  time.Duration `toml:"every" min:"0s" doc:"at most one line in this time for each channel, type and key; a duration such as 1s; default 0s: a line for every event"`
+	Level  string        `toml:"level" enum:"debug,info,warn,error" doc:"level of the lines: debug, info, warn or error"`
+	Fields []string      `toml:"fields" doc:"what a line says: event fields, or paths into data and msg such as data.symbol"`
+	Every  time.Duration `toml:"every" min:"0s" doc:"at most one line in this time for each channel, type and key; a duration such as 1s; 0s: a line for every event"`
 }
 
 func defaultLogOptions() LogOptions {

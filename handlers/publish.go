@@ -9,7 +9,7 @@ import (
 
 // PublishOptions are the options of the kind publish.
 type PublishOptions struct {
-	Channel string `toml:"channel" doc:"name of the declared channel to forward to; required"`
+	Channel string `toml:"channel" required:"true" doc:"name of the declared channel to forward to"`
 }
 
 // Validate reports a missing channel.

@@ -9,7 +9,8 @@ import (
 
 // Kind is a sort of handler, with options of type T: what `kind = "…"` names in the
 // configuration. T is a struct whose fields carry `toml:"name"` tags and
-// `doc:"one line"` tags; a field's value in Defaults is its default.
+// `doc:"one line"` tags; a field's value in Defaults is its default. `required:"true"`
+// is for the documentation: Validate has to check it.
 //
 // T may also implement, each on its own:
 //

@@ -185,7 +185,8 @@ func (r *Router) Run(ctx context.Context) error {
 // ended meanwhile. It subscribes by itself, because a Watermill router whose Subscribe
 // fails can't be closed and leaves a goroutine for each subscription that succeeded.
 func (r *Router) subscribe(ctx, work context.Context, cancel func()) (*message.Router, error) {
-	levels := map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug}
+	// What Watermill says below a warning is about its own inside.
+	levels := map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug - 4, slog.LevelDebug: slog.LevelDebug - 4}
 	logger := watermill.NewSlogLoggerWithLevelMapping(r.log, levels)
 	carrier, err := message.NewRouter(message.RouterConfig{CloseTimeout: r.opts.Drain + 2*cancelGrace}, logger)
 	if err != nil {

@@ -48,7 +48,8 @@ type ChannelStats struct {
 type RouteStats struct {
 	Channel, Route, Handler string
 	Handled, Failed         uint64
-	// Unfinished events were cut short by a shutdown; a stream keeps them.
+	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
+	// they are lost.
 	Unfinished uint64
 }
 

@@ -165,14 +165,13 @@ func (s *subscription) passBy(event *Event) {
 
 // reject counts and logs a message, or an element of an array, that is no event.
 func (s *subscription) reject(item *batch.Item, err error) {
-	cause, attrs := CauseMiddleware, []any{"channel", s.channel.Name}
+	cause, place := CauseMiddleware, 0
 	if m, ok := AsMalformed(err); ok {
-		cause = m.Cause
-		attrs = append(attrs, "byte", m.Offset)
+		cause, place = m.Cause, m.Offset
 	}
 	s.received.Add(1)
 	s.rejectedFor(cause)
-	s.log.Warn("message rejected", append(attrs, "cause", string(cause), "name", item.Topic, "err", err)...)
+	s.log.Warn("message rejected", "channel", s.channel.Name, "cause", string(cause), "name", item.Topic, "byte", place, "err", err)
 	if s.observe != nil {
 		s.observe(Outcome{Result: Rejected, Channel: s.channel.Name, Err: err})
 	}

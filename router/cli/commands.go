@@ -108,7 +108,7 @@ func (a *app) initCommand() *cobra.Command {
 		Long: `Write routes to begin with, to FILE or to config/routes.toml: those that demo runs.
 A file that exists is left alone.`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			file := filepath.Join("config", "routes.toml")
 			if len(args) == 1 {
 				file = args[0]
@@ -119,7 +119,7 @@ A file that exists is left alone.`,
 			// O_EXCL: never over a file that somebody wrote.
 			f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // the user names the file, and it holds no secret
 			if errors.Is(err, os.ErrExist) {
-				return fmt.Errorf("%s exists already; name another file: router init FILE", file)
+				return fmt.Errorf("%s exists already; name another file: %s FILE", file, c.CommandPath())
 			} else if err != nil {
 				return fmt.Errorf("write the routes: %w", err)
 			}

@@ -65,7 +65,7 @@ func (a *app) explainKind(kind router.KindInfo) error {
 		if name == "" || name == "-" {
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, typeName(field.Type), defaultText(options.Field(i)), field.Tag.Get("doc"))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, typeName(field.Type), defaultText(field, options.Field(i)), field.Tag.Get("doc"))
 	}
 	return w.Flush()
 }
@@ -88,9 +88,11 @@ func typeName(t reflect.Type) string {
 	}
 }
 
-func defaultText(v reflect.Value) string {
+func defaultText(field reflect.StructField, v reflect.Value) string {
 	switch {
-	case v.IsZero():
+	case field.Tag.Get("required") == "true":
+		return "required"
+	case v.IsZero() && (v.Kind() == reflect.String || typeName(v.Type()) == "table" || v.Kind() == reflect.Slice):
 		return "-"
 	case v.Kind() == reflect.Slice:
 		words := make([]string, v.Len())

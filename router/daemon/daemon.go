@@ -111,6 +111,11 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	if err := p.notRefused(ctx); err != nil {
 		return err
 	}
+	if len(p.loaded.Config.Routes) == 0 { // switched off on purpose: that is no reason to crash and be restarted
+		p.log.Warn("no route is enabled; nothing to do")
+		<-ctx.Done()
+		return nil
+	}
 	r, err := router.New(p.loaded.Config, router.Options{
 		Subscriber: p.subscriber, Publisher: p.publisher,
 		Logger: p.log, Drain: p.loaded.Settings.Drain, Observe: observe,

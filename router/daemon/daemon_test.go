@@ -153,17 +153,25 @@ func TestPublishEndsWhileStandardInputWaits(t *testing.T) {
 	}
 }
 
-func TestTLSMismatchIsNotWhatAnySilenceIs(t *testing.T) {
+func TestSilenceIsNoRefusal(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = silent.Close() }()
+	t.Cleanup(func() { _ = silent.Close() })
 	for _, url := range []string{"redis://" + silent.Addr().String(), "rediss://" + silent.Addr().String(), "unix:///nowhere", "redis://127.0.0.1:1"} {
-		p := &program{loaded: &routesfile.Result{}, log: slog.New(slog.DiscardHandler)}
-		p.loaded.Settings.Redis.URL = url
-		if err := p.tlsMismatch(t.Context()); err != nil {
-			t.Errorf("%s: %v", url, err)
-		}
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			p := &program{loaded: &routesfile.Result{}, log: slog.New(slog.DiscardHandler)}
+			p.loaded.Settings.Redis.URL = url
+			var err error
+			if p.redis, err = openRedis(p.loaded, nil, p.log); err != nil {
+				t.Fatal(err)
+			}
+			defer p.close()
+			if err := p.notRefused(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

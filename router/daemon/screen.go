@@ -89,10 +89,9 @@ func (s *screen) outcome(o router.Outcome) {
 }
 
 func (s *screen) summary(p *program, stats router.Stats, took time.Duration) {
-	t := totals(stats)
-	lost, _ := p.losses.total()
+	t := p.totals(stats)
 	s.printf("\n  %.1f s: %d received · %d handled · %d failed · %d unmatched · %d rejected · %d lost\n",
-		took.Seconds(), t.Received, t.Handled, t.Failed, t.Unmatched, t.Rejected, lost)
+		took.Seconds(), t.Received, t.Handled, t.Failed, t.Unmatched, t.Rejected, t.Lost)
 	s.printf("  (handled and failed count routes: each that matches gets the event)\n")
 	s.printf("  next: %s init writes these routes to config/routes.toml for you to edit\n", s.command)
 }

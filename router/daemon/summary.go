@@ -29,12 +29,17 @@ func (l *losses) total() (events int, blind time.Duration) {
 	return l.events, l.blind
 }
 
-// Totals are a router's counters, added up.
-type Totals struct {
-	Received, Handled, Failed, Unmatched, Rejected, Unfinished uint64
+// sums are a router's counters, added up.
+type sums struct {
+	Received, Handled, Failed, Unmatched, Rejected uint64
+	Unfinished                                     uint64 // kept by their streams
+	Lost                                           uint64 // cut short on Pub/Sub, which keeps nothing
 }
 
-func totals(stats router.Stats) (t Totals) {
+func (p *program) totals(stats router.Stats) (t sums) {
+	lost, _ := p.losses.total()
+	t.Lost = uint64(lost) //nolint:gosec // a count
+
 	for _, ch := range stats.Channels {
 		t.Received += ch.Received
 		t.Unmatched += ch.Unmatched
@@ -45,18 +50,22 @@ func totals(stats router.Stats) (t Totals) {
 	for _, r := range stats.Routes {
 		t.Handled += r.Handled
 		t.Failed += r.Failed
-		t.Unfinished += r.Unfinished
+		if ch, _ := p.channel(r.Channel); ch.Transport == router.Stream {
+			t.Unfinished += r.Unfinished
+		} else {
+			t.Lost += r.Unfinished
+		}
 	}
 	return t
 }
 
 // summarize is the last line of a run.
 func (p *program) summarize(stats router.Stats, took time.Duration) {
-	t := totals(stats)
-	lost, blind := p.losses.total()
+	t := p.totals(stats)
+	_, blind := p.losses.total()
 	attrs := []any{
 		"after", took.Round(time.Millisecond), "received", t.Received, "handled", t.Handled, "failed", t.Failed,
-		"unmatched", t.Unmatched, "rejected", t.Rejected, "lost", lost,
+		"unmatched", t.Unmatched, "rejected", t.Rejected, "lost", t.Lost,
 	}
 	if t.Unfinished > 0 {
 		attrs = append(attrs, "unfinished", t.Unfinished)

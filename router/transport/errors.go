@@ -18,6 +18,9 @@ import (
 // certificate that is not trusted. Other errors mean that Redis is away for now.
 var ErrRefused = errors.New("refused")
 
+// ErrTLS is wrapped, beside [ErrRefused], when only one side speaks TLS.
+var ErrTLS = errors.New("TLS on one side only")
+
 // ErrClosed is returned by subscribers, publishers and a Redis that were closed.
 var ErrClosed = errors.New("transport is closed")
 
@@ -31,7 +34,7 @@ func (r *Redis) Check(ctx context.Context) error {
 	mismatch := r.tlsMismatch(ctx, err)
 	switch {
 	case mismatch != nil:
-		return fmt.Errorf("redis %s: %w: %w: %w", r.opts.Addr, ErrRefused, mismatch, err)
+		return fmt.Errorf("redis %s: %w: %w", r.opts.Addr, ErrRefused, mismatch)
 	case refused(err):
 		return fmt.Errorf("redis %s: %w: %w", r.opts.Addr, ErrRefused, err)
 	default:
@@ -77,7 +80,7 @@ func (r *Redis) tlsMismatch(ctx context.Context, err error) error {
 	if r.opts.TLSConfig == nil {
 		//nolint:gosec // nothing is sent on it: only whether there is TLS is of interest
 		if tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil {
-			return errors.New("the server wants TLS: use rediss://")
+			return fmt.Errorf("%w: the server wants it; write rediss:// in the url", ErrTLS)
 		}
 		return nil
 	}
@@ -86,7 +89,7 @@ func (r *Redis) tlsMismatch(ctx context.Context, err error) error {
 	var reply [1]byte
 	_, _ = conn.Write([]byte("PING\r\n"))
 	if _, readErr := conn.Read(reply[:]); readErr == nil && (reply[0] == '+' || reply[0] == '-') {
-		return errors.New("the server does not speak TLS: use redis://")
+		return fmt.Errorf("%w: the server has none; write redis:// in the url, or switch it on there", ErrTLS)
 	}
 	return nil
 }
