@@ -1,14 +1,13 @@
 package deploy
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/internal/redistest"
 )
 
 const user = "signalbox"
@@ -43,6 +42,8 @@ var allowed = []string{
 	"XINFO CONSUMERS trade_commands router",
 	"XGROUP CREATE trade_commands router 0 MKSTREAM",
 	"XLEN trade_commands",
+	"TYPE trade_commands",
+	"INFO persistence",
 	"XRANGE trade_commands - + COUNT 1",
 	"XREVRANGE trade_commands + - COUNT 1",
 	"GET signalbox:alive:router:c",
@@ -87,10 +88,8 @@ var denied = []string{
 	"SCAN 0",
 	"RANDOMKEY",
 	"DBSIZE",
-	"TYPE trade_commands",
 	"OBJECT ENCODING trade_commands",
 	"MEMORY USAGE trade_commands",
-	"INFO",
 	"COMMAND",
 	"PUBSUB CHANNELS",
 	"CLIENT LIST",
@@ -209,39 +208,12 @@ func words(command string) []any {
 	return args
 }
 
-// startRedis runs a redis-server of this test's own that includes redis.acl.
+// startRedis runs a redis-server that includes redis.acl.
 func startRedis(t *testing.T) *redis.Client {
 	t.Helper()
-	server, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("no redis-server: apt-get install redis-server")
-	}
 	acl, err := filepath.Abs("redis.acl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "redis.sock")
-	conf := filepath.Join(dir, "redis.conf")
-	lines := []string{"include " + acl, "loglevel warning", "port 0", "unixsocket " + socket, "dir " + dir, `save ""`, ""}
-	if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), server, conf)
-	cmd.Stdout = t.Output()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Wait() }) // t.Context has ended by then, and with it the server
-	client := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, DisableIdentity: true})
-	t.Cleanup(func() { _ = client.Close() })
-	for deadline := time.Now().Add(20 * time.Second); client.Ping(t.Context()).Err() != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("redis-server does not answer")
-		}
-	}
-	return client
+	return redistest.Start(t, redistest.Args("--include", acl)).Client()
 }

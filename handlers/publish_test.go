@@ -75,7 +75,7 @@ func TestPublishVerdicts(t *testing.T) {
 			handler := newPublish(t, out)
 			var events []*router.Event
 			for _, typ := range test.types {
-				events = append(events, &router.Event{Type: typ, Msg: []byte(`{}`)})
+				events = append(events, &router.Event{Type: typ, Msg: fmt.Appendf(nil, `{"type":%q}`, typ)})
 			}
 			verdicts := handler.HandleBatch(t.Context(), events)
 			if verdicts == nil {

@@ -114,7 +114,7 @@ func normalize(cfg Config) (Config, error) {
 		handlers[h.Name] = true
 	}
 	if len(cfg.Routes) == 0 {
-		fail("there are no routes")
+		fail("there are no routes, or none is enabled")
 	}
 	names := map[[2]string]bool{}
 	cfg.Routes = slices.Clone(cfg.Routes)
@@ -131,6 +131,9 @@ func normalize(cfg Config) (Config, error) {
 			fail("route %q: channel %q has two routes of this name", r.Name, r.Channel)
 		}
 		names[[2]string{r.Channel, r.Name}] = true
+		if _, err := ParseTypes(r.Types...); err != nil {
+			fail("route %q: %w", r.Name, err)
+		}
 	}
 	return cfg, errors.Join(errs...)
 }

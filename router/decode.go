@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,8 +28,8 @@ const (
 type decoder struct {
 	channel Channel
 	members *member
+	carrier *member // of a message around an array, when the channel is split at a path
 	walkers sync.Pool
-	split   string // gjson path, or "" or splitSelf
 }
 
 func newDecoder(ch Channel) *decoder {
@@ -45,14 +47,12 @@ func newDecoder(ch Channel) *decoder {
 	}
 	members, count := memberTree(paths)
 	d := &decoder{channel: ch, members: members}
-	d.walkers.New = func() any { return newWalker(count) }
-	if d.split = f.Split; d.split != "" && d.split != splitSelf {
-		names := strings.Split(d.split, ".")
-		for i, name := range names {
-			names[i] = gjson.Escape(name)
-		}
-		d.split = strings.Join(names, ".")
+	if f.Split != "" && f.Split != splitSelf {
+		var more int
+		d.carrier, more = memberTree([slotCount]string{slotID: or(f.ID, "id"), slotSplit: f.Split})
+		count = max(count, more)
 	}
+	d.walkers.New = func() any { return newWalker(count) }
 	return d
 }
 
@@ -78,15 +78,23 @@ func (d *decoder) check(payload []byte) error {
 		return malformed(payload, CauseEmpty, 0, "the message is empty")
 	case len(payload) > d.channel.Fields.MaxBytes:
 		return malformed(payload, CauseTooBig, d.channel.Fields.MaxBytes,
-			fmt.Sprintf("the message has %d bytes, max_bytes is %d", len(payload), d.channel.Fields.MaxBytes))
+			fmt.Sprintf("the message has %d bytes, more than max_bytes = %d", len(payload), d.channel.Fields.MaxBytes))
 	}
 	if offset := tooDeep(payload); offset >= 0 {
 		return malformed(payload, CauseTooDeep, offset, fmt.Sprintf("nested deeper than %d", maxDepth))
 	}
-	if !utf8.Valid(payload) || !gjson.ValidBytes(payload) {
+	if !utf8.Valid(payload) || !gjson.ValidBytes(payload) || loneSurrogate(payload) {
 		return diagnose(payload)
 	}
 	return nil
+}
+
+// loneSurrogate reports whether an escape is half a character: gjson reads every such
+// half as the same U+FFFD, and so different types as one. Only a message with an escape
+// in that range pays for the second look.
+func loneSurrogate(payload []byte) bool {
+	return (bytes.Contains(payload, []byte(`\ud`)) || bytes.Contains(payload, []byte(`\uD`))) &&
+		!jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true))
 }
 
 // tooDeep returns the byte that opens one level too many, or -1. Most messages have
@@ -132,17 +140,29 @@ func diagnose(payload []byte) error {
 		return malformed(payload, CauseNotJSON, len(payload), "not JSON: the message ends too early")
 	}
 	offset := int(syntax.ByteOffset)
-	switch at := payload[min(offset, len(payload)):]; {
-	case bytes.HasPrefix(at, []byte("NaN")), bytes.HasPrefix(at, []byte("Infinity")), bytes.HasPrefix(at, []byte("-Infinity")),
-		bytes.HasPrefix(at, []byte("Inf")) && offset > 0:
+	at := payload[min(offset, len(payload)):]
+	begins := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return bytes.HasPrefix(at, []byte(w)) })
+	}
+	switch first, size := utf8.DecodeRune(at); {
+	case begins("NaN", "Inf", "-Inf"):
+		if offset > 0 && payload[offset-1] == '-' {
+			offset--
+		}
 		return malformed(payload, CauseNaN, offset,
 			"not JSON: NaN and Infinity have no JSON form (Python: json.dumps(…, allow_nan=False) refuses them)")
-	case !utf8.Valid(at) && strings.Contains(err.Error(), "UTF-8"):
-		return malformed(payload, CauseInvalidUTF8, offset, "invalid UTF-8")
 	case len(at) == 0:
 		return malformed(payload, CauseNotJSON, offset, "not JSON: the message ends too early")
-	case at[0] == '\'':
+	case first == utf8.RuneError && size == 1:
+		return malformed(payload, CauseInvalidUTF8, offset, "invalid UTF-8")
+	case begins(`\ud`, `\uD`):
+		return malformed(payload, CauseInvalidUTF8, offset, "half of a surrogate pair, which is no character")
+	case first == '\ufeff':
+		return malformed(payload, CauseNotJSON, offset, "not JSON: a byte order mark stands before the value (Python: encode as utf-8, not utf-8-sig)")
+	case first == '\'':
 		return malformed(payload, CauseNotJSON, offset, "not JSON: strings stand in double quotes (Python: json.dumps, not str)")
+	case begins("True", "False", "None"):
+		return malformed(payload, CauseNotJSON, offset, "not JSON: it is true, false and null (Python: json.dumps, not str)")
 	}
 	return malformed(payload, CauseNotJSON, offset, "not JSON: "+syntax.Err.Error())
 }
@@ -160,11 +180,10 @@ func (d *decoder) open(in raw) (whole gjson.Result, parts []part, split bool, er
 		return gjson.Result{}, nil, false, err
 	}
 	whole = gjson.Parse(text(in.payload))
-	array := d.array(whole)
-	if !array.IsArray() {
-		return whole, nil, false, nil
+	array, id, err := d.array(in, whole)
+	if err != nil || !array.IsArray() {
+		return whole, nil, false, err
 	}
-	id := d.idOfCarrier(in, whole)
 	array.ForEach(func(_, element gjson.Result) bool {
 		element.Index = 0
 		p := part{raw: in, value: element}
@@ -200,45 +219,38 @@ func (d *decoder) events(in raw) ([]Event, error) {
 	return events, errors.Join(errs...)
 }
 
-// array is the array that the channel's messages are split at, or no array.
-func (d *decoder) array(whole gjson.Result) gjson.Result {
-	switch d.split {
-	case "":
-		return gjson.Result{}
-	case splitSelf:
-		return whole
-	default:
-		return whole.Get(d.split)
-	}
-}
-
-// idOfCarrier is what the ids of an array's elements begin with: the id of the message
-// around the array, else the stream entry's, else a new one.
-func (d *decoder) idOfCarrier(in raw, whole gjson.Result) string {
-	if d.split != splitSelf {
+// array is the array that the channel's messages are split at, or no array, and what
+// the ids of its elements begin with: the id of the message around the array, else
+// the stream entry's, else a new one.
+func (d *decoder) array(in raw, whole gjson.Result) (array gjson.Result, id string, err error) {
+	switch {
+	case d.channel.Fields.Split == splitSelf:
+		array = whole
+	case d.carrier != nil && whole.IsObject():
 		w := d.walkers.Get().(*walker)
 		defer d.walkers.Put(w)
-		w.walk(d.members, whole)
-		if id := textOf(w.slots[slotID]); id != "" {
-			return id
+		w.walk(d.carrier, whole)
+		if w.twice != nil {
+			return array, "", malformed(in.payload, CauseTwice, w.where, fmt.Sprintf("the field %q stands twice", w.twice.path))
 		}
+		array, id = w.slots[slotSplit], textOf(w.slots[slotID])
 	}
-	if in.id != "" {
-		return in.id
+	if id = or(id, in.id); id == "" && array.IsArray() {
+		id = newID()
 	}
-	return newID()
+	return array, id, nil
 }
 
 // event fills ev from one message, which check has found to be valid JSON.
 func (d *decoder) event(ev *Event, in raw, message gjson.Result) error {
 	if !message.IsObject() {
-		return malformed(in.payload, CauseNotObject, 0, "the message is "+article(message)+", not a JSON object")
+		return malformed(in.payload, CauseNotObject, message.Index, "the message is "+article(message)+", not a JSON object")
 	}
 	w := d.walkers.Get().(*walker)
 	defer d.walkers.Put(w)
 	w.walk(d.members, message)
 	if w.twice != nil {
-		return malformed(in.payload, CauseTwice, w.where, fmt.Sprintf("the field %q stands twice", w.twice.name))
+		return malformed(in.payload, CauseTwice, w.where, fmt.Sprintf("the field %q stands twice", w.twice.path))
 	}
 	typ, err := d.typeOf(w, in.payload)
 	if err != nil {
@@ -335,25 +347,39 @@ func timeOf(v gjson.Result) time.Time {
 }
 
 func unixTime(number string) time.Time {
+	if strings.ContainsAny(number, "eE") {
+		f, err := strconv.ParseFloat(number, 64)
+		if err != nil {
+			return time.Time{}
+		}
+		number = strconv.FormatFloat(f, 'f', -1, 64)
+	}
 	whole, fraction, _ := strings.Cut(number, ".")
-	n, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || n <= 0 {
+	n, err := strconv.ParseUint(whole, 10, 63)
+	if err != nil || n == 0 {
 		return time.Time{}
 	}
-	unit := time.Nanosecond
+	digits := 0 // of the fraction that are at least a nanosecond
 	switch {
 	case n < 1e11:
-		unit = time.Second
+		digits = 9
 	case n < 1e14:
-		unit = time.Millisecond
+		digits = 6
 	case n < 1e17:
-		unit = time.Microsecond
+		digits = 3
 	}
-	t := time.Unix(n/int64(time.Second/unit), n%int64(time.Second/unit)*int64(unit))
-	if part, err := strconv.ParseFloat("0."+fraction, 64); err == nil {
-		t = t.Add(time.Duration(part * float64(unit)))
+	unit := int64(math.Pow10(digits)) // in ns
+	ns := int64(0)
+	for i, c := range []byte(fraction) {
+		if c < '0' || c > '9' {
+			return time.Time{}
+		}
+		if i < digits {
+			ns += int64(c-'0') * int64(math.Pow10(digits-1-i))
+		}
 	}
-	return t.UTC()
+	perSecond := int64(time.Second) / unit
+	return time.Unix(int64(n)/perSecond, int64(n)%perSecond*unit+ns).UTC()
 }
 
 // text views bytes as a string without a copy. Events are read-only by contract, so

@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 )
 
@@ -28,6 +29,8 @@ func (k Kind[T]) Info() KindInfo {
 		Doc:  k.Doc,
 		Options: func() any {
 			options := k.Defaults
+			value := reflect.ValueOf(&options).Elem()
+			value.Set(clone(value))
 			return &options
 		},
 		New: func(env Env, options any) (Handler, error) {
@@ -38,6 +41,42 @@ func (k Kind[T]) Info() KindInfo {
 			return k.New(env, *typed)
 		},
 	}
+}
+
+// clone copies options with the slices, maps and pointers in them: a TOML decoder fills
+// those in place, and so would write one instance's options into another's.
+func clone(v reflect.Value) reflect.Value {
+	c := reflect.New(v.Type()).Elem()
+	c.Set(v)
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				c.Field(i).Set(clone(v.Field(i)))
+			}
+		}
+	case reflect.Slice:
+		if !v.IsNil() {
+			c.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+			for i := range v.Len() {
+				c.Index(i).Set(clone(v.Index(i)))
+			}
+		}
+	case reflect.Map:
+		if !v.IsNil() {
+			c.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
+			for name, value := range v.Seq2() {
+				c.SetMapIndex(name, clone(value))
+			}
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			c.Set(reflect.New(v.Type().Elem()))
+			c.Elem().Set(clone(v.Elem()))
+		}
+	default: // a plain value
+	}
+	return c
 }
 
 // KindInfo is a [Kind] whose options' type is erased.
@@ -77,6 +116,9 @@ func (r *Registry) Add(kinds ...interface{ Info() KindInfo }) {
 		info := k.Info()
 		if _, taken := r.kinds[info.Name]; taken {
 			panic(fmt.Sprintf("router: kind %q is registered twice", info.Name))
+		}
+		if r.kinds == nil {
+			r.kinds = map[string]KindInfo{}
 		}
 		r.kinds[info.Name] = info
 	}

@@ -37,6 +37,12 @@ type Malformed struct {
 
 // Error tells what is wrong, where, and how the message begins.
 func (m *Malformed) Error() string {
+	switch m.Cause {
+	case CauseEmpty: // there is no place to point at
+		return m.Detail
+	case CauseTooBig:
+		return m.Detail + ": " + m.Head
+	}
 	return fmt.Sprintf("%s at byte %d: %s", m.Detail, m.Offset, m.Head)
 }
 

@@ -1,10 +1,12 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -25,7 +27,7 @@ func DecodeJSON(ch Channel) message.HandlerMiddleware {
 func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*message.Message, error) {
 	carrier := deliveryFrom(msg.Context())
 	in := raw{payload: msg.Payload}
-	if carrier != nil {
+	if carrier != nil && carrier.ticket != nil {
 		item := carrier.ticket.item
 		in.name, in.id, in.time = item.Topic, item.ID, item.Time
 	} else {
@@ -46,26 +48,71 @@ func (d *decoder) decodeOne(msg *message.Message, carrier *delivery, in raw, who
 	if err := d.event(&carrier.event, in, whole); err != nil {
 		return nil, err
 	}
-	msg.SetContext(&carrier.ctx)
+	if ctx := msg.Context(); ctx != context.Context(&carrier.ctx) && deliveryFrom(ctx) == carrier {
+		// Middleware has set values, which the handler shall find. Its deadline, however,
+		// ends with the middleware, and the event is handled later.
+		carrier.msg.SetContext(&deliveryContext{Context: carrier.ctx.Context, values: ctx, delivery: carrier})
+		msg.SetContext(carrier.msg.Context())
+	} else {
+		msg.SetContext(&carrier.ctx)
+	}
 	return next(msg)
 }
 
 func (d *decoder) decodeParts(msg *message.Message, carrier *delivery, parts []part, next message.HandlerFunc) ([]*message.Message, error) {
 	var (
 		produced []*message.Message
-		errs     []error
+		errs     partErrors
 	)
+	values := carrier.ctx.values
+	if ctx := msg.Context(); ctx != context.Context(&carrier.ctx) && deliveryFrom(ctx) == carrier {
+		values = ctx
+	}
 	for _, p := range parts {
-		element := newDelivery(carrier.ctx.Context, carrier.ctx.values, p.payload)
+		element := newDelivery(carrier.ctx.Context, values, p.payload)
 		element.ticket, element.batch = carrier.ticket, carrier.batch
 		element.msg.UUID, element.msg.Metadata = msg.UUID, msg.Metadata
 		out, err := d.decodeOne(&element.msg, element, p.raw, p.value, next)
-		produced = append(produced, out...)
 		if err != nil {
-			errs = append(errs, err)
+			errs = append(errs, &partError{err, &element.msg})
+			continue
 		}
+		produced = append(produced, out...)
 	}
-	return produced, errors.Join(errs...)
+	if len(errs) > 0 {
+		return produced, errs
+	}
+	return produced, nil
+}
+
+// partErrors are the errors of some elements of an array.
+type partErrors []*partError
+
+// partError is the error of an element, and the message that the element became.
+type partError struct {
+	error
+	msg *message.Message
+}
+
+func (e *partError) Unwrap() error { return e.error }
+
+func (e partErrors) Error() string { return errors.Join(e.Unwrap()...).Error() }
+
+func (e partErrors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, part := range e {
+		errs[i] = part
+	}
+	return errs
+}
+
+// each returns the errors that err on msg consists of: those of an array's elements,
+// or itself.
+func each(msg *message.Message, err error) []*partError {
+	if parts, ok := errors.AsType[partErrors](err); ok {
+		return parts
+	}
+	return []*partError{{err, msg}}
 }
 
 // FilterTypes returns Watermill middleware that lets the events of a set pass. Others,
@@ -113,12 +160,21 @@ func LogErrors(log *slog.Logger) message.HandlerMiddleware {
 		next = logged(log)(next)
 		return func(msg *message.Message) ([]*message.Message, error) {
 			produced, err := next(msg)
-			if _, bad := AsMalformed(err); bad || IsPermanent(err) {
-				return nil, nil
+			if err == nil || slices.ContainsFunc(each(msg, err), mendable) {
+				return produced, err
 			}
-			return produced, err
+			if _, ok := errors.AsType[partErrors](err); ok {
+				return produced, nil // of the other elements
+			}
+			return nil, nil
 		}
 	}
+}
+
+// mendable reports whether trying again may help.
+func mendable(err *partError) bool {
+	_, bad := AsMalformed(err)
+	return !bad && !IsPermanent(err)
 }
 
 // logged logs errors and passes them on. That a context ended at shutdown is none.
@@ -127,7 +183,9 @@ func logged(log *slog.Logger) message.HandlerMiddleware {
 		return func(msg *message.Message) ([]*message.Message, error) {
 			produced, err := next(msg)
 			if err != nil && !interrupted(msg.Context(), err) {
-				logError(log, msg, err)
+				for _, part := range each(msg, err) {
+					logError(log, part.msg, part.error)
+				}
 			}
 			return produced, err
 		}
@@ -145,20 +203,20 @@ func logError(log *slog.Logger, msg *message.Message, err error) {
 		attrs = append(attrs, "channel", event.Channel, "type", event.Type, "id", event.ID)
 	}
 	attrs = append(attrs, "err", err)
-	var panicked *PanicError
-	if errors.As(err, &panicked) {
+	if panicked, ok := errors.AsType[*PanicError](err); ok {
 		attrs = append(attrs, "stack", string(panicked.Stack))
 	}
 	log.ErrorContext(ctx, "handler failed", attrs...)
 }
 
-// HandleEvents makes a handler usable on any Watermill router, behind [DecodeJSON].
-func HandleEvents(h Handler) message.HandlerFunc {
-	return func(msg *message.Message) ([]*message.Message, error) {
+// HandleEvents makes a handler usable on any Watermill router, as a consumer behind
+// [DecodeJSON].
+func HandleEvents(h Handler) message.NoPublishHandlerFunc {
+	return func(msg *message.Message) error {
 		event := EventFrom(msg.Context())
 		if event == nil {
-			return nil, Permanent(errors.New("no event in the message's context: add DecodeJSON before this handler"))
+			return Permanent(errors.New("no event in the message's context: add DecodeJSON before this handler"))
 		}
-		return nil, h.Handle(msg.Context(), event)
+		return h.Handle(msg.Context(), event)
 	}
 }

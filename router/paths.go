@@ -16,6 +16,7 @@ const (
 	slotSource
 	slotKey
 	slotData
+	slotSplit // only of a message around an array
 	slotCount
 	noSlot slot = -1
 )
@@ -25,6 +26,7 @@ const (
 // stands twice.
 type member struct {
 	name     string
+	path     string // dotted, from the message
 	index    int    // among all members of the tree: its place in walker.seen
 	slots    []slot // filled from this member's value
 	children []*member
@@ -51,7 +53,7 @@ func (m *member) child(name string, count *int) *member {
 	if c := m.find(name); c != nil {
 		return c
 	}
-	c := &member{name: name, index: *count}
+	c := &member{name: name, path: strings.TrimPrefix(m.path+"."+name, "."), index: *count}
 	*count++
 	m.children = append(m.children, c)
 	return c

@@ -5,17 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/go-json-experiment/json/jsontext"
-	"github.com/tidwall/gjson"
-	"github.com/tidwall/sjson"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/nearest"
 )
 
 // Publisher sends events to declared channels: the counterpart of a [Handler]. It
@@ -53,8 +53,9 @@ func NewPublisher(cfg Config, open func(Channel) (message.Publisher, error)) *Pu
 // sent as it is. For any other, ID defaults to a new UUIDv7, Time to now, Source to
 // /signalbox/<service>; Type is required, unless the channel has a default type, and
 // Data must be JSON or empty. The message is a CloudEvents envelope; on a channel
-// that keeps its type elsewhere (Fields.Type) it is Data, an object, with the type
-// set there.
+// that keeps its type outside of that (Fields.Type), the message is Data, an object.
+// Type, and ID, Time and Key where the message has none, are set where the channel
+// keeps them.
 //
 // When an event is not right, the error is [Permanent] and nothing is sent. When only
 // some could be sent, the error wraps one error for each that could not.
@@ -125,6 +126,9 @@ func (p *Publisher) target(channel string) (*target, error) {
 	t := p.targets[channel]
 	switch {
 	case t == nil:
+		if near, ok := nearest.Name(channel, slices.Collect(maps.Keys(p.targets))); ok {
+			return nil, Permanent(fmt.Errorf("publish: channel %q is not declared; did you mean %q?", channel, near))
+		}
 		return nil, Permanent(fmt.Errorf("publish: channel %q is not declared", channel))
 	case t.channel.Pattern:
 		return nil, Permanent(fmt.Errorf("publish: channel %q is the pattern %q, which has no one place to send to", channel, t.channel.Topic))
@@ -163,6 +167,9 @@ func (p *Publisher) accepts(t *target, event *Event) error {
 
 func (t *target) checkType(typ string) error {
 	if len(t.channel.Types) > 0 && !slices.Contains(t.channel.Types, typ) && !strings.HasPrefix(typ, ownPrefix) {
+		if near, ok := nearest.Name(typ, t.channel.Types); ok {
+			return fmt.Errorf("type %q is not one of its types; did you mean %q?", typ, near)
+		}
 		return fmt.Errorf("type %q is not one of its types: %s", typ, strings.Join(t.channel.Types, ", "))
 	}
 	return nil
@@ -182,10 +189,15 @@ func (p *Publisher) complete(t *target, event *Event) (json.RawMessage, error) {
 	if event.Type == "" {
 		return nil, errors.New("the event has no type")
 	}
-	if len(event.Data) > 0 && !gjson.ValidBytes(event.Data) {
-		return nil, fmt.Errorf("data: %w", diagnose(event.Data))
+	if !utf8.ValidString(event.Type) {
+		return nil, fmt.Errorf("the type %q is not UTF-8", event.Type)
 	}
-	payload, err := t.encode(event)
+	if len(event.Data) > 0 {
+		if err := t.decoder.check(event.Data); err != nil {
+			return nil, fmt.Errorf("data: %w", err)
+		}
+	}
+	payload, err := encode(t.channel.Fields, event)
 	if err != nil {
 		return nil, err
 	}
@@ -210,58 +222,4 @@ func (t *target) read(event *Event) error {
 		event.ID = got[i].ID
 	}
 	return nil
-}
-
-// encode writes the event in the layout of the channel.
-func (t *target) encode(event *Event) (json.RawMessage, error) {
-	f := t.channel.Fields
-	if or(f.Type, "type") != "type" {
-		return encodeFeed(f, event)
-	}
-	out := []byte(`{"id":`)
-	out = appendText(out, event.ID)
-	out = appendText(append(out, `,"type":`...), event.Type)
-	out = appendText(append(out, `,"source":`...), event.Source)
-	out = appendText(append(out, `,"time":`...), event.Time.UTC().Format(time.RFC3339Nano))
-	if len(event.Data) > 0 {
-		out = append(append(out, `,"data":`...), event.Data...)
-	}
-	return append(out, '}'), nil
-}
-
-// encodeFeed writes an event of a channel whose messages are not envelopes: the data
-// is the message, and the type is set where the channel keeps it.
-func encodeFeed(f Fields, event *Event) (json.RawMessage, error) {
-	out := event.Data
-	if len(out) == 0 {
-		out = []byte("{}")
-	}
-	if !gjson.ParseBytes(out).IsObject() {
-		return nil, fmt.Errorf("data must be an object: the channel keeps the type in it, at %q", f.Type)
-	}
-	set := func(path, value string, overwrite bool) (err error) {
-		names := strings.Split(path, ".")
-		for i, name := range names {
-			names[i] = gjson.Escape(name)
-		}
-		path = strings.Join(names, ".")
-		if path == "" || !overwrite && gjson.GetBytes(out, path).Exists() {
-			return nil
-		}
-		out, err = sjson.SetRawBytes(out, path, appendText(nil, value))
-		return err
-	}
-	return out, errors.Join(
-		set(f.Type, event.Type, true),
-		set(f.ID, event.ID, false),
-		set(f.Time, event.Time.UTC().Format(time.RFC3339Nano), false),
-	)
-}
-
-func appendText(out []byte, s string) []byte {
-	out, err := jsontext.AppendQuote(out, strings.ToValidUTF8(s, "\uFFFD"))
-	if err != nil {
-		panic(err) // only invalid UTF-8 is an error
-	}
-	return out
 }

@@ -49,13 +49,13 @@ func (q *quiet) WithGroup(name string) slog.Handler {
 }
 
 func (q *quiet) WithAttrs(attrs []slog.Attr) slog.Handler {
-	about := q.about
+	about := []string{q.about}
 	for _, a := range attrs {
 		if a.Key == "channel" || a.Key == "route" {
-			about += "\x00" + a.Value.String()
+			about = append(about, a.Value.String())
 		}
 	}
-	return &quiet{next: q.next.WithAttrs(attrs), about: about, state: q.state}
+	return &quiet{next: q.next.WithAttrs(attrs), about: strings.Join(about, "\x00"), state: q.state}
 }
 
 func (q *quiet) Handle(ctx context.Context, record slog.Record) error {
@@ -65,7 +65,8 @@ func (q *quiet) Handle(ctx context.Context, record slog.Record) error {
 	subject, cause := q.keys(record)
 	again := func(times int) {
 		repeated := record.Clone()
-		repeated.AddAttrs(slog.Int("times", times))
+		repeated.Time = time.Now()
+		repeated.AddAttrs(slog.Int("repeated", times))
 		// The record's context may have ended; a log line needs only its values.
 		_ = q.next.Handle(context.WithoutCancel(ctx), repeated)
 	}
@@ -130,40 +131,31 @@ func (s *quietState) window(key string) *window {
 // end closes a window. If it muted something, it says so, and that line opens the next.
 func (s *quietState) end(key string, w *window) {
 	s.mu.Lock()
-	say := w.reopen()
-	if say == nil {
+	write, times := w.write, w.muted
+	if times == 0 {
 		delete(s.causes, key)
 	} else {
+		w.lines, w.muted, w.write = 1, 0, nil
 		time.AfterFunc(quietWindow, func() { s.end(key, w) })
 	}
 	s.mu.Unlock()
-	if say != nil {
-		say()
+	if times > 0 {
+		write(times)
 	}
 }
 
-// flush says at once what is muted, so that the end of a program loses no line.
+// flush writes what is muted at once, for a program that is about to end.
 func (q *quiet) flush() {
 	q.state.mu.Lock()
 	var lines []func()
 	for _, w := range q.state.causes {
-		if say := w.reopen(); say != nil {
-			lines = append(lines, say)
+		if write, times := w.write, w.muted; times > 0 {
+			w.lines, w.muted, w.write = 1, 0, nil
+			lines = append(lines, func() { write(times) })
 		}
 	}
 	q.state.mu.Unlock()
-	for _, say := range lines {
-		say()
+	for _, line := range lines {
+		line()
 	}
-}
-
-// reopen begins the window anew with the line that says what it muted, and returns
-// that line; nil when it muted nothing.
-func (w *window) reopen() (say func()) {
-	if w.muted == 0 {
-		return nil
-	}
-	write, times := w.write, w.muted
-	w.lines, w.muted, w.write = 1, 0, nil
-	return func() { write(times) }
 }

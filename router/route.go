@@ -34,13 +34,20 @@ func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome
 	r := &route{Route: cfg, handler: handler, observe: observe}
 	r.log = log.With("route", cfg.Name, "handler", cfg.Handler)
 	r.batch, _ = handler.(BatchHandler)
-	r.chain = logged(r.log)(Recover(HandleEvents(handler)))
+	handle := HandleEvents(handler)
+	r.chain = logged(r.log)(Recover(func(msg *message.Message) ([]*message.Message, error) { return nil, handle(msg) }))
 	r.lane = &lane{route: r, running: running}
 	return r
 }
 
 // handle runs the events, which are more than one only for a BatchHandler.
 func (r *route) handle(events []*delivery) {
+	if stopped := events[0].ctx.Err(); stopped != nil {
+		for _, d := range events { // the drain is over: begin nothing more
+			r.finish(d, stopped, time.Time{})
+		}
+		return
+	}
 	var begin time.Time
 	if r.observe != nil {
 		begin = time.Now()
@@ -107,7 +114,7 @@ func (r *route) finish(d *delivery, err error, begin time.Time) {
 	}
 	if r.observe != nil {
 		r.observe(Outcome{
-			Result: result, Channel: d.event.Channel, Route: r.Name, Handler: r.Route.Handler,
+			Result: result, Channel: d.event.Channel, Route: r.Name, Handler: r.Handler,
 			Event: &d.event, Err: err, Took: time.Since(begin),
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -30,13 +31,13 @@ type Options struct {
 	// Logger; default slog.Default().
 	Logger *slog.Logger
 	// Middleware sees every raw message before it is decoded, the first one first. A
-	// message whose middleware returns an error is rejected. It must derive any
-	// context that it sets from the one it finds.
+	// message whose middleware returns an error or panics is rejected. It must derive
+	// any context that it sets from the one it finds, and not end its goroutine.
 	Middleware []message.HandlerMiddleware
 	// Drain is how long Run finishes what is in hand once its context ends; default 8 s.
 	Drain time.Duration
 	// Observe, when not nil, is told every outcome. It is called by the goroutines
-	// that handle events and must be quick.
+	// that handle events, must be quick and must not panic.
 	Observe func(Outcome)
 }
 
@@ -44,13 +45,15 @@ type Options struct {
 // Make one with [New] and run it once.
 type Router struct {
 	opts          Options
-	log           *slog.Logger
-	quiet         *quiet // behind log
+	log           *slog.Logger // through quiet
+	quiet         *quiet
+	handlerLog    *slog.Logger // not through quiet: a handler's lines may be what it is for
 	subscriptions []*subscription
 	routes        []*route // in the order of the configuration
 	handlers      []namedHandler
 	lanes         sync.WaitGroup
 	running       chan struct{}
+	started       atomic.Bool
 }
 
 type namedHandler struct {
@@ -61,11 +64,11 @@ type namedHandler struct {
 // New makes the handlers that routes use, and the router. It connects to nothing.
 func New(cfg Config, opts Options) (_ *Router, err error) {
 	cfg, err = normalize(cfg)
+	if opts.Subscriber == nil {
+		err = errors.Join(err, errors.New("Options.Subscriber is missing"))
+	}
 	if err != nil {
 		return nil, err
-	}
-	if opts.Subscriber == nil {
-		return nil, errors.New("router: Options.Subscriber is missing")
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.Default()
@@ -73,32 +76,39 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	if opts.Drain == 0 {
 		opts.Drain = defaultDrain
 	}
-	handlersLog := opts.Logger // a handler decides for itself how much it logs
-	quiet := newQuiet(opts.Logger.Handler())
-	opts.Logger = slog.New(quiet)
-	r := &Router{opts: opts, log: opts.Logger, quiet: quiet, running: make(chan struct{})}
+	r := &Router{handlerLog: opts.Logger, quiet: newQuiet(opts.Logger.Handler()), running: make(chan struct{})}
+	r.log = slog.New(r.quiet)
+	opts.Logger = r.log
+	r.opts = opts
 	defer func() {
 		if err != nil {
+			r.closeSubscribers()
 			r.closeHandlers()
 		}
 	}()
-	if err := r.makeHandlers(cfg, handlersLog); err != nil {
+	if err := r.makeHandlers(cfg); err != nil {
 		return nil, err
 	}
-	return r, r.makeSubscriptions(cfg)
+	if err := r.makeSubscriptions(cfg); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
-func (r *Router) makeHandlers(cfg Config, log *slog.Logger) error {
+func (r *Router) makeHandlers(cfg Config) error {
 	publisher := NewPublisher(cfg, r.opts.Publisher)
 	for _, spec := range cfg.Handlers {
 		used := func(route Route) bool { return route.Handler == spec.Name }
 		if !slices.ContainsFunc(cfg.Routes, used) {
 			continue
 		}
-		env := Env{Service: cfg.Service, Handler: spec.Name, Log: log.With("handler", spec.Name), Publisher: publisher}
+		env := Env{Service: cfg.Service, Handler: spec.Name, Log: r.handlerLog.With("handler", spec.Name), Publisher: publisher}
 		handler, err := spec.New(env)
 		if err != nil {
 			return fmt.Errorf("handler %q: %w", spec.Name, err)
+		}
+		if handler == nil {
+			return fmt.Errorf("handler %q: New returned neither a handler nor an error", spec.Name)
 		}
 		r.handlers = append(r.handlers, namedHandler{spec.Name, handler})
 	}
@@ -130,63 +140,92 @@ func (r *Router) makeSubscriptions(cfg Config) error {
 	return nil
 }
 
-// Running is closed when every subscriber has been asked to subscribe.
+// Running is closed when every subscriber has subscribed; never when one could not.
 func (r *Router) Running() <-chan struct{} { return r.running }
 
 // Run carries events until ctx ends. Then it stops reading, finishes what is in hand
 // within Options.Drain, cancels the contexts of handlers that still run, closes the
 // handlers and returns nil. It returns an error when a subscription could not be made
-// or all of them ended by themselves.
+// or all of them ended by themselves. A router runs once: a second Run is an error.
 func (r *Router) Run(ctx context.Context) error {
+	if !r.started.CompareAndSwap(false, true) {
+		return errors.New("this router runs, or has run; make a new one")
+	}
 	defer r.quiet.flush()
 	defer r.closeHandlers()
 	// Watermill cancels its handlers' contexts as soon as it stops, which is too early:
 	// ours end when the drain does.
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	carrier, err := r.carrier(work)
-	if err != nil {
+	carrier, err := r.subscribe(ctx, work, cancel)
+	if err != nil || carrier == nil {
+		r.closeSubscribers()
 		return err
 	}
+	carry, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- carrier.Run(context.WithoutCancel(ctx)) }()
-	select {
-	case <-carrier.Running():
-		close(r.running)
-	case err := <-ended:
-		return fmt.Errorf("subscribe: %w", err)
-	}
+	go func() { ended <- carrier.Run(carry) }()
+	<-carrier.Running()
+	close(r.running)
 	select {
 	case <-ctx.Done():
-		return r.drain(carrier, cancel)
-	case <-ended:
-		return errors.New("all subscriptions ended")
+		stop() // so that Watermill doesn't take the end of the subscriptions for an error
+		r.drain(ended, cancel)
+		return nil
+	case err := <-ended:
+		ended <- err
+		r.drain(ended, cancel)
+		return errors.Join(errors.New("all subscriptions ended"), err)
 	}
 }
 
-// carrier is the Watermill router: one handler per subscription, however many routes.
-func (r *Router) carrier(work context.Context) (*message.Router, error) {
+// subscribe makes the subscriptions and the Watermill router that reads them: one
+// handler per subscription, however many routes. Without an error and a router, ctx has
+// ended meanwhile. It subscribes by itself, because a Watermill router whose Subscribe
+// fails can't be closed and leaves a goroutine for each subscription that succeeded.
+func (r *Router) subscribe(ctx, work context.Context, cancel func()) (*message.Router, error) {
 	levels := map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug}
 	logger := watermill.NewSlogLoggerWithLevelMapping(r.log, levels)
 	carrier, err := message.NewRouter(message.RouterConfig{CloseTimeout: r.opts.Drain + 2*cancelGrace}, logger)
 	if err != nil {
 		return nil, fmt.Errorf("make the Watermill router: %w", err)
 	}
+	keep := context.AfterFunc(ctx, cancel)
 	for _, s := range r.subscriptions {
-		carrier.AddConsumerHandler(s.channel.Name, s.channel.Topic, s.subscriber, func(msg *message.Message) error {
+		messages, err := s.subscriber.Subscribe(work, s.channel.Topic)
+		if err != nil && ctx.Err() == nil {
+			return nil, fmt.Errorf("subscribe to channel %q (%s): %w", s.channel.Name, s.channel.Topic, err)
+		}
+		carrier.AddConsumerHandler(s.channel.Name, s.channel.Topic, subscribed{s.subscriber, messages}, func(msg *message.Message) error {
 			return s.handle(work, msg)
 		})
+	}
+	if !keep() || ctx.Err() != nil {
+		return nil, nil //nolint:nilnil // stopped before it began
 	}
 	return carrier, nil
 }
 
-// drain stops reading and waits for the lanes; at the limit it cancels the handlers.
-func (r *Router) drain(carrier *message.Router, cancel context.CancelFunc) error {
+// subscribed is a subscriber that has subscribed already.
+type subscribed struct {
+	message.Subscriber
+	messages <-chan *message.Message
+}
+
+func (s subscribed) Subscribe(context.Context, string) (<-chan *message.Message, error) {
+	return s.messages, nil
+}
+
+// drain closes the subscriptions and waits for them and the lanes; at the limit it
+// cancels the handlers.
+func (r *Router) drain(ended <-chan error, cancel context.CancelFunc) {
 	limit := time.AfterFunc(r.opts.Drain, cancel)
 	defer limit.Stop()
 	idle := make(chan struct{})
 	go func() {
-		if err := carrier.Close(); err != nil {
+		r.closeSubscribers()
+		if err := <-ended; err != nil {
 			r.log.Error("stopping the subscriptions failed", "err", err)
 		}
 		r.lanes.Wait()
@@ -197,7 +236,19 @@ func (r *Router) drain(carrier *message.Router, cancel context.CancelFunc) error
 	case <-time.After(r.opts.Drain + cancelGrace):
 		r.log.Warn("handlers still run at the end of the drain; they are left behind", "drain", r.opts.Drain)
 	}
-	return nil
+}
+
+// closeSubscribers closes all at once: each may first work off what it has queued.
+func (r *Router) closeSubscribers() {
+	var closing sync.WaitGroup
+	for _, s := range r.subscriptions {
+		closing.Go(func() {
+			if err := s.subscriber.Close(); err != nil {
+				r.log.Error("closing the subscriber failed", "channel", s.channel.Name, "err", err)
+			}
+		})
+	}
+	closing.Wait()
 }
 
 func (r *Router) closeHandlers() {
@@ -219,7 +270,7 @@ func (r *Router) Stats() Stats {
 	}
 	for _, route := range r.routes {
 		stats.Routes = append(stats.Routes, RouteStats{
-			Channel: route.Channel, Route: route.Name, Handler: route.Route.Handler,
+			Channel: route.Channel, Route: route.Name, Handler: route.Handler,
 			Handled: route.handled.Load(), Failed: route.failed.Load(), Unfinished: route.unfinished.Load(),
 		})
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,8 +39,8 @@ func newSubscription(ch Channel, subscriber message.Subscriber, routes []compile
 	s.table.Store(newTable(routes))
 	s.gatherings.New = func() any { return &gathering{byRoute: make([][]*delivery, len(s.routes))} }
 	s.front = DecodeJSON(ch)(s.gather)
-	for i := len(opts.Middleware) - 1; i >= 0; i-- {
-		s.front = opts.Middleware[i](s.front)
+	for _, v := range slices.Backward(opts.Middleware) {
+		s.front = v(s.front)
 	}
 	s.front = Recover(s.front)
 	s.metadata = len(opts.Middleware) > 0
@@ -48,6 +50,9 @@ func newSubscription(ch Channel, subscriber message.Subscriber, routes []compile
 // handle takes over what a Watermill message carries. A batch is done when each of
 // its items is; a message from any other subscriber is acked when its event is done.
 func (s *subscription) handle(ctx context.Context, msg *message.Message) error {
+	if ctx.Err() != nil { // a subscriber that still delivers at the end of the drain
+		return ctx.Err()
+	}
 	if b := batch.FromContext(msg.Context()); b != nil {
 		s.dispatch(ctx, nil, b.Take())
 		return nil
@@ -55,7 +60,7 @@ func (s *subscription) handle(ctx context.Context, msg *message.Message) error {
 	done := make(signal)
 	topic := or(message.SubscribeTopicFromCtx(msg.Context()), s.channel.Topic)
 	item := &batch.Item{Topic: topic, ID: msg.UUID, Time: time.Now(), Payload: msg.Payload, Owner: done}
-	s.dispatch(ctx, msg.Context(), []*batch.Item{item})
+	s.dispatch(ctx, msg, []*batch.Item{item})
 	select {
 	case <-done:
 		return nil
@@ -70,7 +75,13 @@ type signal chan struct{}
 // Done closes the signal.
 func (s signal) Done(*batch.Item) { close(s) }
 
-func (s *subscription) dispatch(ctx, values context.Context, items []*batch.Item) {
+// dispatch decodes items and hands their events to the lanes; foreign is the message
+// of the only item when it did not come in a batch.
+func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, items []*batch.Item) {
+	var values context.Context
+	if foreign != nil {
+		values = foreign.Context()
+	}
 	g := s.gatherings.Get().(*gathering)
 	g.table = s.table.Load()
 	tickets := make([]ticket, len(items))
@@ -82,9 +93,14 @@ func (s *subscription) dispatch(ctx, values context.Context, items []*batch.Item
 		d.ticket, d.batch, d.msg.UUID = t, g, item.ID
 		if s.metadata {
 			d.msg.Metadata = message.Metadata{}
+			if foreign != nil {
+				maps.Copy(d.msg.Metadata, foreign.Metadata)
+			}
 		}
 		if _, err := s.front(&d.msg); err != nil {
-			s.reject(item, err)
+			for _, part := range each(&d.msg, err) {
+				s.reject(item, part.error)
+			}
 		}
 	}
 	g.flush()
@@ -147,22 +163,16 @@ func (s *subscription) passBy(event *Event) {
 	}
 }
 
-// reject counts and logs a message, or each element of an array, that is no event.
+// reject counts and logs a message, or an element of an array, that is no event.
 func (s *subscription) reject(item *batch.Item, err error) {
-	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) {
-		for _, err := range joined.Unwrap() {
-			s.reject(item, err)
-		}
-		return
-	}
-	cause := CauseMiddleware
+	cause, attrs := CauseMiddleware, []any{"channel", s.channel.Name}
 	if m, ok := AsMalformed(err); ok {
 		cause = m.Cause
+		attrs = append(attrs, "byte", m.Offset)
 	}
 	s.received.Add(1)
 	s.rejectedFor(cause)
-	s.log.Warn("message rejected", "channel", s.channel.Name, "cause", string(cause), "name", item.Topic, "err", err)
+	s.log.Warn("message rejected", append(attrs, "cause", string(cause), "name", item.Topic, "err", err)...)
 	if s.observe != nil {
 		s.observe(Outcome{Result: Rejected, Channel: s.channel.Name, Err: err})
 	}

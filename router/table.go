@@ -34,51 +34,49 @@ func newTable(routes []compiled) *table {
 			}
 		}
 	}
-	t.fill(routes)
 	for prefix := range t.prefixes {
 		if !slices.Contains(t.lengths, len(prefix)) {
 			t.lengths = append(t.lengths, len(prefix))
 		}
 	}
 	slices.SortFunc(t.lengths, func(a, b int) int { return cmp.Compare(b, a) })
+	t.fill(routes)
 	return t
 }
 
-// fill computes every entry. Routes that name one type only, the usual case, go
-// straight to their entry: ten thousand of them must not cost a hundred million
-// comparisons.
+// fill computes every entry. Only the routes that name an entry, or a prefix of it,
+// are compared with it: ten thousand routes must not cost a hundred million comparisons.
 func (t *table) fill(routes []compiled) {
-	var broad []compiled
-	order := make(map[*route]int, len(routes))
+	exact, prefixes := map[string][]int{}, map[string][]int{} // places of the routes that include a pattern
 	for i, c := range routes {
-		order[c.route] = i
-		if typ, ok := c.types.single(); ok {
-			t.exact[typ] = append(t.exact[typ], c.route)
-		} else {
-			broad = append(broad, c)
+		for _, p := range c.types.include {
+			if p.prefix {
+				prefixes[p.text] = append(prefixes[p.text], i)
+			} else {
+				exact[p.text] = append(exact[p.text], i)
+			}
 		}
 	}
-	if len(broad) == 0 {
-		return
+	matching := func(candidates []int, text string, match func(TypeSet) bool) (found []*route) {
+		for _, n := range t.lengths {
+			if n <= len(text) {
+				candidates = append(candidates, prefixes[text[:n]]...)
+			}
+		}
+		slices.Sort(candidates)
+		for _, i := range slices.Compact(candidates) {
+			if match(routes[i].types) {
+				found = append(found, routes[i].route)
+			}
+		}
+		return found
 	}
 	for typ := range t.exact {
-		t.exact[typ] = append(t.exact[typ], matching(broad, typ)...)
-		slices.SortStableFunc(t.exact[typ], func(a, b *route) int { return cmp.Compare(order[a], order[b]) })
+		t.exact[typ] = matching(slices.Clone(exact[typ]), typ, func(s TypeSet) bool { return s.Match(typ) })
 	}
 	for prefix := range t.prefixes {
-		// No pattern names prefix+"\x00" exactly, and its longest prefix is this one.
-		t.prefixes[prefix] = matching(broad, prefix+"\x00")
+		t.prefixes[prefix] = matching(nil, prefix, func(s TypeSet) bool { return s.matchPrefix(prefix) })
 	}
-}
-
-func matching(routes []compiled, typ string) []*route {
-	var found []*route
-	for _, c := range routes {
-		if c.types.Match(typ) {
-			found = append(found, c.route)
-		}
-	}
-	return found
 }
 
 // routes returns the routes that take typ, in the order of the configuration.
@@ -94,12 +92,4 @@ func (t *table) routes(typ string) []*route {
 		}
 	}
 	return nil
-}
-
-// single returns the only type of the set, if it is written as one exact type.
-func (s TypeSet) single() (string, bool) {
-	if len(s.include) == 1 && len(s.exclude) == 0 && !s.include[0].prefix {
-		return s.include[0].text, true
-	}
-	return "", false
 }

@@ -1,7 +1,9 @@
 package router
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -24,6 +26,9 @@ type pattern struct {
 // prefix, "*" every type except signalbox.*, and "!heartbeat" or "!order.*" an
 // exclusion from the whole set. At least one must include something.
 func ParseTypes(patterns ...string) (TypeSet, error) {
+	if len(patterns) == 0 {
+		return TypeSet{}, errors.New(`there are no types; "*" takes all`)
+	}
 	var set TypeSet
 	for _, text := range patterns {
 		body, excluded := strings.CutPrefix(text, "!")
@@ -57,6 +62,13 @@ func parsePattern(text string) (pattern, error) {
 // Match reports whether the set has typ.
 func (s TypeSet) Match(typ string) bool {
 	return matchAny(s.include, typ) && !matchAny(s.exclude, typ)
+}
+
+// matchPrefix reports whether the set has the types that begin with prefix, those
+// apart that some pattern names exactly or by a longer prefix.
+func (s TypeSet) matchPrefix(prefix string) bool {
+	covers := func(p pattern) bool { return p.prefix && p.match(prefix) }
+	return slices.ContainsFunc(s.include, covers) && !slices.ContainsFunc(s.exclude, covers)
 }
 
 func matchAny(patterns []pattern, typ string) bool {

@@ -9,7 +9,7 @@ import (
 	"signalbox/router/cli"
 )
 
-var version = "dev" // set by the linker: -X main.version=…
+var version = "dev"
 
 func main() {
 	kinds := router.NewRegistry()

@@ -12,11 +12,12 @@ STATUS = {"start": "started", "stop": "stopped", "enter": "entered", "exit": "ex
 prices = {}  # symbol -> the newest price
 
 
-def event_of(fields):
+def event_of(entry):
     """Signalbox keeps an event's JSON in `payload`; of an entry added by hand the fields are the event."""
+    entry_id, fields = entry
     if "payload" in fields:
-        return json.loads(fields["payload"])
-    return {**fields, "data": json.loads(fields.get("data", "{}"))}
+        return {"id": entry_id, **json.loads(fields["payload"])}
+    return {"id": entry_id, **fields, "data": json.loads(fields.get("data", "{}"))}
 
 
 def on_tick(r, event):
@@ -27,7 +28,7 @@ def on_command(r, event):
     data = event["data"]
     if data["bot"] != BOT or event["type"] not in STATUS:
         return
-    status = {"bot": BOT, "command": event.get("id"), "price": prices.get(data.get("symbol"))}
+    status = {"bot": BOT, "command": event["id"], "price": prices.get(data.get("symbol"))}
     message = {"type": STATUS[event["type"]], "source": f"/bots/{BOT}", "data": status}
     r.publish("bot_status", json.dumps(message))
     print(BOT, message["type"], status, flush=True)
@@ -59,9 +60,9 @@ def main():
             attempt(on_tick, r, json.loads, message["data"])
         read = r.xreadgroup(BOT, BOT, {"trade_commands": after}, count=16, block=200)
         entries = read[0][1] if read else []
-        for entry, fields in entries:
-            attempt(on_command, r, event_of, fields)
-            r.xack("trade_commands", BOT, entry)  # after the work: a crash repeats it, never skips it
+        for entry in entries:
+            attempt(on_command, r, event_of, entry)
+            r.xack("trade_commands", BOT, entry[0])  # after the work: a crash repeats it, never skips it
         if not entries:
             after = ">"
     print(BOT, "ends", flush=True)

@@ -5,23 +5,25 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/internal/redistest"
 )
 
 const patience = 20 * time.Second
 
 func TestFirstMessage(t *testing.T) {
-	url, client := startRedis(t)
+	server := redistest.Start(t)
+	url, client := server.URL(), server.Client()
 	ticks := subscribe(t, client, "price_data")
 
 	out, err := script(t, url, "first_message.py").CombinedOutput()
-	if err != nil || !strings.HasPrefix(string(out), "1 subscribers got the tick\nthe command is kept as ") {
+	if err != nil || !strings.HasPrefix(string(out), "1 got the tick\nthe command is kept as ") {
 		t.Errorf("first_message.py: %v\n%s", err, out)
 	}
 	if tick := receive(t, ticks); tick.Type != "tick" || tick.Data["symbol"] != "BTCUSDT" {
@@ -33,7 +35,8 @@ func TestFirstMessage(t *testing.T) {
 }
 
 func TestPublisher(t *testing.T) {
-	url, client := startRedis(t)
+	server := redistest.Start(t)
+	url, client := server.URL(), server.Client()
 
 	ticks := subscribe(t, client, "quotes")
 	run(t, url, "publisher.py", "--transport", "pubsub", "--channel", "quotes", "--count", "3", "--rate", "0")
@@ -63,7 +66,8 @@ func TestPublisher(t *testing.T) {
 }
 
 func TestBot(t *testing.T) {
-	url, client := startRedis(t)
+	server := redistest.Start(t)
+	url, client := server.URL(), server.Client()
 	ctx := t.Context()
 	statuses := subscribe(t, client, "bot_status")
 
@@ -171,39 +175,10 @@ func script(t *testing.T, url, name string, args ...string) *exec.Cmd {
 			return cmd
 		}
 	}
-	missing(t, "no python3 with redis-py: apt-get install python3-redis, or pip install -r examples/python/requirements.txt")
-	return nil
-}
-
-// startRedis runs a redis-server of this test's own on a socket.
-func startRedis(t *testing.T) (url string, client *redis.Client) {
-	t.Helper()
-	server, err := exec.LookPath("redis-server")
-	if err != nil {
-		missing(t, "no redis-server: apt-get install redis-server")
-	}
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "redis.sock")
-	cmd := exec.CommandContext(t.Context(), server, "--port", "0", "--unixsocket", socket, "--dir", dir, "--save", "")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Wait() }) // t.Context has ended by then, and with it the server
-	client = redis.NewClient(&redis.Options{Network: "unix", Addr: socket, DisableIdentity: true})
-	t.Cleanup(func() { _ = client.Close() })
-	for deadline := time.Now().Add(patience); client.Ping(t.Context()).Err() != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("redis-server does not answer")
-		}
-	}
-	return "unix://" + socket, client
-}
-
-// missing skips the test on a laptop; CI must have what it needs.
-func missing(t *testing.T, what string) {
-	t.Helper()
+	const missing = "no python3 with redis-py: apt-get install python3-redis, or pip install -r examples/python/requirements.txt"
 	if os.Getenv("CI") == "true" {
-		t.Fatal(what)
+		t.Fatal(missing)
 	}
-	t.Skip(what)
+	t.Skip(missing)
+	return nil
 }

@@ -44,7 +44,7 @@ var rules = []rule{
 	},
 	{
 		pkg: "router/daemon",
-		may: []string{"router/routesfile", "router/transport", "router/ops", "router", "router/internal"},
+		may: []string{"router/routesfile", "router/transport", "router/ops", "router", "router/internal", "config"},
 		not: flags,
 	},
 	{

@@ -81,7 +81,8 @@ func Start(tb testing.TB, opts ...Option) *Server {
 		opt(s)
 	}
 	s.client = redis.NewClient(&redis.Options{
-		Addr: s.Addr(), Password: s.password, DisableIdentity: true, PoolSize: 4,
+		// After PoolSize failed dials go-redis tries only once a second.
+		Addr: s.Addr(), Password: s.password, DisableIdentity: true, PoolSize: 1000,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	tb.Cleanup(func() {

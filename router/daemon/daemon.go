@@ -145,6 +145,7 @@ func (p *program) announce(ctx context.Context, r *router.Router) {
 	if err := p.redis.Ready(ctx); err != nil {
 		return
 	}
+	p.warnOfLoss(ctx)
 	for _, line := range wiring(p.loaded.Config) {
 		p.log.Info("listening", "channel", line.channel.Name, "transport", string(line.channel.Transport), "routes", line.String())
 	}

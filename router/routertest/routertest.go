@@ -26,8 +26,7 @@ type Box struct {
 	router *router.Router
 	pubsub *gochannel.GoChannel
 	config router.Config
-	stop   context.CancelFunc
-	ended  chan error
+	close  func() error
 
 	mu        sync.Mutex
 	outcomes  []router.Outcome
@@ -58,7 +57,7 @@ func New(cfg router.Config, log *slog.Logger) (*Box, error) {
 	}
 	// Publish returns when the message is handled: tests need no waiting.
 	pubsub := gochannel.NewGoChannel(gochannel.Config{BlockPublishUntilSubscriberAck: true}, watermill.NopLogger{})
-	b := &Box{pubsub: pubsub, config: withAccepting(cfg), ended: make(chan error, 1), published: map[string][]string{}}
+	b := &Box{pubsub: pubsub, config: withAccepting(cfg), published: map[string][]string{}}
 	r, err := router.New(b.config, router.Options{
 		Subscriber: func(router.Channel) (message.Subscriber, error) { return pubsub, nil },
 		Publisher:  func(ch router.Channel) (message.Publisher, error) { return recorder{b, ch}, nil },
@@ -70,9 +69,18 @@ func New(cfg router.Config, log *slog.Logger) (*Box, error) {
 	}
 	b.router = r
 	ctx, stop := context.WithCancel(context.Background())
-	b.stop = stop
-	go func() { b.ended <- r.Run(ctx) }()
-	<-r.Running()
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	select {
+	case <-r.Running():
+	case err := <-ended:
+		stop()
+		return nil, err
+	}
+	b.close = sync.OnceValue(func() error {
+		stop()
+		return <-ended
+	})
 	return b, nil
 }
 
@@ -140,10 +148,7 @@ func (b *Box) Published(channel string) []string {
 func (b *Box) Stats() router.Stats { return b.router.Stats() }
 
 // Close stops the router and waits for it.
-func (b *Box) Close() error {
-	b.stop()
-	return <-b.ended
-}
+func (b *Box) Close() error { return b.close() }
 
 func (b *Box) observe(o router.Outcome) {
 	b.mu.Lock()

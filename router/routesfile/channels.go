@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/internal/nearest"
 )
 
 // transportHelp explains the two transports to who has not chosen yet.
@@ -20,17 +21,14 @@ type channel struct {
 	router.Channel
 	raw *rawChannel
 	// open is set when its types are not known whole, so that nothing is checked against them.
-	open bool
+	open   bool
+	sorted []string // its types
 }
 
 func (c *compiler) compileChannels() {
 	c.channels = make(map[string]*channel, len(c.raw.Channels))
 	for _, name := range slices.Sorted(maps.Keys(c.raw.Channels)) {
 		raw := c.raw.Channels[name]
-		if len(c.channels) == maxNamed {
-			c.report.errorf(raw.node.place(""), "more than %d channels; a pattern is one channel for many names", maxNamed)
-			break
-		}
 		one := &channel{raw: raw, open: true}
 		one.Name = name
 		c.channels[name] = one
@@ -50,6 +48,7 @@ func (c *compiler) compileChannel(one *channel) {
 	one.Description = raw.Description
 	one.Topic, one.Pattern = cmp.Or(raw.Pattern, raw.Name, one.Name), raw.Pattern != ""
 	one.Types, one.open = c.declaredTypes(raw)
+	one.sorted = slices.Sorted(slices.Values(one.Types))
 	one.InFlight = raw.InFlight
 	one.Fields = router.Fields{
 		Type:        string(raw.TypeField),
@@ -64,7 +63,7 @@ func (c *compiler) compileChannel(one *channel) {
 	switch one.Transport {
 	case router.PubSub:
 		one.Queue, one.QueueBytes = raw.Queue, int(raw.QueueBytes)
-		if raw.QueueBytes < raw.MaxBytes {
+		if raw.QueueBytes > 0 && raw.QueueBytes < raw.MaxBytes {
 			c.report.errorf(raw.node.place("queue_bytes"), "%s: queue_bytes is less than max_bytes, so that a message of that size would never fit; raise queue_bytes or lower max_bytes", raw.node.subject())
 		}
 	case router.Stream:
@@ -89,10 +88,10 @@ func (c *compiler) checkTransport(raw *rawChannel) {
 		return
 	case raw.Transport != "pubsub" && raw.Transport != "stream":
 		hint := ""
-		if near, ok := nearest(raw.Transport, []string{"pubsub", "stream"}); ok {
+		if near, ok := nearest.Name(raw.Transport, []string{"pubsub", "stream"}); ok {
 			hint = `; did you mean "` + near + `"?`
 		}
-		c.report.errorf(value.at, "%s: unknown transport %s%s; there are two:%s", n.subject(), value.quoted(raw.Transport), hint, transportHelp)
+		c.report.errorf(value.at, "%s: unknown transport %s%s\nThere are two:%s", n.subject(), value.quoted(raw.Transport), hint, transportHelp)
 		return
 	}
 	for _, field := range fieldsOf(reflect.TypeFor[rawChannel]()) {
@@ -152,6 +151,9 @@ func (c *compiler) checkSameRedisName() {
 			continue
 		}
 		key := reader{one.Transport, one.Topic, one.Group, one.Pattern}
+		if service := c.raw.Service.node; one.raw.Group == "" && service.get("name").skips() {
+			key.group = "" // whatever the service is called
+		}
 		earlier, taken := first[key]
 		switch {
 		case !taken:

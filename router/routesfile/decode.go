@@ -3,11 +3,11 @@ package routesfile
 import (
 	"encoding"
 	"fmt"
-	"math"
 	"reflect"
-	"strconv"
 	"strings"
 	"time"
+
+	"signalbox/router/internal/nearest"
 )
 
 // decoder fills structs from nodes, strictly: an unknown key, or a value of another
@@ -36,7 +36,7 @@ func (d *decoder) failf(n *node, format string, args ...any) {
 // table decodes n into the struct that into points to.
 func (d *decoder) table(n *node, into reflect.Value, skip ...string) {
 	if into.CanAddr() {
-		if l, ok := into.Addr().Interface().(interface{ locate(*node) }); ok {
+		if l, ok := reflect.TypeAssert[interface{ locate(*node) }](into.Addr()); ok {
 			l.locate(n)
 		}
 	}
@@ -64,10 +64,12 @@ func (d *decoder) unknown(n, child *node, names []string) {
 		return
 	}
 	switch {
-	case len(n.path) == 0 && child.table != nil:
+	case len(n.path) == 0 && (child.table != nil || len(child.list) > 0 && child.list[0].table != nil):
 		d.report.errorf(child.key, "unknown table %q%s", child.name(), didYouMean(child.name(), "tables", names))
 	case len(n.path) == 0:
 		d.report.errorf(child.key, "unknown key %q before any table%s", child.name(), didYouMean(child.name(), "tables", names))
+	case child.hasHeader() && len(n.path) == 2 && (n.path[0] == "channels" || n.path[0] == "handlers"):
+		d.report.errorf(child.key, "%s: unknown table %q; if the name is %q, put it in quotes: [%s.%q]", n.label(), child.name(), n.name()+"."+child.name(), n.path[0], n.name()+"."+child.name())
 	case n.path[0] == "handlers":
 		d.report.errorf(child.key, "%s: unknown option %q%s", n.label(), child.name(), didYouMean(child.name(), "options", names))
 	default:
@@ -109,7 +111,7 @@ func (d *decoder) value(n *node, into reflect.Value) {
 		into.Set(fresh)
 	case kind == reflect.Struct:
 		if n.table == nil {
-			d.failf(n, "want a table, have %s", n.kind())
+			d.failf(n, "want a table, have %s; write [%s] and its keys below", n.kind(), strings.Join(n.path, "."))
 			return
 		}
 		d.table(n, into)
@@ -133,7 +135,7 @@ func (d *decoder) scalar(n *node, into reflect.Value) {
 			into.SetString(text)
 			return
 		}
-		d.failf(n, "want a text, have %s; put it in quotes", n.kind())
+		d.notText(n)
 	case kind == reflect.Bool:
 		if value, ok := n.boolean(); ok {
 			into.SetBool(value)
@@ -141,13 +143,20 @@ func (d *decoder) scalar(n *node, into reflect.Value) {
 		}
 		d.failf(n, "want true or false, have %s%s", n.kind(), n.unquote("true", "false"))
 	case into.CanInt():
-		if value, ok := n.integer(); ok && !into.OverflowInt(value) {
+		if value, ok := n.integer(); ok {
+			if into.OverflowInt(value) {
+				top := int64(1)<<(into.Type().Bits()-1) - 1
+				d.failf(n, "%s is out of range; write a number from %d to %d", n.literal(), -top-1, top)
+			}
 			into.SetInt(value)
 			return
 		}
 		d.failf(n, "want a whole number, have %s%s", n.kind(), n.unquote())
 	case into.CanUint():
-		if value, ok := n.integer(); ok && value >= 0 && !into.OverflowUint(uint64(value)) {
+		if value, ok := n.integer(); ok && value >= 0 {
+			if into.OverflowUint(uint64(value)) {
+				d.failf(n, "%s is out of range; write a number from 0 to %d", n.literal(), uint64(1)<<into.Type().Bits()-1)
+			}
 			into.SetUint(uint64(value))
 			return
 		}
@@ -163,10 +172,18 @@ func (d *decoder) scalar(n *node, into reflect.Value) {
 	}
 }
 
+func (d *decoder) notText(n *node) {
+	remedy := ""
+	if n.value != nil {
+		remedy = "; put it in quotes"
+	}
+	d.failf(n, "want a text, have %s%s", n.kind(), remedy)
+}
+
 func (d *decoder) unmarshal(n *node, into encoding.TextUnmarshaler) {
 	text, ok := n.value.(string)
 	if !ok {
-		d.failf(n, "want a text, have %s; put it in quotes", n.kind())
+		d.notText(n)
 		return
 	}
 	if err := into.UnmarshalText([]byte(text)); err != nil {
@@ -176,7 +193,7 @@ func (d *decoder) unmarshal(n *node, into encoding.TextUnmarshaler) {
 
 func (d *decoder) mapping(n *node, into reflect.Value) {
 	if n.table == nil || into.Type().Key().Kind() != reflect.String {
-		d.failf(n, "want a table, have %s", n.kind())
+		d.failf(n, "want a table, have %s; write { name = value }", n.kind())
 		return
 	}
 	// Never the map that is there: it belongs to the kind's defaults.
@@ -197,11 +214,11 @@ func (d *decoder) slice(n *node, into reflect.Value) {
 	if text, ok := n.value.(string); ok && n.commas {
 		list = splitCommas(n, text)
 	} else if list == nil {
-		example := "in brackets"
+		remedy := ""
 		if text, ok := n.value.(string); ok && n.source == "" {
-			example = fmt.Sprintf("[%q]", shorten(text))
+			remedy = fmt.Sprintf("; write [%q]", shorten(text))
 		}
-		d.failf(n, "want a list, have %s; write %s", n.kind(), example)
+		d.failf(n, "want a list, have %s%s", n.kind(), remedy)
 		return
 	}
 	fresh := reflect.MakeSlice(into.Type(), 0, len(list))
@@ -228,19 +245,27 @@ func splitCommas(n *node, text string) []*node {
 
 // limits checks a decoded value against the tags of its field.
 func (d *decoder) limits(n *node, into reflect.Value, tag reflect.StructTag) {
+	for into.Kind() == reflect.Pointer {
+		into = into.Elem()
+	}
 	if allowed, ok := tag.Lookup("enum"); ok {
-		if text := fmt.Sprint(into.Interface()); !contains(strings.Split(allowed, ","), text) {
-			d.failf(n, "%s is not one of its values%s", n.quoted(text), didYouMean(text, "values", strings.Split(allowed, ",")))
+		values := strings.Split(allowed, ",")
+		if text := fmt.Sprint(into.Interface()); !contains(values, text) {
+			hint := ""
+			if near, ok := nearest.Name(text, values); ok {
+				hint = fmt.Sprintf("; did you mean %q?", near)
+			}
+			d.failf(n, "want %s, have %s%s", alternatives(values), n.quoted(text), hint)
 		}
 	}
 	if !into.CanInt() {
 		return
 	}
 	if text, ok := tag.Lookup("min"); ok && into.Int() < limit(text, into) {
-		d.failf(n, "%s is too little; at least %s", n.literal(), text)
+		d.failf(n, "%s is too low; write %s or more", n.literal(), text)
 	}
 	if text, ok := tag.Lookup("max"); ok && into.Int() > limit(text, into) {
-		d.failf(n, "%s is too much; at most %s", n.literal(), text)
+		d.failf(n, "%s is too high; write %s or less", n.literal(), text)
 	}
 }
 
@@ -249,75 +274,4 @@ func limit(text string, like reflect.Value) int64 {
 	probe := reflect.New(like.Type()).Elem()
 	(&decoder{report: newReport()}).value(&node{value: text, loose: true}, probe)
 	return probe.Int()
-}
-
-// literal is a number or a size as the file has it.
-func (n *node) literal() string {
-	if text, ok := n.value.(string); ok {
-		return n.quoted(text)
-	}
-	return fmt.Sprint(n.value)
-}
-
-func (n *node) boolean() (value, ok bool) {
-	if text, isText := n.value.(string); isText && n.loose {
-		return text == "true", text == "true" || text == "false"
-	}
-	value, ok = n.value.(bool)
-	return value, ok
-}
-
-func (n *node) integer() (int64, bool) {
-	if text, isText := n.value.(string); isText && n.loose {
-		value, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
-		return value, err == nil
-	}
-	value, ok := n.value.(int64)
-	return value, ok
-}
-
-func (n *node) float() (float64, bool) {
-	switch v := n.value.(type) {
-	case float64:
-		return v, true
-	case int64:
-		return float64(v), true
-	case string:
-		value, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-		return value, n.loose && err == nil && !math.IsInf(value, 0)
-	}
-	return 0, false
-}
-
-// unquote is the remedy for a number or a boolean in quotes.
-func (n *node) unquote(values ...string) string {
-	text, ok := n.value.(string)
-	if !ok || n.loose || n.source != "" {
-		return ""
-	}
-	if _, err := strconv.ParseFloat(text, 64); err == nil && len(values) == 0 || contains(values, text) {
-		return "; remove the quotes"
-	}
-	return ""
-}
-
-// plain is n as ordinary Go values, for options of type any.
-func (n *node) plain() any {
-	switch {
-	case n.table != nil:
-		table := make(map[string]any, len(n.table))
-		for key, child := range n.table {
-			if !child.skipped {
-				table[key] = child.plain()
-			}
-		}
-		return table
-	case n.list != nil:
-		list := make([]any, len(n.list))
-		for i, child := range n.list {
-			list[i] = child.plain()
-		}
-		return list
-	}
-	return n.value
 }

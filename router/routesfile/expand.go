@@ -11,9 +11,13 @@ import (
 // maxSecret is the size of the largest file that ${file:…} reads.
 const maxSecret = 64 << 10
 
-// errUnset marks a reference to what this machine does not have: an error when the
+// absentError is a reference to what this machine does not have: an error when the
 // router runs, a note when its configuration is only checked.
-var errUnset = errors.New("not set")
+type absentError struct{ text string }
+
+func (e absentError) Error() string { return e.text }
+
+func absentf(format string, args ...any) error { return absentError{fmt.Sprintf(format, args...)} }
 
 // expansion is a string with its references replaced.
 type expansion struct {
@@ -76,7 +80,7 @@ func resolve(body, dir string, env map[string]string) (string, error) {
 	case !operator && set:
 		return value, nil
 	case !operator:
-		return "", fmt.Errorf("variable %s is %w; set it, or write ${%s:-default}", name, errUnset, name)
+		return "", absentf("variable %s is not set; set it, or write ${%s:-default}", name, name)
 	case strings.HasPrefix(rest, "-"):
 		if value == "" {
 			return rest[1:], nil
@@ -84,7 +88,7 @@ func resolve(body, dir string, env map[string]string) (string, error) {
 		return value, nil
 	case strings.HasPrefix(rest, "?"):
 		if value == "" {
-			return "", fmt.Errorf("variable %s is %w: %s", name, errUnset, rest[1:])
+			return "", absentf("variable %s is not set: %s", name, rest[1:])
 		}
 		return value, nil
 	}
@@ -111,7 +115,7 @@ func readSecret(path, dir string) (string, error) {
 	}
 	data, err := readAtMost(path, maxSecret)
 	if err != nil {
-		return "", fmt.Errorf("the file of ${file:%s} is %w: %w", path, errUnset, err)
+		return "", absentf("file %s cannot be read: %s", path, err)
 	}
 	text := strings.TrimSuffix(string(data), "\n")
 	return strings.TrimSuffix(text, "\r"), nil
@@ -131,8 +135,7 @@ func environment(environ []string) map[string]string {
 // plain is the cause of a file error without the operation and the path, which the
 // message that carries it says already.
 func plain(err error) error {
-	var pathError *os.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*os.PathError](err); ok {
 		return pathError.Err
 	}
 	return err

@@ -16,17 +16,13 @@ type handler struct {
 	at        place // where errors about it point
 	options   any   // pointer to the kind's options; nil when the kind is not known
 	publishes []string
-	routed    bool // a route that is on uses it
+	routed    bool // a route that is not off uses it
 }
 
 func (c *compiler) compileHandlers() {
 	c.handlers = make(map[string]*handler, len(c.raw.Handlers))
 	for _, name := range slices.Sorted(maps.Keys(c.raw.Handlers)) {
 		n := c.raw.Handlers[name].node
-		if len(c.handlers) == maxNamed {
-			c.report.errorf(n.place(""), "more than %d handlers; one handler can serve many routes", maxNamed)
-			break
-		}
 		one := &handler{node: n, at: n.key}
 		one.Name = name
 		c.handlers[name] = one
@@ -102,6 +98,7 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 	if checked, ok := one.options.(interface{ Validate() error }); ok {
 		if err := checked.Validate(); err != nil {
 			c.report.errorf(one.blame(err.Error()), "%s: %s%s", one.subject(), err, one.remedy())
+			return
 		}
 	}
 	if publisher, ok := one.options.(interface{ PublishesTo() []string }); ok {
@@ -111,13 +108,13 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 
 func (c *compiler) decodeOptions(one *handler) {
 	into := reflect.ValueOf(one.options)
-	if into.Kind() == reflect.Pointer && into.Elem().Kind() == reflect.Struct {
+	if into.Kind() == reflect.Pointer && into.Elem().Kind() == reflect.Struct && len(fieldsOf(into.Elem().Type())) > 0 {
 		(&decoder{c.report}).table(one.node, into.Elem(), "kind")
 		return
 	}
 	for _, child := range one.node.children() {
 		if child.name() != "kind" {
-			c.report.errorf(child.key, "%s: unknown key %q; kind %q has no options", one.subject(), child.name(), one.Kind)
+			c.report.errorf(child.key, "%s: unknown option %q; kind %q has none", one.subject(), child.name(), one.Kind)
 		}
 	}
 }

@@ -70,8 +70,10 @@ func (l *layers) reveal(src, dest map[string]any) {
 		if !exists {
 			continue
 		}
-		if n := l.leaf(value); n != nil && n.skipped {
-			delete(src, key)
+		if n, under := l.leaf(value), l.leaf(below); n != nil && n.skipped && under != nil {
+			shown := *under
+			shown.unsure = true
+			src[key] = l.nodes.add(&shown)
 		}
 		upper, ok := value.(map[string]any)
 		lower, both := below.(map[string]any)

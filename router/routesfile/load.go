@@ -10,12 +10,14 @@ import (
 // Limits on what one configuration may declare. They are far above what anybody
 // writes by hand, and keep the checks below a second.
 const (
-	maxNamed  = 4096  // channels, and handlers
+	maxNamed  = 2000  // channels, and handlers
 	maxRoutes = 65536 // after lists are expanded
+	maxWork   = 10e6  // comparisons of a channel with a type
 )
 
 // Result is a configuration that was loaded.
 type Result struct {
+	// Config is ready to run; after a Check with notes it lacks what was skipped.
 	Config   router.Config
 	Settings Settings
 	// Notes are what a check skipped, and warnings.
@@ -45,7 +47,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	(&decoder{report}).table(root, reflect.ValueOf(&raw).Elem())
 
 	settings := compileSettings(&raw, src.Check, report)
-	c := &compiler{report: report, kinds: kinds, raw: &raw}
+	c := &compiler{report: report, kinds: kinds, root: root, raw: &raw}
 	config := c.compile(place{result.Files[0], 1, 1})
 	if report.failures() == 0 {
 		result.Settings, result.Config = settings, config
@@ -73,13 +75,15 @@ func read(src Source, report *report, result *Result) (*node, error) {
 	if broken {
 		return nil, nil
 	}
-	reportRedefined(store, trees, report)
+	if !checkDeclared(store, trees, report) {
+		return nil, nil
+	}
 	return layer(store, report, trees, src)
 }
 
-// reportRedefined reports names that two files declare: merged, each would be half of
-// what its author meant.
-func reportRedefined(store *nodes, trees []map[string]any, report *report) {
+// checkDeclared reports names that two files declare: merged, each would be half of
+// what its author meant. It is false when there are too many names to go on.
+func checkDeclared(store *nodes, trees []map[string]any, report *report) bool {
 	first := make(map[string]place)
 	for _, tree := range trees {
 		for _, table := range []string{"channels", "handlers"} {
@@ -97,14 +101,20 @@ func reportRedefined(store *nodes, trees []map[string]any, report *report) {
 				}
 				first[key] = at
 			}
+			if len(declared) > maxNamed {
+				report.errorf(store.all[declared[tableKey].(int)].key, "more than %d %s; a pattern is one channel for many names, and a handler can serve many routes", maxNamed, table)
+				return false
+			}
 		}
 	}
+	return true
 }
 
 // compiler turns the raw file into a router.Config.
 type compiler struct {
 	report *report
 	kinds  *router.Registry
+	root   *node
 	raw    *rawFile
 
 	channels map[string]*channel

@@ -21,6 +21,7 @@ type node struct {
 	loose     bool   // text that may stand for a number or a boolean: one reference, a variable, a flag
 	commas    bool   // text that may stand for a list: a variable, a flag
 	skipped   bool   // its variable is not set, or its reference is an error: neither value nor checks
+	unsure    bool   // a value was skipped above this one, which may not be what runs
 	isDefault bool   // written nowhere
 }
 
@@ -43,7 +44,7 @@ func (n *node) skips() bool {
 	if n == nil {
 		return false
 	}
-	if n.skipped || slices.ContainsFunc(n.list, (*node).skips) {
+	if n.skipped || n.unsure || slices.ContainsFunc(n.list, (*node).skips) {
 		return true
 	}
 	for _, child := range n.table {
@@ -52,6 +53,14 @@ func (n *node) skips() bool {
 		}
 	}
 	return false
+}
+
+// sure is the value of key, nil when there is none or it was skipped.
+func (n *node) sure(key string) *node {
+	if child := n.get(key); !child.skips() {
+		return child
+	}
+	return nil
 }
 
 // place is where an error about key points: at its value, else at n itself.
@@ -102,6 +111,9 @@ func (n *node) describe() (subject, rest string) {
 	return "", strings.Join(p, ".")
 }
 
+// hasHeader reports whether n is a table that is written [as.here], not { as = here }.
+func (n *node) hasHeader() bool { return n.table != nil && n.key == n.at }
+
 // kind names what n holds, for errors.
 func (n *node) kind() string {
 	switch v := n.value.(type) {
@@ -111,12 +123,12 @@ func (n *node) kind() string {
 		}
 		return "a table"
 	case string:
-		if n.source != "" {
+		switch {
+		case n.commas:
+			return "another text"
+		case n.source != "":
 			// The value may be a secret; what is written is not.
-			return fmt.Sprintf("what %s stands for", n.source)
-		}
-		if n.loose {
-			return "a text that is not one"
+			return "another text from " + n.source
 		}
 		return fmt.Sprintf("the text %q", shorten(v))
 	case bool:
@@ -128,9 +140,12 @@ func (n *node) kind() string {
 }
 
 // quoted is a name as errors show it. Names are no secrets, so the value of a
-// reference is shown, beside the reference.
+// variable is shown, beside the reference; but who reads a file has a secret in mind.
 func (n *node) quoted(text string) string {
-	if n.source != "" {
+	if strings.Contains(n.source, "${file:") {
+		return n.source
+	}
+	if n.source != "" && !n.commas {
 		return fmt.Sprintf("%q (from %s)", shorten(text), n.source)
 	}
 	return fmt.Sprintf("%q", shorten(text))

@@ -91,7 +91,7 @@ func (o *overrides) resolve(at place, path, parts []string, same func(a, b strin
 	case !named:
 		return true
 	case len(path) < 3:
-		o.report.errorf(at, "names no key of %s; write the name, then the key: %s__NAME__KEY", path[0], strings.ToUpper(path[0]))
+		o.report.errorf(at, "names no key of %s; write %s", path[0], o.example(at, path[0]))
 		return false
 	}
 	var matches []string
@@ -121,4 +121,12 @@ func sameVariable(name, part string) bool {
 		}
 		return r
 	}, name), part)
+}
+
+// example is the form of a name like the one at a place.
+func (o *overrides) example(at place, table string) string {
+	if strings.HasPrefix(at.file, "$") {
+		return overridePrefix + strings.ToUpper(table) + "__NAME__KEY"
+	}
+	return table + ".NAME.KEY"
 }

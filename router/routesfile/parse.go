@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/pelletier/go-toml/v2"
@@ -51,8 +52,9 @@ func (p *parser) parse(f file) (tree map[string]any, ok bool) {
 	if err := toml.Unmarshal(data, &values); err != nil {
 		at := place{f.path, 1, 1}
 		message := err.Error()
-		if bad := (*toml.DecodeError)(nil); errors.As(err, &bad) {
-			at.line, at.column = bad.Position()
+		if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
+			line, bytes := bad.Position()
+			at.line, at.column = line, column(data, line, bytes)
 			message = bad.Error()
 		}
 		p.report.errorf(at, "not valid TOML: %s", trimTOML(message))
@@ -127,13 +129,14 @@ func (p *parser) node(value any, s *spot, path []string) *node {
 
 func (p *parser) expand(n *node, text string) {
 	expanded, err := expand(text, p.dir, p.env)
+	_, absent := errors.AsType[absentError](err)
 	switch {
 	case err == nil:
 		n.value, n.loose = expanded.text, expanded.only
 		if expanded.any {
 			n.source = strconv.Quote(text)
 		}
-	case p.check && errors.Is(err, errUnset):
+	case p.check && absent:
 		n.value, n.skipped = "", true
 		p.report.notef(n.at, "%s: skipped: %s", n.label(), err)
 	default:
@@ -144,5 +147,5 @@ func (p *parser) expand(n *node, text string) {
 
 // join is append that never shares memory between siblings.
 func join(path []string, key string) []string {
-	return append(path[:len(path):len(path)], key)
+	return append(slices.Clip(path), key)
 }

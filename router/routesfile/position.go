@@ -3,7 +3,6 @@ package routesfile
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -14,6 +13,10 @@ import (
 // maxDepth is how deep tables and lists may nest. Nothing of ours is deeper than six
 // levels, and a document of dots would otherwise cost quadratic time.
 const maxDepth = 16
+
+// maxKeys is how many keys and tables a file may have: two thousand routes or so.
+// Checking and merging many more would take seconds.
+const maxKeys = 10_000
 
 // spot says where a key and its value are in a document, and those below it.
 // Everything that depends on go-toml's unstable API is in this file.
@@ -46,6 +49,8 @@ type indexer struct {
 	report *report
 	parser unstable.Parser
 
+	keys int // seen so far
+
 	last       place // what at returned last, and for which offset
 	lastOffset int
 }
@@ -63,7 +68,7 @@ func index(file string, doc []byte, report *report) (root *spot, ok bool) {
 	root = &spot{key: place{file, 1, 1}, value: place{file, 1, 1}}
 	current := root
 	ix.parser.Reset(doc)
-	for ix.parser.NextExpression() && !report.full() {
+	for ix.parser.NextExpression() && !report.full() && ix.keys <= maxKeys {
 		node := ix.parser.Expression()
 		switch node.Kind {
 		case unstable.Table, unstable.ArrayTable:
@@ -81,6 +86,7 @@ func index(file string, doc []byte, report *report) (root *spot, ok bool) {
 // at is the place of an offset. It counts characters from the place it was last asked
 // for: lines may be as long as files, and a count from their start quadratic.
 func (ix *indexer) at(offset int) place {
+	offset = runeStart(ix.doc, offset)
 	line, exact := slices.BinarySearch(ix.starts, offset)
 	if !exact {
 		line--
@@ -97,51 +103,24 @@ func (ix *indexer) at(offset int) place {
 	return ix.last
 }
 
+// runeStart is the offset of the character that offset lies in.
+func runeStart(doc []byte, offset int) int {
+	for start := max(0, offset-utf8.UTFMax+1); start < offset; start++ {
+		if _, length := utf8.DecodeRune(doc[start:]); start+length > offset {
+			return start
+		}
+	}
+	return offset
+}
+
 func (ix *indexer) syntax(err error) {
-	var bad *unstable.ParserError
-	if !errors.As(err, &bad) {
+	bad, ok := errors.AsType[*unstable.ParserError](err)
+	if !ok {
 		ix.report.errorf(place{ix.file, 1, 1}, "not valid TOML: %s", err)
 		return
 	}
 	offset := int(ix.parser.Range(bad.Highlight).Offset)
 	ix.report.errorf(ix.at(offset), "not valid TOML: %s", plainSyntax(bad.Message, ix.doc[offset:]))
-}
-
-// plainSyntax says what a go-toml message means to somebody who does not know TOML's
-// grammar, with the remedy.
-func plainSyntax(message string, rest []byte) string {
-	switch {
-	case strings.Contains(message, "cannot have new lines"), strings.HasPrefix(message, "unterminated"):
-		return "this string is not closed; end it with the quote it began with, on the same line"
-	case strings.Contains(message, "multiline") && strings.Contains(message, "not terminated"):
-		return `this string is not closed; end it with the three quotes it began with`
-	case strings.HasPrefix(message, "unexpected character"), strings.Contains(message, "must be quoted"), strings.HasPrefix(message, "expected keyword"):
-		word, _, _ := bytes.Cut(rest, []byte("\n"))
-		if fields := strings.Fields(string(word)); len(fields) > 0 && utf8.Valid(word) {
-			return fmt.Sprintf("%s is not a value; text needs quotes: \"%s\"", shorten(fields[0]), strings.Trim(shorten(fields[0]), `"'`))
-		}
-		return "a value is missing after the ="
-	case message == "expected value, not end of input":
-		return "a value is missing after the ="
-	case message == "expected '=' after key":
-		return "expected = after the key; a setting is written key = value, and a table [name]"
-	case message == "array is incomplete":
-		return "this list is not closed; end it with ]"
-	case message == "inline table is incomplete":
-		return "this table is not closed; end it with }"
-	case strings.Contains(message, "invalid escape character"):
-		return message + `; write \\ for one backslash, or put the text in single quotes`
-	case strings.Contains(message, "invalid UTF-8"):
-		return message + "; save the file as UTF-8"
-	}
-	return message
-}
-
-func shorten(text string) string {
-	if len(text) <= 40 {
-		return text
-	}
-	return strings.ToValidUTF8(text[:40], "") + "…"
 }
 
 // header enters the table of a [header] or [[header]].
@@ -161,8 +140,16 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 		ix.report.errorf(at, "routes are a list: write [[routes]], with two brackets, before each route")
 		return &spot{}
 	}
+	if len(keys) > 1 && name == "routes" && root.child(name) == nil {
+		ix.report.errorf(at, "routes have no names in brackets: write [[routes]], and name = %q below it", keys[1].Data)
+		return &spot{}
+	}
 	if list && len(keys) <= 2 && name != "routes" && contains(topTables(), name) {
-		ix.report.errorf(at, "%s is a table, not a list: write [%s], with one bracket", name, joinKeys(keys))
+		example := joinKeys(keys)
+		if len(keys) == 1 && !singleTable(name) {
+			example += ".NAME"
+		}
+		ix.report.errorf(at, "%s is a table, not a list: write [%s], with one bracket", name, example)
 		return &spot{}
 	}
 	current := root
@@ -171,6 +158,7 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 		current = ix.enter(current, key)
 		switch {
 		case last && list:
+			ix.keys++
 			item := &spot{key: at, value: at}
 			current.items = append(current.items, item)
 			return item
@@ -180,6 +168,7 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 	}
 	if current.header {
 		ix.report.errorf(at, "table [%s] is written twice, first in line %d; put its keys in one place", joinKeys(keys), current.value.line)
+		return &spot{}
 	}
 	current.header, current.value = true, ix.at(int(keys[len(keys)-1].Raw.Offset))
 	current.key = current.value
@@ -193,6 +182,9 @@ func (ix *indexer) enter(parent *spot, key *unstable.Node) *spot {
 		return known
 	}
 	at := ix.at(int(key.Raw.Offset))
+	if ix.keys++; ix.keys == maxKeys+1 {
+		ix.report.errorf(at, "more than %d keys in one file; a pattern or a list does the work of many channels and routes", maxKeys)
+	}
 	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		ix.report.errorf(at, "key %q has a control character; keys are printable", name)
 	}

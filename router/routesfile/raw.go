@@ -31,7 +31,7 @@ type rawRedis struct {
 type rawLog struct {
 	located
 	Level  string `toml:"level" default:"info" enum:"debug,info,warn,error" doc:"the least important lines to write"`
-	Format string `toml:"format" default:"auto" enum:"auto,text,json" doc:"auto is text on a terminal, else json"`
+	Format string `toml:"format" default:"auto" enum:"auto,text,json" doc:"auto is coloured text on a terminal and plain text elsewhere"`
 }
 
 type rawChannel struct {
@@ -57,7 +57,7 @@ type rawChannel struct {
 
 	Group      string        `toml:"group" notpubsub:"Redis keeps nothing for it, so every process gets every message" doc:"consumer group; default: the service"`
 	Start      string        `toml:"start" default:"oldest" enum:"oldest,new" notpubsub:"only a stream keeps old messages to start with" doc:"where a new group begins"`
-	MaxLen     int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it"`
+	MaxLen     int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it; never unlimited, which would fill Redis"`
 	ClaimAfter time.Duration `toml:"claim_after" default:"60s" min:"1s" max:"24h" notpubsub:"only entries of a stream stay pending" doc:"idle time after which entries of consumers that are not ours are taken over"`
 }
 

@@ -22,6 +22,7 @@ type expander struct {
 	*compiler
 	routes []route
 	named  map[[2]string]place // channel and route name: where it was given
+	work   int                 // comparisons so far, of maxWork
 }
 
 func (c *compiler) compileRoutes(at place) {
@@ -37,6 +38,9 @@ func (c *compiler) compileRoutes(at place) {
 			disabled++
 		}
 		e.expand(raw, off)
+		if c.report.full() || e.work > maxWork {
+			break
+		}
 		if len(e.routes) > maxRoutes {
 			c.report.errorf(raw.node.key, "more than %d routes, counting each channel and handler; use fewer names in lists", maxRoutes)
 			break
@@ -44,10 +48,11 @@ func (c *compiler) compileRoutes(at place) {
 	}
 	e.nameDefaults()
 	switch {
+	case len(c.raw.Routes) == 0 && c.root.get("routes") != nil && c.root.get("routes").list == nil: // reported
 	case len(c.raw.Routes) == 0:
 		c.report.errorf(at, "no routes: nothing would be handled; add one:\n  [[routes]]\n  channel = \"…\"\n  type    = \"*\"\n  handler = \"log\"")
 	case disabled == len(c.raw.Routes):
-		c.report.notef(at, "all %d routes say enabled = false: nothing will be handled", disabled)
+		c.report.notef(at, "every route says enabled = false: nothing will be handled")
 	}
 	c.routes = e.routes
 }
@@ -55,7 +60,7 @@ func (c *compiler) compileRoutes(at place) {
 // expand checks one [[routes]] table, and adds its routes unless it is off.
 func (e *expander) expand(raw *rawRoute, off bool) {
 	n := raw.node
-	if n.written("name") && !n.get("name").skipped && n.get("name").value == raw.Name {
+	if value := n.sure("name"); value != nil && value.value == raw.Name {
 		e.report.checkName(n.place("name"), n.subject()+": name", raw.Name)
 	}
 	e.required(n, "channel", raw.Channel, "write the name of a declared channel, or \"*\" for all of them")
@@ -164,14 +169,14 @@ func (e *expander) nameDefaults() {
 	}
 }
 
-// collect puts what is checked into the Config: all channels, and the handlers that
-// are declared or that a route uses.
+// collect puts what is checked into the Config: all channels, but only the handlers
+// that a route uses. A handler whose routes are off must not open its connections.
 func (c *compiler) collect() {
 	for _, name := range slices.Sorted(maps.Keys(c.channels)) {
 		c.config.Channels = append(c.config.Channels, c.channels[name].Channel)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.handlers)) {
-		if one := c.handlers[name]; one.New != nil && (one.node != nil || one.routed) {
+		if one := c.handlers[name]; one.New != nil && one.routed {
 			c.config.Handlers = append(c.config.Handlers, one.HandlerSpec)
 		}
 	}
@@ -188,9 +193,12 @@ func (e *expander) typesOf(raw *rawRoute) []string {
 	for _, one := range raw.Type.all {
 		if _, err := router.ParseTypes(strings.TrimPrefix(one.text, "!")); err != nil {
 			e.report.errorf(one.node.at, "%s: type %s: %s", raw.node.subject(), one.node.quoted(one.text), reason(err))
-			return nil
+			continue
 		}
 		types = append(types, one.text)
+	}
+	if len(types) < len(raw.Type.all) {
+		return nil
 	}
 	if len(types) == 0 || raw.Type.partial {
 		return types
@@ -205,7 +213,7 @@ func (e *expander) typesOf(raw *rawRoute) []string {
 // reason is the innermost cause of an error.
 func reason(err error) error {
 	for {
-		wrapped, ok := err.(interface{ Unwrap() error }) //nolint:errorlint // looks one level down on purpose
+		wrapped, ok := err.(interface{ Unwrap() error })
 		if !ok || wrapped.Unwrap() == nil {
 			return err
 		}

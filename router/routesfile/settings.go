@@ -33,7 +33,8 @@ type Log struct {
 }
 
 func compileSettings(raw *rawFile, check bool, report *report) Settings {
-	if n := raw.Service.node; n.get("name") != nil && !n.get("name").skipped {
+	n := raw.Service.node
+	if value := n.sure("name"); value != nil && value.value == raw.Service.Name {
 		report.checkName(n.place("name"), "[service] name", raw.Service.Name)
 	}
 	checkRedisURL(&raw.Redis, report)
@@ -47,11 +48,15 @@ func compileSettings(raw *rawFile, check bool, report *report) Settings {
 // checkRedisURL never shows the URL: it may hold a password.
 func checkRedisURL(raw *rawRedis, report *report) {
 	n := raw.node
-	if value := n.get("url"); value == nil || value.skipped || value.value != raw.URL {
+	if value := n.sure("url"); value == nil || value.value != raw.URL {
 		return
 	}
 	at := n.place("url")
 	u, err := url.Parse(raw.URL)
+	if !strings.Contains(raw.URL, "://") {
+		report.errorf(at, "[redis] url has no scheme; write redis://host:6379/0, rediss:// for TLS, or unix:///path/to/redis.sock")
+		return
+	}
 	if err != nil {
 		report.errorf(at, "[redis] url is no URL; write redis://host:6379/0 (in a user name or password, %%-encode what is not a letter or digit, or use the keys username and password)")
 		return
@@ -63,8 +68,6 @@ func checkRedisURL(raw *rawRedis, report *report) {
 		if u.Host != "" || u.Path == "" {
 			report.errorf(at, "[redis] url names no socket; write unix:///path/to/redis.sock, with three slashes")
 		}
-	case "":
-		report.errorf(at, "[redis] url has no scheme; write redis://host:6379/0, rediss:// for TLS, or unix:///path/to/redis.sock")
 	default:
 		schemes := []string{"redis", "rediss", "unix"}
 		report.errorf(at, "[redis] url: unknown scheme %q%s", shorten(u.Scheme), didYouMean(u.Scheme, "schemes", schemes))

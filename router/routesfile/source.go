@@ -151,7 +151,7 @@ func readAtMost(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, plain(err)
 	}
-	defer handle.Close() //nolint:errcheck // only read from
+	defer handle.Close()
 	data, err := io.ReadAll(io.LimitReader(handle, limit+1))
 	if err != nil {
 		return nil, plain(err)

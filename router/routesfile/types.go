@@ -1,6 +1,7 @@
 package routesfile
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -15,6 +16,10 @@ const ownPrefix = "signalbox."
 func (e *expander) checkTypes(raw *rawRoute, channels []*channel) []*channel {
 	if len(channels) == 0 || raw.Type.partial || raw.Channel.partial {
 		return channels
+	}
+	if e.work += len(channels) * len(raw.Type.all); e.work > maxWork {
+		e.report.errorf(raw.node.key, "%s: too many channels and types to compare; use a prefix such as \"order.*\", or fewer names in lists", raw.node.subject())
+		return nil
 	}
 	before := e.report.failures()
 	for _, typ := range raw.Type.all {
@@ -46,10 +51,9 @@ func (c *channel) has(pattern string) bool {
 	if c.open || len(c.Types) == 0 || pattern == "*" || strings.HasPrefix(pattern, ownPrefix) {
 		return true
 	}
-	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
-		return slices.ContainsFunc(c.Types, func(typ string) bool { return strings.HasPrefix(typ, prefix) })
-	}
-	return contains(c.Types, pattern)
+	body, isPrefix := strings.CutSuffix(pattern, "*")
+	i, exact := slices.BinarySearch(c.sorted, body)
+	return exact || isPrefix && i < len(c.sorted) && strings.HasPrefix(c.sorted[i], body)
 }
 
 func (e *expander) unknownType(raw *rawRoute, typ name, channels []*channel) {
@@ -63,14 +67,14 @@ func (e *expander) unknownType(raw *rawRoute, typ name, channels []*channel) {
 	}
 	slices.Sort(known)
 	known = slices.Compact(known)
-	where := "these channels"
+	where := "none of its channels has a"
 	if len(channels) == 1 {
-		where = "channel \"" + channels[0].Name + "\""
-	}
-	if body := strings.TrimPrefix(typ.text, "!"); strings.HasSuffix(body, "*") {
-		e.report.errorf(typ.node.at, "%s: no type of %s begins like %s%s", raw.node.subject(), where, typ.node.quoted(body), listing("types", known))
-		return
+		where = fmt.Sprintf("channel %q has no", channels[0].Name)
 	}
 	body := strings.TrimPrefix(typ.text, "!")
-	e.report.errorf(typ.node.at, "%s: %s has no type %s%s", raw.node.subject(), where, typ.node.quoted(body), didYouMean(body, "types", known))
+	hint := didYouMean(body, "types", known)
+	if strings.HasSuffix(body, "*") {
+		hint = listing("types", known)
+	}
+	e.report.errorf(typ.node.at, "%s: %s type %s%s", raw.node.subject(), where, typ.node.quoted(body), hint)
 }

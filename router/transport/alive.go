@@ -46,6 +46,7 @@ type alive struct {
 	started bool
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
+	refused episode // Redis answers the renewal with an error
 
 	mu     sync.Mutex
 	last   time.Time // before the last renewal that succeeded was sent
@@ -71,9 +72,7 @@ func (a *alive) ensure(ctx context.Context) error {
 	ctx, a.cancel = context.WithCancel(context.Background())
 	a.wg.Go(func() {
 		for pause(ctx, jitter(aliveEvery)) {
-			if err := a.renew(ctx); err != nil && ctx.Err() == nil && !isReply(err) {
-				a.r.link.down(err)
-			}
+			a.report(ctx, a.renew(ctx))
 		}
 	})
 	return nil
@@ -83,7 +82,12 @@ func (a *alive) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, aliveEvery)
 	defer cancel()
 	now := time.Now()
-	if err := a.r.writer.Set(ctx, a.key, "1", aliveTTL).Err(); err != nil {
+	// A full Redis refuses SET but not PEXPIRE, and consuming must go on then.
+	there, err := a.r.writer.PExpire(ctx, a.key, aliveTTL).Result()
+	if err == nil && !there {
+		err = a.r.writer.Set(ctx, a.key, "1", aliveTTL).Err()
+	}
+	if err != nil {
 		return err
 	}
 	a.mu.Lock()
@@ -93,6 +97,21 @@ func (a *alive) renew(ctx context.Context) error {
 	}
 	a.last = now
 	return nil
+}
+
+// report logs the beginning and the end of a trouble that pauses the streams.
+func (a *alive) report(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		if after, was := a.refused.end(); was {
+			a.r.log.Info("alive mark is back; streams go on", "after", after)
+		}
+	case ctx.Err() != nil:
+	case !isReply(err):
+		a.r.link.down(err)
+	case a.refused.begin():
+		a.r.log.Error("alive mark cannot be set; streams pause until it can", "key", a.key, "err", err)
+	}
 }
 
 // state returns how often the mark was lost so far, and whether it surely is there now.

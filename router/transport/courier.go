@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
 	"signalbox/router/internal/batch"
+
+	"github.com/ThreeDotsLabs/watermill/message"
 )
 
 const (

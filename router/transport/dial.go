@@ -18,15 +18,21 @@ type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
 func lateErrors(dial dialer) dialer {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if ctx.Value(noDialKey{}) != nil {
-			return failedConn{errNoDial}, nil
+			return failedConn{lateError{errNoDial}}, nil
 		}
 		conn, err := dial(ctx, network, addr)
 		if err != nil {
-			return failedConn{err}, nil //nolint:nilerr // the connection returns it
+			return failedConn{lateError{err}}, nil //nolint:nilerr // the connection returns it
 		}
 		return conn, nil
 	}
 }
+
+// lateError is the envelope that go-redis takes off the errors of a connection's first
+// use: it unwraps them once.
+type lateError struct{ error }
+
+func (e lateError) Unwrap() error { return e.error }
 
 var errNoDial = errors.New("connection lost")
 

@@ -28,4 +28,12 @@
 // is reported to [Config.OnLoss] and logged. A stream is at least once: an entry is
 // acknowledged after it was completed, and never before. Entries of a process that
 // died are taken over within 10 s; see stream_takeover.go for the protocol.
+//
+// # What Redis must permit
+//
+// Everybody: HELLO, AUTH, SELECT, PING, CLIENT SETNAME. Pub/Sub: SUBSCRIBE,
+// UNSUBSCRIBE, PSUBSCRIBE, PUNSUBSCRIBE on the names and patterns as they are
+// configured; PUBLISH. Publishing to streams: XADD. Reading streams: XGROUP CREATE,
+// XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, CLIENT ID,
+// CLIENT UNBLOCK, and SET, PEXPIRE, EXISTS, DEL on the keys signalbox:alive:*.
 package transport

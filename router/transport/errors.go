@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -24,9 +25,13 @@ var ErrClosed = errors.New("transport is closed")
 // any other means that Redis cannot be reached or is loading: try again later.
 func (r *Redis) Check(ctx context.Context) error {
 	err := r.writer.Ping(ctx).Err()
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
+	}
+	mismatch := r.tlsMismatch(ctx, err)
+	switch {
+	case mismatch != nil:
+		return fmt.Errorf("redis %s: %w: %w: %w", r.opts.Addr, ErrRefused, mismatch, err)
 	case refused(err):
 		return fmt.Errorf("redis %s: %w: %w", r.opts.Addr, ErrRefused, err)
 	default:
@@ -52,9 +57,38 @@ func refused(err error) bool {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return true
 	}
-	// A TLS server answers our plain HELLO with bytes that are no RESP.
-	return strings.Contains(err.Error(), "redis: can't parse") ||
-		strings.Contains(err.Error(), "redis: invalid reply")
+	_, ok := errors.AsType[x509.HostnameError](err)
+	return ok
+}
+
+// tlsMismatch explains err when only one side speaks TLS. Redis says nothing then: it
+// hangs up, or waits for the rest of what it takes for a command. So it is tried.
+func (r *Redis) tlsMismatch(ctx context.Context, err error) error {
+	if r.opts.Network != "tcp" || isReply(err) || notSent(err) || refused(err) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	conn, dialErr := (&net.Dialer{}).DialContext(ctx, "tcp", r.opts.Addr)
+	if dialErr != nil {
+		return nil
+	}
+	defer func() { _ = conn.Close() }()
+	if r.opts.TLSConfig == nil {
+		//nolint:gosec // nothing is sent on it: only whether there is TLS is of interest
+		if tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil {
+			return errors.New("the server wants TLS: use rediss://")
+		}
+		return nil
+	}
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline)
+	var reply [1]byte
+	_, _ = conn.Write([]byte("PING\r\n"))
+	if _, readErr := conn.Read(reply[:]); readErr == nil && (reply[0] == '+' || reply[0] == '-') {
+		return errors.New("the server does not speak TLS: use redis://")
+	}
+	return nil
 }
 
 // isReply reports whether Redis itself answered with an error: the connection works.
@@ -78,7 +112,7 @@ func hasReply(err error, prefixes ...string) bool {
 }
 
 // isNoGroup reports whether the stream or its group is not there.
-func isNoGroup(err error) bool { return hasReply(err, "NOGROUP", "ERR no such key") }
+func isNoGroup(err error) bool { return hasReply(err, "NOGROUP", "ERR no such key", "UNBLOCKED") }
 
 // notSent reports whether the command certainly had no effect and may succeed later.
 func notSent(err error) bool {

@@ -30,10 +30,14 @@ type group struct {
 	key groupKey
 	log *slog.Logger
 
+	trouble episode // Redis refuses acknowledgements
+
 	mu    sync.Mutex
 	hand  map[string]hold
-	open  int      // in hand and not done
-	done  []string // to be acknowledged
+	open  int                 // in hand and not done
+	looks int                 // commands under way whose replies may list what was in hand when they ran
+	late  map[string]struct{} // acknowledged while there were such commands
+	done  []string            // to be acknowledged
 	subs  map[*streamSub]struct{}
 	first chan struct{} // capacity 1: there is something to acknowledge
 	full  chan struct{} // capacity 1: don't wait for more
@@ -52,6 +56,7 @@ func (r *Redis) group(stream, name string) *group {
 			key:   key,
 			log:   r.log.With("topic", stream, "group", name),
 			hand:  make(map[string]hold),
+			late:  make(map[string]struct{}),
 			subs:  make(map[*streamSub]struct{}),
 			first: make(chan struct{}, 1),
 			full:  make(chan struct{}, 1),
@@ -86,13 +91,25 @@ func (g *group) take(s *streamSub, ids []string) []string {
 	defer g.mu.Unlock()
 	fresh := ids[:0]
 	for _, id := range ids {
-		if _, held := g.hand[id]; !held {
+		_, held := g.hand[id]
+		_, late := g.late[id]
+		if !held && !late {
 			g.hand[id] = hold{sub: s}
 			fresh = append(fresh, id)
 		}
 	}
 	g.open += len(fresh)
 	return fresh
+}
+
+// look begins (1) and ends (-1) a command that lists what is pending, up to the take
+// of what it listed: an entry that is acknowledged between the two is not to be taken.
+func (g *group) look(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.looks += n; g.looks == 0 {
+		clear(g.late)
+	}
 }
 
 // drop forgets ids that were not handed over.
@@ -109,14 +126,6 @@ func (g *group) dropLocked(ids []string) {
 			g.open--
 		}
 	}
-}
-
-// holds reports whether s has id in hand and did not complete it.
-func (g *group) holds(s *streamSub, id string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	h, held := g.hand[id]
-	return held && h.sub == s && !h.done
 }
 
 // held returns what s has in hand and did not complete.
@@ -223,10 +232,12 @@ func (g *group) flush(ctx context.Context) bool {
 		if err != nil {
 			if !isReply(err) {
 				g.r.link.down(err)
+			} else if g.trouble.begin() {
+				g.log.Error("completed events cannot be acknowledged; trying again", "events", len(ids), "err", err)
 			}
-			g.log.Debug("acknowledgement failed; trying again", "events", len(ids), "err", err)
 			return false
 		}
+		g.trouble.end()
 		if int(n) < len(ids) {
 			// Someone else acknowledged or took them, or the group was made anew.
 			g.log.Debug("entries were not pending when acknowledged", "events", len(ids)-int(n))
@@ -234,6 +245,9 @@ func (g *group) flush(ctx context.Context) bool {
 		g.mu.Lock()
 		for _, id := range ids {
 			delete(g.hand, id)
+			if g.looks > 0 {
+				g.late[id] = struct{}{}
+			}
 		}
 		g.done = g.done[len(ids):]
 		if len(g.done) == 0 {

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -41,7 +42,7 @@ type hub struct {
 	ended   bool
 
 	cancel context.CancelFunc
-	ctx    context.Context //nolint:containedctx // the run goroutine's own
+	ctx    context.Context // the run goroutine's own
 	wg     sync.WaitGroup
 }
 
@@ -65,7 +66,7 @@ func (h *hub) join(s *pubsubSub) {
 		t = &topic{key: s.key}
 		h.topics[s.key] = t
 	}
-	t.subs = append(t.subs[:len(t.subs):len(t.subs)], s)
+	t.subs = append(slices.Clip(t.subs), s)
 	s.ready.set(t.confirmed)
 	if !h.started && !h.ended {
 		h.started = true
@@ -102,13 +103,12 @@ func (h *hub) poke() {
 }
 
 // end stops the hub and waits for it.
-func (h *hub) end() error {
+func (h *hub) end() {
 	h.mu.Lock()
 	h.ended = true
 	h.mu.Unlock()
 	h.cancel()
 	h.wg.Wait()
-	return nil
 }
 
 // run keeps one connection while anything is subscribed to.

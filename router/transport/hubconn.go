@@ -20,7 +20,7 @@ const (
 type hubConn struct {
 	h   *hub
 	ps  *redis.PubSub
-	ctx context.Context //nolint:containedctx // marked noDial, for the two goroutines
+	ctx context.Context // marked noDial, for the two goroutines
 	end context.CancelFunc
 
 	// Of the run goroutine.
@@ -148,7 +148,9 @@ func (c *hubConn) reconcile() {
 	c.h.mu.Unlock()
 	// One command for each name, so that a refusal concerns this name only.
 	for _, key := range add {
-		c.await(c.asked[key])
+		c.await(c.asked[key]) // all of them first: a gap is logged when all are answered
+	}
+	for _, key := range add {
 		if key.pattern {
 			_ = c.ps.PSubscribe(c.ctx, key.name)
 		} else {

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -34,6 +35,15 @@ func (r *Redis) begin(parent context.Context, topic string) (*lifetime, error) {
 	return l, nil
 }
 
+func (l *lifetime) hasEnded() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
+
 // finish unregisters a subscription that has ended.
 func (r *Redis) finish(l *lifetime) {
 	l.cancel()
@@ -63,7 +73,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if err != nil {
 		return nil, err
 	}
-	s.subs = append(s.subs, l)
+	s.subs = append(slices.DeleteFunc(s.subs, (*lifetime).hasEnded), l)
 	return messages, nil
 }
 

@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/router/internal/batch"
+
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
-
-	"signalbox/router/internal/batch"
 )
 
 const (

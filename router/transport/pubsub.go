@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"signalbox/router/internal/batch"
+
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
-
-	"signalbox/router/internal/batch"
 )
 
 // PubSubConfig says how Pub/Sub channels are subscribed to.
@@ -47,7 +47,8 @@ func orDefault(n, value int) int {
 //
 // When a subscription's context ends or the subscriber is closed, nothing more is
 // taken from Redis; what is queued is handed over for Drain at most, the rest is
-// reported as lost, and the message channel is closed.
+// reported as lost, and the message channel is closed. What Redis had sent but was
+// not read yet counts like what is published later: to nobody.
 func (r *Redis) PubSub(cfg PubSubConfig) message.Subscriber {
 	cfg = cfg.withDefaults()
 	return &subscriber{start: func(ctx context.Context, topic string) (*lifetime, <-chan *message.Message, error) {

@@ -90,7 +90,10 @@ func Open(cfg Config, log *slog.Logger) (*Redis, error) {
 		subs:     make(map[*lifetime]struct{}),
 		groups:   make(map[groupKey]*group),
 	}
-	r.writer = r.client(func(o *redis.Options) {})
+	if opts.TLSConfig != nil && opts.TLSConfig.InsecureSkipVerify {
+		log.Warn("the certificate of Redis is not verified (skip_verify in its URL): anybody between can read and change everything", "redis", opts.Addr)
+	}
+	r.writer = r.client(func(*redis.Options) {})
 	r.alive = newAlive(r)
 	r.hub = newHub(r)
 	return r, nil
@@ -207,7 +210,8 @@ func (r *Redis) Close() error {
 	close(r.closing)
 	r.wg.Wait()
 	r.alive.end()
-	return errors.Join(r.hub.end(), r.writer.Close())
+	r.hub.end()
+	return r.writer.Close()
 }
 
 // lose reports a loss.

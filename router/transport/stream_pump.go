@@ -1,10 +1,10 @@
 package transport
 
 import (
+	"signalbox/router/internal/batch"
+
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
-
-	"signalbox/router/internal/batch"
 )
 
 // entry is a stream entry in hand. It is its item's owner.
@@ -13,6 +13,7 @@ type entry struct {
 	sub    *streamSub
 	fields map[string]any // kept only while Watermill's UUID and metadata are wanted
 	done   chan struct{}  // closed when done or dropped; nil: nobody waits
+	orphan bool           // its group vanished while it was queued: nobody else can have it
 }
 
 func (s *streamSub) entry(msg redis.XMessage) *entry {
@@ -99,6 +100,18 @@ func (s *streamSub) gather() []*batch.Item {
 		}
 	}
 	return nil
+}
+
+// orphaned keeps what is queued: with the group gone, nobody else can have it, and
+// Redis may have lost it.
+func (s *streamSub) orphaned() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range s.queue.len() {
+		e := s.queue.popFront()
+		e.orphan = true
+		s.queue.pushBack(e)
+	}
 }
 
 // giveBack queues items again that were not handed over.

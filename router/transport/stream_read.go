@@ -11,7 +11,7 @@ import (
 // reader is the state of a subscription's read loop.
 type reader struct {
 	*streamSub
-	group  bool   // the group is there, as far as we know
+	made   bool   // the group is there, as far as we know
 	start  string // where a missing group begins
 	pause  backoff
 	absent limiter // lines about a missing group
@@ -32,7 +32,7 @@ func (s *streamSub) read() {
 
 // step makes sure that the group is there and reads once.
 func (r *reader) step() error {
-	if !r.group {
+	if !r.made {
 		if err := r.setUp(); err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (r *reader) setUp() error {
 	if err != nil && !hasReply(err, "BUSYGROUP") {
 		return err
 	}
-	r.group = true
+	r.made = true
 	r.start = "0" // if it vanishes, what was added until it is back must not be lost
 	r.works()
 	return nil
@@ -75,7 +75,6 @@ func (r *reader) setUp() error {
 
 // works notes that Redis answers as it should.
 func (r *reader) works() {
-	r.pause.reset()
 	r.r.link.up()
 	if after, was := r.trouble.end(); was {
 		r.log.Info("stream can be read again", "after", after)
@@ -91,8 +90,9 @@ func (r *reader) recover(err error) bool {
 	}
 	switch {
 	case isNoGroup(err):
-		wasThere := r.group
-		r.group = false
+		wasThere := r.made
+		r.made = false
+		r.orphaned()
 		r.ready.set(false)
 		if skipped, ok := r.absent.allow(); ok {
 			r.log.Warn("consumer group is missing; making it again from the beginning", "skipped", skipped)
@@ -130,6 +130,7 @@ func (r *reader) command(id string, n int, block time.Duration) ([]redis.XMessag
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, err
 	}
+	r.pause.reset()
 	r.works()
 	if len(streams) == 0 {
 		return nil, nil
@@ -164,23 +165,35 @@ func (s *streamSub) accept(msgs []redis.XMessage) {
 // readPending takes what is pending under our name and not in hand: a reply was lost,
 // or another subscription of this process left it.
 func (r *reader) readPending() error {
-	after := "0"
-	for {
+	for after := "0"; after != ""; {
 		n := r.window.reserve(r.ctx, 1, readMost, false)
 		if n == 0 {
 			r.reread.Store(true)
 			return nil
 		}
-		msgs, err := r.command(after, n, -1)
-		if err != nil || len(msgs) == 0 {
-			r.window.release(n)
+		var err error
+		if after, err = r.pendingPage(after, n); err != nil {
 			return err
 		}
-		after = msgs[len(msgs)-1].ID
-		kept := r.withoutTrimmed(msgs)
-		r.window.release(n - len(kept))
-		r.accept(kept)
 	}
+	return nil
+}
+
+// pendingPage takes up to n entries, which have their places in the window. It
+// returns the id to go on after, empty at the end.
+func (r *reader) pendingPage(after string, n int) (last string, err error) {
+	r.group.look(1)
+	defer r.group.look(-1)
+	msgs, err := r.command(after, n, -1)
+	if err != nil || len(msgs) == 0 {
+		r.window.release(n)
+		return "", err
+	}
+	last = msgs[len(msgs)-1].ID
+	kept := r.withoutTrimmed(msgs)
+	r.window.release(n - len(kept))
+	r.accept(kept)
+	return last, nil
 }
 
 // withoutTrimmed counts and acknowledges the entries whose message is gone.

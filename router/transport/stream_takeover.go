@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -10,27 +11,42 @@ import (
 // longer than two survivors need between them, so that only one of them gets an entry.
 const takeoverIdle = 2 * time.Second
 
-// takeOver makes a dead consumer's entries ours and delivers them, one at a time: it
-// was perhaps one of them that killed its process, and then only that one should
-// gather deliveries.
+// takeOver makes dead consumers' entries ours and delivers them, one at a time: it was
+// perhaps one of them that killed its process, and then only that one should gather
+// deliveries.
 //
 // The entries become ours at once, by XCLAIM JUSTID, which counts no delivery. Each is
 // then fetched by an XCLAIM of its own, when the one before it is done.
-func (s *streamSub) takeOver(dead string) {
+func (s *streamSub) takeOver(dead []string) {
 	defer s.taking.Store(false)
 	s.window.claiming(1)
 	defer s.window.claiming(-1)
-	ids := s.claimAll(dead)
-	if len(ids) == 0 {
-		return
+	var ids []string
+	for _, consumer := range dead {
+		claimed := s.claimAll(consumer)
+		ids = append(ids, claimed...)
+		if len(claimed) > 0 {
+			s.log.Warn("taking over from a dead consumer", "consumer", consumer, "events", len(claimed))
+		}
 	}
-	s.log.Warn("taking over from a dead consumer", "consumer", dead, "events", len(ids))
 	for i, id := range ids {
 		if !s.takeOne(id) {
-			s.group.drop(ids[i:])
+			s.forget(ids[i:])
 			return
 		}
 	}
+}
+
+// forget drops entries that were taken over and not fetched.
+func (s *streamSub) forget(ids []string) {
+	s.mu.Lock()
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		_, unread := s.unread[id]
+		delete(s.unread, id)
+		return !unread
+	})
+	s.mu.Unlock()
+	s.group.drop(ids)
 }
 
 // claimAll makes all that is pending under the dead consumer's name ours, and returns
@@ -59,7 +75,13 @@ func (s *streamSub) claimAll(dead string) []string {
 			return ours
 		}
 		s.trimmed(s.vanished(ids, claimed))
-		ours = append(ours, s.group.take(s, claimed)...)
+		fresh := s.group.take(s, claimed)
+		s.mu.Lock()
+		for _, id := range fresh {
+			s.unread[id] = struct{}{}
+		}
+		s.mu.Unlock()
+		ours = append(ours, fresh...)
 	}
 }
 
@@ -101,13 +123,14 @@ func (s *streamSub) takeOne(id string) bool {
 		return false
 	}
 	if !ok {
-		s.group.drop([]string{id})
+		s.forget([]string{id})
 		s.window.release(1)
 		return true
 	}
 	e := s.entry(msg)
 	e.done = make(chan struct{})
 	s.mu.Lock()
+	delete(s.unread, id)
 	s.queue.pushFront(e)
 	s.mu.Unlock()
 	s.poke()
@@ -123,68 +146,39 @@ func (s *streamSub) takeOne(id string) bool {
 // answers, and reports false when the entry is not ours any more, or gone.
 func (s *streamSub) fetch(id string) (redis.XMessage, bool) {
 	var trouble backoff
-	for s.ctx.Err() == nil {
+	for {
 		losses, marked := s.r.alive.state()
 		s.mu.Lock()
+		_, ours := s.unread[id]
 		sure := marked && losses == s.verified
 		s.mu.Unlock()
+		if !ours {
+			return redis.XMessage{}, false
+		}
 		if sure {
-			ctx, cancel := s.command()
-			msgs, err := s.r.writer.XClaim(ctx, &redis.XClaimArgs{
-				Stream: s.topic, Group: s.cfg.Group, Consumer: s.r.consumer, Messages: []string{id},
-			}).Result()
-			cancel()
+			msgs, err := s.claimOne(id)
 			switch {
 			case err == nil && len(msgs) == 1 && msgs[0].Values != nil:
 				return msgs[0], true
 			case err == nil:
-				s.trimmed(1)
+				if s.isTrimmed(id) {
+					s.trimmed(1)
+				}
 				return redis.XMessage{}, false
 			case isNoGroup(err):
 				return redis.XMessage{}, false
 			}
 		}
-		pause(s.ctx, trouble.next())
+		if !pause(s.ctx, trouble.next()) {
+			return redis.XMessage{}, false
+		}
 	}
-	return redis.XMessage{}, false
 }
 
-// autoclaim goes once through everything that is pending in the group and claims what
-// nobody touched for ClaimAfter: the entries of consumers that are no Signalbox
-// processes. XAUTOCLAIM looks at ten times COUNT entries only, so the cursor is kept
-// until the pass is complete.
-func (s *streamSub) autoclaim() {
-	defer s.claiming.Store(false)
-	s.window.claiming(1)
-	defer s.window.claiming(-1)
-	cursor := "0-0"
-	for {
-		n := s.window.reserve(s.ctx, min(64, max(1, s.cfg.InFlight/4)), readMost, true)
-		if n == 0 {
-			return
-		}
-		ctx, cancel := s.command()
-		msgs, next, gone, err := s.r.writer.XAutoClaimWithDeleted(ctx, &redis.XAutoClaimArgs{
-			Stream: s.topic, Group: s.cfg.Group, Consumer: s.r.consumer,
-			MinIdle: s.cfg.ClaimAfter, Start: cursor, Count: int64(n),
-		}).Result()
-		cancel()
-		if err != nil {
-			s.window.release(n)
-			if !isNoGroup(err) {
-				s.reread.Store(true) // the reply may have been lost
-			}
-			return
-		}
-		s.trimmed(len(gone))
-		kept := s.withoutTrimmed(msgs)
-		s.window.release(n - len(kept))
-		if len(kept) > 0 {
-			s.log.Info("claimed entries that were left pending", "events", len(kept))
-		}
-		s.accept(kept)
-		if cursor = next; cursor == "0-0" {
-			return
-		}
-	}
+func (s *streamSub) claimOne(id string) ([]redis.XMessage, error) {
+	ctx, cancel := s.command()
+	defer cancel()
+	return s.r.writer.XClaim(ctx, &redis.XClaimArgs{
+		Stream: s.topic, Group: s.cfg.Group, Consumer: s.r.consumer, Messages: []string{id},
+	}).Result()
 }

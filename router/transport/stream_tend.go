@@ -121,13 +121,18 @@ func (t *tender) verify() bool {
 	if !marked {
 		return false
 	}
+	suspects := t.notDelivered() // what is read from now on is ours
 	ours, err := t.pending()
 	switch {
-	case isNoGroup(err): // then nobody else can have them either
+	case isNoGroup(err):
+		t.orphaned()
 	case err != nil:
 		return false
 	default:
-		t.dropForeign(ours)
+		for id := range ours {
+			delete(suspects, id)
+		}
+		t.dropForeign(suspects)
 	}
 	t.mu.Lock()
 	t.verified = losses
@@ -161,31 +166,53 @@ func (t *tender) pending() (map[string]bool, error) {
 	}
 }
 
-// dropForeign removes what is not in ours from the queue.
-func (t *tender) dropForeign(ours map[string]bool) {
+// notDelivered returns what is in hand and was not handed over.
+func (t *tender) notDelivered() map[string]bool {
 	t.mu.Lock()
+	defer t.mu.Unlock()
+	ids := make(map[string]bool, t.queue.len()+len(t.unread))
+	for range t.queue.len() {
+		e := t.queue.popFront()
+		t.queue.pushBack(e)
+		if !e.orphan {
+			ids[e.item.ID] = true
+		}
+	}
+	for id := range t.unread {
+		ids[id] = true
+	}
+	return ids
+}
+
+// dropForeign drops what others own now, unless it was handed over meanwhile.
+func (t *tender) dropForeign(foreign map[string]bool) {
+	if len(foreign) == 0 {
+		return
+	}
+	t.mu.Lock()
+	var ids []string
 	var dropped []*entry
 	for range t.queue.len() {
 		e := t.queue.popFront()
-		if ours[e.item.ID] {
-			t.queue.pushBack(e)
-		} else {
+		if foreign[e.item.ID] {
 			dropped = append(dropped, e)
+			ids = append(ids, e.item.ID)
+		} else {
+			t.queue.pushBack(e)
+		}
+	}
+	for id := range t.unread {
+		if foreign[id] {
+			delete(t.unread, id)
+			ids = append(ids, id)
 		}
 	}
 	t.mu.Unlock()
-	if len(dropped) == 0 {
-		return
-	}
-	ids := make([]string, len(dropped))
-	for i, e := range dropped {
-		ids[i] = e.item.ID
-	}
 	t.group.drop(ids)
 	for _, e := range dropped {
 		e.settled()
 	}
-	t.log.Info("queued entries were claimed by others while this process was away; dropped", "events", len(dropped))
+	t.log.Info("queued entries were claimed by others while this process was away; dropped", "events", len(ids))
 }
 
 // look finds consumers that died with entries pending, and takes these over.
@@ -206,12 +233,9 @@ func (t *tender) look() {
 	if err != nil {
 		return
 	}
-	for _, name := range t.dead(gone) {
-		if !t.taking.CompareAndSwap(false, true) {
-			return // its turn comes
-		}
-		delete(t.missing, name)
-		t.wg.Go(func() { t.takeOver(name) })
+	// While a takeover runs, those who die meanwhile wait for the next look.
+	if dead := t.dead(gone); len(dead) > 0 && t.taking.CompareAndSwap(false, true) {
+		t.wg.Go(func() { t.takeOver(dead) })
 	}
 }
 

@@ -9,13 +9,15 @@ import (
 const maxCompared = 64
 
 // Name returns the valid name that is nearest to name, not regarding case, unless it
-// is further away than a third of name's length, or than one step for short names.
+// is further away than a third of name's length, or than one step for short names
+// of two letters or more.
 // Of equally near names it is the first in alphabetical order.
 func Name(name string, valid []string) (string, bool) {
 	if len(name) > maxCompared {
 		return "", false
 	}
-	best, bestSteps := "", max(1, len(name)/3)+1
+	most := min(max(1, len(name)/3), len(name)-1) // "a" is not nearly "b"
+	best, bestSteps := "", most+1
 	for _, candidate := range slices.Sorted(slices.Values(valid)) {
 		if len(candidate) > maxCompared || abs(len(candidate)-len(name)) >= bestSteps {
 			continue

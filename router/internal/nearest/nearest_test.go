@@ -24,7 +24,7 @@ func TestName(t *testing.T) {
 		{"orders", []string{"orders.new", "orders"}, "orders"},                                // the same is nearest
 		{"ab", []string{"cd"}, ""},                                                            // short names: one step
 		{"ab", []string{"cb"}, "cb"},                                                          //
-		{"", []string{"x", "xy"}, "x"},                                                        //
+		{"", []string{"x", "xy"}, ""},                                                         //
 		{"quotes", []string{"price_data"}, ""},                                                // nothing is near
 		{"quotes", nil, ""},                                                                   //
 		{long, []string{long}, ""},                                                            // too long to compare

@@ -1,0 +1,136 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/batch"
+)
+
+const tick = `{"specversion":"1.0","id":"0190a1b2-0000-7000-8000-000000000001","type":"tick","source":"/feeds/binance","time":"2026-11-21T23:30:00.123456Z",` +
+	`"datacontenttype":"application/json","data":{"symbol":"BTCUSDT","bid":"97393.22512375","ask":"97393.23512375","bid_size":"2.04110000","ask_size":"0.73500000","seq":400900217}}`
+
+func BenchmarkDecode(b *testing.B) {
+	for name, ch := range map[string]Channel{
+		"CloudEvents":       {Name: "in"},
+		"CloudEvents+key":   {Name: "in", Fields: Fields{Key: "data.symbol"}},
+		"type only, id set": {Name: "in", Fields: Fields{Time: "none"}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			d := newDecoder(ch)
+			payload := []byte(tick)
+			b.SetBytes(int64(len(payload)))
+			b.ReportAllocs()
+			var e Event
+			for b.Loop() {
+				in := raw{payload: payload}
+				whole, _, _, err := d.open(in)
+				if err == nil {
+					err = d.event(&e, in, whole)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, n := range []int{1, 10_000} {
+		sets := make([][]string, n)
+		for i := range sets {
+			sets[i] = []string{fmt.Sprintf("type.%d", i)}
+		}
+		table := newTable(compile(b, sets))
+		for name, typ := range map[string]string{"hit": fmt.Sprintf("type.%d", n/2), "miss": "other.type"} {
+			b.Run(fmt.Sprintf("routes=%d/%s", n, name), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if found := table.routes(typ); len(found) > 1 {
+						b.Fatal(len(found))
+					}
+				}
+			})
+		}
+	}
+}
+
+// benchOwner wakes the benchmark when all items are done.
+type benchOwner struct {
+	left atomic.Int64
+	all  chan struct{}
+}
+
+func (o *benchOwner) Done(*batch.Item) {
+	if o.left.Add(-1) == 0 {
+		close(o.all)
+	}
+}
+
+// BenchmarkDispatch carries batches of 256 through the real Watermill router to a
+// handler that does nothing. One op is one event.
+func BenchmarkDispatch(b *testing.B) {
+	noBatch := batcher{batch: func(context.Context, []*Event) []error { return nil }}
+	for _, bc := range []struct {
+		name    string
+		handler Handler
+		routes  int
+		size    int
+	}{
+		{"Handler/routes=1", accepting, 1, 256},
+		{"BatchHandler/routes=1", noBatch, 1, 256},
+		{"Handler/routes=10", accepting, 10, 256},
+		{"Handler/batch=1", accepting, 1, 1},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			cfg := Config{Channels: []Channel{{Name: "in", Fields: Fields{Key: "data.symbol"}}}, Handlers: handlers(map[string]Handler{"h": bc.handler})}
+			for i := range bc.routes {
+				cfg.Routes = append(cfg.Routes, Route{Name: fmt.Sprint(i), Channel: "in", Types: []string{"tick"}, Handler: "h"})
+			}
+			c := newCarrier()
+			r, err := New(cfg, Options{Logger: slog.New(slog.DiscardHandler), Subscriber: func(Channel) (message.Subscriber, error) { return c, nil }})
+			if err != nil {
+				b.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() { ended <- r.Run(ctx) }()
+			<-r.Running()
+
+			owner := &benchOwner{all: make(chan struct{})}
+			owner.left.Store(int64(b.N))
+			payload := []byte(strings.Clone(tick))
+			now := time.Now()
+			b.ReportAllocs()
+			b.ResetTimer()
+			for sent := 0; sent < b.N; {
+				n := min(bc.size, b.N-sent)
+				items, cells := make([]*batch.Item, n), make([]batch.Item, n)
+				for i := range items {
+					cells[i] = batch.Item{Topic: "in", Time: now, Payload: payload, Owner: owner}
+					items[i] = &cells[i]
+				}
+				msg := message.NewMessage("", nil)
+				msg.SetContext(batch.NewContext(ctx, &batch.Batch{Items: items}))
+				c.messages <- msg
+				<-msg.Acked()
+				sent += n
+			}
+			<-owner.all
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+			stop()
+			if err := <-ended; err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}

@@ -1,0 +1,278 @@
+package router_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
+
+	"signalbox/router"
+	"signalbox/router/routertest"
+)
+
+// A router on Watermill's gochannel; package transport has Redis behind the same interface.
+func ExampleRouter() {
+	show := func(env router.Env) (router.Handler, error) {
+		return router.HandlerFunc(func(_ context.Context, event *router.Event) error {
+			fmt.Println(env.Handler, "got", event.Type, event.ID, string(event.Data))
+			return nil
+		}), nil
+	}
+	cfg := router.Config{
+		Channels: []router.Channel{{Name: "price_data"}},
+		Handlers: []router.HandlerSpec{{Name: "show", New: show}},
+		Routes:   []router.Route{{Channel: "price_data", Types: []string{"*", "!heartbeat"}, Handler: "show"}},
+	}
+	pubsub := gochannel.NewGoChannel(gochannel.Config{BlockPublishUntilSubscriberAck: true}, watermill.NopLogger{})
+	r, err := router.New(cfg, router.Options{
+		Subscriber: func(router.Channel) (message.Subscriber, error) { return pubsub, nil },
+		Logger:     slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- r.Run(ctx) }()
+	<-r.Running()
+
+	for _, payload := range []string{`{"type":"tick","id":"1","data":{"price":"97393.22"}}`, `{"type":"heartbeat"}`, `oops`} {
+		if err := pubsub.Publish("price_data", message.NewMessage(watermill.NewUUID(), []byte(payload))); err != nil {
+			fmt.Println(err)
+		}
+	}
+	stop()
+	fmt.Println("ended:", <-ended)
+	counts := r.Stats().Channels["price_data"]
+	fmt.Println("received", counts.Received, "unmatched", counts.Unmatched, "rejected", counts.Rejected)
+	// Output:
+	// show got tick 1 {"price":"97393.22"}
+	// ended: <nil>
+	// received 3 unmatched 1 rejected map[not_json:1]
+}
+
+// box runs one handler in memory and sends it messages.
+func box(h router.Handler, messages ...string) {
+	b, err := routertest.New(router.Config{
+		Channels: []router.Channel{{Name: "trade_commands"}},
+		Handlers: []router.HandlerSpec{{Name: "h", New: func(router.Env) (router.Handler, error) { return h, nil }}},
+		Routes:   []router.Route{{Channel: "trade_commands", Types: []string{"*"}, Handler: "h"}},
+	}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	b.Send("trade_commands", messages...)
+	for _, o := range b.Outcomes() {
+		fmt.Println(o.Result, o.Err)
+	}
+	if err := b.Close(); err != nil {
+		fmt.Println(err)
+	}
+}
+
+func ExampleHandlerFunc() {
+	h := router.HandlerFunc(func(_ context.Context, event *router.Event) error {
+		fmt.Println("handling", event.Type)
+		return nil
+	})
+	box(h, `{"type":"start"}`)
+	// Output:
+	// handling start
+	// handled <nil>
+}
+
+// Data is decoded into the handler's own type. Data that doesn't fit never will: the
+// error is permanent.
+func ExampleJSON() {
+	type order struct {
+		Symbol string `json:"symbol"`
+		Size   string `json:"size"`
+	}
+	h := router.JSON(func(_ context.Context, event *router.Event, o order) error {
+		fmt.Println(event.Type, o.Size, o.Symbol)
+		return nil
+	})
+	box(h, `{"type":"enter","data":{"symbol":"BTCUSDT","size":"0.02"}}`)
+	err := h.Handle(context.Background(), &router.Event{Type: "enter", Data: []byte(`[]`)})
+	fmt.Println("permanent:", router.IsPermanent(err))
+	// Output:
+	// enter 0.02 BTCUSDT
+	// handled <nil>
+	// permanent: true
+}
+
+// rows is a handler that gains from several events at once.
+type rows struct{}
+
+func (r rows) Handle(ctx context.Context, event *router.Event) error {
+	if verdicts := r.HandleBatch(ctx, []*router.Event{event}); verdicts != nil {
+		return verdicts[0]
+	}
+	return nil
+}
+
+func (rows) HandleBatch(_ context.Context, events []*router.Event) []error {
+	verdicts := make([]error, len(events))
+	for i, event := range events {
+		if event.Type == "bad" {
+			verdicts[i] = router.Permanent(errors.New("no such column"))
+		}
+	}
+	return verdicts // one per event, or nil when all are done
+}
+
+func ExampleBatchHandler() {
+	box(rows{}, `{"type":"good"}`, `{"type":"bad"}`)
+	// Output:
+	// handled <nil>
+	// failed no such column
+}
+
+func ExamplePermanent() {
+	err := router.Permanent(errors.New("unknown symbol"))
+	fmt.Println(err, router.IsPermanent(err), router.IsPermanent(fmt.Errorf("order 7: %w", err)))
+	// Output: unknown symbol true true
+}
+
+func ExampleUnavailable() {
+	err := router.Unavailable(errors.New("429 Too Many Requests"), 30*time.Second)
+	after, away := router.IsUnavailable(fmt.Errorf("webhook: %w", err))
+	fmt.Println(err, away, after)
+	// Output: 429 Too Many Requests true 30s
+}
+
+func ExampleParseTypes() {
+	set, err := router.ParseTypes("order.*", "tick", "!order.test")
+	fmt.Println(err)
+	for _, typ := range []string{"order.new", "order.test", "tick", "ticks"} {
+		fmt.Println(typ, set.Match(typ))
+	}
+	all, _ := router.ParseTypes("*")
+	fmt.Println("signalbox.gap", all.Match("signalbox.gap"))
+	_, err = router.ParseTypes("!heartbeat")
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// order.new true
+	// order.test false
+	// tick true
+	// ticks false
+	// signalbox.gap false
+	// types ["!heartbeat"] exclude only; add "*" to take all others
+}
+
+// printer is a Watermill publisher that prints.
+type printer struct{}
+
+func (printer) Publish(topic string, msgs ...*message.Message) error {
+	for _, m := range msgs {
+		fmt.Println(topic, string(m.Payload))
+	}
+	return nil
+}
+func (printer) Close() error { return nil }
+
+func ExamplePublisher() {
+	cfg := router.Config{Service: "momentum-1", Channels: []router.Channel{
+		{Name: "bot_status", Types: []string{"started", "stopped"}},
+		{Name: "trades", Topic: "feed:trades", Fields: router.Fields{Type: "e"}},
+	}}
+	p := router.NewPublisher(cfg, func(router.Channel) (message.Publisher, error) { return printer{}, nil })
+	ctx := context.Background()
+	at := time.Date(2026, 11, 21, 23, 30, 0, 0, time.UTC)
+
+	fmt.Println(p.Publish(ctx, "bot_status", router.Event{ID: "7", Type: "started", Time: at, Data: []byte(`{"position":"0"}`)}))
+	fmt.Println(p.Publish(ctx, "trades", router.Event{Type: "trade", Data: []byte(`{"p":"97429.71"}`)}))
+	fmt.Println(p.Publish(ctx, "bot_status", router.Event{Type: "strated"}))
+	// Output:
+	// bot_status {"id":"7","type":"started","source":"/signalbox/momentum-1","time":"2026-11-21T23:30:00Z","data":{"position":"0"}}
+	// <nil>
+	// feed:trades {"p":"97429.71","e":"trade"}
+	// <nil>
+	// publish to "bot_status": type "strated" is not one of its types; did you mean "started"?
+}
+
+// The pieces work on any Watermill router. LogErrors stands first, so that it sees what
+// DecodeJSON rejects.
+func ExampleDecodeJSON() {
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	types, err := router.ParseTypes("order.*")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	handler := router.HandlerFunc(func(_ context.Context, event *router.Event) error {
+		fmt.Println("handling", event.Type)
+		return nil
+	})
+	pubsub := gochannel.NewGoChannel(gochannel.Config{BlockPublishUntilSubscriberAck: true}, watermill.NopLogger{})
+	plain, err := message.NewRouter(message.RouterConfig{}, watermill.NopLogger{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	plain.AddConsumerHandler("orders", "orders", pubsub, router.HandleEvents(handler)).AddMiddleware(
+		router.LogErrors(log), router.DecodeJSON(router.Channel{Name: "orders"}), router.FilterTypes(types), router.Recover)
+	ended := make(chan error)
+	go func() { ended <- plain.Run(context.Background()) }()
+	<-plain.Running()
+
+	for _, payload := range []string{`{"type":"order.new"}`, `{"type":"tick"}`, `{"type":7}`} {
+		if err := pubsub.Publish("orders", message.NewMessage(watermill.NewUUID(), []byte(payload))); err != nil {
+			fmt.Println(err)
+		}
+	}
+	fmt.Println(plain.Close(), <-ended)
+	// Output:
+	// handling order.new
+	// level=WARN msg="message rejected" channel=orders cause=bad_type err="the field \"type\" is a number, not a string at byte 8: \"{\\\"type\\\":7}\""
+	// <nil> <nil>
+}
+
+func ExampleRegistry() {
+	type options struct {
+		Prefix string `toml:"prefix" doc:"what each line begins with"`
+	}
+	shout := router.Kind[options]{
+		Name:     "shout",
+		Doc:      "Prints the type in capitals.",
+		Defaults: options{Prefix: "> "},
+		New: func(_ router.Env, o options) (router.Handler, error) {
+			return router.HandlerFunc(func(_ context.Context, event *router.Event) error {
+				fmt.Println(o.Prefix + strings.ToUpper(event.Type))
+				return nil
+			}), nil
+		},
+	}
+	registry := router.NewRegistry(shout)
+	fmt.Println(registry.Names())
+
+	// What the configuration does:
+	kind, _ := registry.Kind("shout")
+	filled := kind.Options().(*options)
+	filled.Prefix = "! "
+	handler, err := kind.New(router.Env{Handler: "loud"}, filled)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	box(handler, `{"type":"tick"}`)
+	// Output:
+	// [shout]
+	// ! TICK
+	// handled <nil>
+}

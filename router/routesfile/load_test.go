@@ -1,0 +1,249 @@
+package routesfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/router"
+)
+
+// TestShipped loads the configuration that the project ships.
+func TestShipped(t *testing.T) {
+	t.Parallel()
+	result, err := Load(Source{Paths: []string{"../../config/routes.toml"}}, testKinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := len(result.Config.Channels), 3; got != want {
+		t.Errorf("%d channels, want %d", got, want)
+	}
+	if len(result.Notes) > 0 {
+		t.Errorf("notes: %v", result.Notes)
+	}
+}
+
+// TestShared loads complete configurations in the language as it will be. Their only
+// errors may be keys and kinds that are not there yet.
+func TestShared(t *testing.T) {
+	t.Parallel()
+	later := []string{
+		`unknown table "defaults"`, `unknown table "tests"`,
+		`unknown kind "sql"`, `unknown kind "webhook"`, `unknown kind "exec"`, `unknown kind "file"`, `unknown handler "latest"`,
+		`unknown key "when"`, `unknown key "retry"`, `unknown key "max_age"`, `unknown key "dedupe"`, `unknown key "isolated"`,
+		`unknown key "workers"`, `unknown key "overflow"`, `unknown key "stale_after"`, `unknown key "hours"`, `unknown key "schemas"`,
+		`unmatched: want count, have "dead_letter"`,
+	}
+	sets := [][]string{{"audit.toml"}, {"feeds.toml"}, {"iot.toml"}, {"shop.toml"}, {"trader-channels.toml", "trader-bot.toml"}, {"trader-channels.toml", "trader-saver.toml"}}
+	for _, set := range sets {
+		t.Run(strings.Join(set, "+"), func(t *testing.T) {
+			t.Parallel()
+			src := Source{Check: true}
+			for _, name := range set {
+				src.Paths = append(src.Paths, filepath.Join("testdata/shared", name))
+			}
+			_, err := Load(src, testKinds())
+			if err == nil {
+				t.Fatal("Load knows every key: shorten the list of later ones")
+			}
+			for line := range strings.Lines(err.Error()) {
+				known := slices.ContainsFunc(later, func(part string) bool { return strings.Contains(line, part) })
+				if !known {
+					t.Errorf("not a key that comes later: %s", line)
+				}
+			}
+		})
+	}
+}
+
+const oneChannel = `
+[channels.a]
+transport = "pubsub"
+
+[[routes]]
+channel = "a"
+type = "*"
+handler = "log"
+`
+
+func TestStandardFiles(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"routes.toml": oneChannel, "config/other.toml": oneChannel})
+	t.Chdir(dir)
+	files := func(src Source) string {
+		result, err := Load(src, testKinds())
+		if err != nil {
+			return err.Error()
+		}
+		return strings.Join(result.Files, " ")
+	}
+	if got, want := files(Source{}), "routes.toml"; got != want {
+		t.Errorf("without paths: %s, want %s", got, want)
+	}
+	if got, want := files(Source{Environ: []string{"SIGNALBOX_CONFIG=config"}}), "config/other.toml"; got != want {
+		t.Errorf("with SIGNALBOX_CONFIG: %s, want %s", got, want)
+	}
+	if err := os.WriteFile("config/routes.toml", []byte(oneChannel), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := files(Source{}), "config/routes.toml"; got != want {
+		t.Errorf("without paths: %s, want %s", got, want)
+	}
+	twice := Source{Paths: []string{"routes.toml", "./routes.toml"}}
+	if got, want := files(twice), "routes.toml"; got != want {
+		t.Errorf("a file named twice: %s, want %s", got, want)
+	}
+	t.Chdir(t.TempDir())
+	if got := files(Source{}); !strings.Contains(got, "config/routes.toml") || !strings.Contains(got, "router init") {
+		t.Errorf("in an empty folder: %s", got)
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	dir := writeFiles(t, map[string]string{"big.toml": "x = 1\n" + strings.Repeat("# padding\n", maxFile/10+1), "secret.toml": ""})
+	locked := filepath.Join(dir, "secret.toml")
+	if err := os.Chmod(locked, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(Source{Paths: []string{filepath.Join(dir, "big.toml"), locked, os.DevNull}}, testKinds())
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"big.toml: cannot be read: it is larger than 1024 KiB", "/dev/null: cannot be read: it is no regular file"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in:\n%s", want, err)
+		}
+	}
+	if os.Getuid() != 0 && !strings.Contains(err.Error(), "secret.toml: cannot be read: permission denied") {
+		t.Errorf("no permission error in:\n%s", err)
+	}
+}
+
+func TestHandlerOptions(t *testing.T) {
+	t.Parallel()
+	made := make(chan saveOptions, 2)
+	kinds := router.NewRegistry(router.Kind[saveOptions]{
+		Name:     "save",
+		Defaults: saveOptions{DSN: "default", Table: "events", Columns: map[string]string{"id": "id"}},
+		New: func(_ router.Env, o saveOptions) (router.Handler, error) {
+			made <- o
+			return nil, nil
+		},
+	})
+	dir := writeFiles(t, map[string]string{"r.toml": `
+[channels.a]
+transport = "pubsub"
+[handlers.custom]
+kind = "save"
+create = "${CREATE}"
+batch = "${BATCH:-7}"
+columns = { price = "data.bid" }
+body = { n = [1, 2.5, "${CREATE}"] }
+flush = "1m"
+limits = { rows = 9, size = [1, 2] }
+[[routes]]
+channel = "a"
+type = "*"
+handler = ["custom", "save"]
+`})
+	result, err := Load(Source{Paths: []string{dir}, Environ: []string{"CREATE=true"}}, kinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range result.Config.Handlers {
+		if _, err := spec.New(router.Env{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	custom, plain := <-made, <-made
+	if !custom.Create || custom.Batch != 7 || custom.Flush != time.Minute || custom.Limits.Rows != 9 || custom.DSN != "default" {
+		t.Errorf("options: %+v", custom)
+	}
+	if got, want := fmt.Sprint(custom.Columns, custom.Body), "map[price:data.bid] map[n:[1 2.5 true]]"; got != want {
+		t.Errorf("maps: %s, want %s", got, want)
+	}
+	if got, want := fmt.Sprint(plain.Columns), "map[id:id]"; got != want {
+		t.Errorf("another instance's options changed the defaults: %s", got)
+	}
+}
+
+func TestFlagsWinOverEnvironmentOverFiles(t *testing.T) {
+	t.Parallel()
+	text := oneChannel + "[log]\nlevel = \"debug\"\nformat = \"json\"\n"
+	src := Source{Environ: []string{"SIGNALBOX_LOG__LEVEL=warn", "SIGNALBOX_LOG__FORMAT=text"}, Set: map[string]string{"log.level": "error"}}
+	if got, want := mustLoad(t, text, src).Settings.Log, (Log{"error", "text"}); got != want {
+		t.Errorf("log %+v, want %+v", got, want)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"0": 0, "65536": 65536, "64KiB": 65536, "1MB": 1e6, "32 MiB": 32 << 20, "1.5 mb": 1500000,
+		" 2GiB ": 2 << 30, "5 B": 5, "1kb": 1000, "-1KB": -1000,
+	} {
+		if got, err := parseSize(text); err != nil || got != want {
+			t.Errorf("%q is %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "KiB", "64K", "1e3", "0x10", "1 2", "many", "1_000", "inf", "nan", "99999999999GiB", "5 % MB"} {
+		if got, err := parseSize(text); err == nil {
+			t.Errorf("%q is %d, want an error", text, got)
+		}
+	}
+}
+
+func TestExpand(t *testing.T) {
+	t.Parallel()
+	dir := writeFiles(t, map[string]string{"secret": "p$w\"d\r\n", "two": "a\n\n"})
+	env := map[string]string{"SET": "value", "EMPTY": "", "QUOTE": `" = ${SET}`}
+	for text, want := range map[string]string{
+		"plain": "plain", "${SET}": "value", "a${SET}b${SET}": "avaluebvalue", "$$": "$", "$${SET}": "${SET}", "$$$$": "$$",
+		"${EMPTY}": "", "${EMPTY:-d}": "d", "${UNSET:-}": "", "${UNSET:-a:b/c?d=e}": "a:b/c?d=e", "${SET:-d}": "value",
+		"${SET:?needed}": "value", "${QUOTE}": `" = ${SET}`, "${file:secret}": `p$w"d`, "${file:two}": "a\n",
+		"${file:" + dir + "/secret}": `p$w"d`,
+	} {
+		got, err := expand(text, dir, env)
+		if err != nil || got.text != want {
+			t.Errorf("%s is %q, %v; want %q", text, got.text, err, want)
+		}
+		if want := strings.HasPrefix(text, "${") && strings.HasSuffix(text, "}"); got.only != want {
+			t.Errorf("%s: only = %t", text, got.only)
+		}
+	}
+	for _, text := range []string{"${UNSET}", "${EMPTY:?m}", "${UNSET:?m}", "${", "${}", "$", "$SET", "a $ b", "${SET:x}", "${9A}", "${SET", "${file:}", "${file:none}", "${file:.}"} {
+		if got, err := expand(text, dir, env); err == nil {
+			t.Errorf("%s is %q, want an error", text, got.text)
+		}
+	}
+}
+
+func TestMatchGlob(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"*", "", true},
+		{"a*", "abc", true},
+		{"a*c", "abbc", true},
+		{"a*c", "abcd", false},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{"[ab]c", "bc", true},
+		{`a\*`, "a*", true},
+		{`a\*`, "ab", false},
+		{"sensors:*", "sensors:oven", true},
+		{"sensors:*", "other:oven", false},
+		{"", "", true},
+		{"", "a", false},
+	} {
+		if got := matchGlob(c.pattern, c.name); got != c.want {
+			t.Errorf("%q matches %q: %t", c.pattern, c.name, got)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package routesfile
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"signalbox/router"
+)
+
+var update = flag.Bool("update", false, "write the expected output of the corpus anew")
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The kinds of the tests look like the built-in ones.
+
+type logOptions struct {
+	Level  string        `toml:"level" doc:"debug, info, warn or error" enum:"debug,info,warn,error"`
+	Fields []string      `toml:"fields" doc:"paths to print"`
+	Every  time.Duration `toml:"every" doc:"one line per so long"`
+}
+
+type publishOptions struct {
+	Channel string `toml:"channel" doc:"declared channel to publish to"`
+}
+
+func (o publishOptions) Validate() error {
+	if o.Channel == "" {
+		return errors.New("channel is missing; name the declared channel to publish to")
+	}
+	return nil
+}
+
+func (o publishOptions) PublishesTo() []string { return []string{o.Channel} }
+
+// saveOptions has every type that options may have.
+type saveOptions struct {
+	DSN     string            `toml:"dsn"`
+	Table   string            `toml:"table"`
+	Create  bool              `toml:"create"`
+	Batch   int               `toml:"batch" min:"1"`
+	Ratio   float64           `toml:"ratio"`
+	Columns map[string]string `toml:"columns"`
+	Body    map[string]any    `toml:"body"`
+	Flush   time.Duration     `toml:"flush"`
+	Limits  struct {
+		Rows uint8   `toml:"rows"`
+		Size []int   `toml:"size"`
+		Note *string `toml:"note"`
+	} `toml:"limits"`
+}
+
+func (o saveOptions) Validate() error {
+	if o.DSN == "" {
+		return errors.New("dsn is missing; write dsn = \"sqlite:events.db\"")
+	}
+	return nil
+}
+
+type none struct{}
+
+func nothing[T any](router.Env, T) (router.Handler, error) {
+	return router.HandlerFunc(func(context.Context, *router.Event) error { return nil }), nil
+}
+
+func testKinds() *router.Registry {
+	return router.NewRegistry(
+		router.Kind[logOptions]{Name: "log", Defaults: logOptions{Level: "info"}, New: nothing[logOptions]},
+		router.Kind[publishOptions]{Name: "publish", New: nothing[publishOptions]},
+		router.Kind[none]{Name: "drop", New: nothing[none]},
+		router.Kind[saveOptions]{
+			Name:     "save",
+			Defaults: saveOptions{Table: "events", Columns: map[string]string{"id": "id"}},
+			New:      nothing[saveOptions],
+		},
+	)
+}
+
+// writeFiles writes files, by name, into a folder of the test's own and returns it.
+func writeFiles(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// load loads one text as routes.toml; errors name it without its folder.
+func load(t testing.TB, text string, src Source) (*Result, error) {
+	t.Helper()
+	dir := writeFiles(t, map[string]string{"routes.toml": text})
+	src.Paths = []string{filepath.Join(dir, "routes.toml")}
+	result, err := Load(src, testKinds())
+	return result, stripDir(err, dir)
+}
+
+// mustLoad is load for a text without mistakes.
+func mustLoad(t testing.TB, text string, src Source) *Result {
+	t.Helper()
+	result, err := load(t, text, src)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return result
+}
+
+func stripDir(err error, dir string) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""))
+}
+
+// summary is a Result as the corpus compares it.
+func summary(r *Result) string {
+	var b strings.Builder
+	s := r.Settings
+	fmt.Fprintf(&b, "service %s, drain %s\n", r.Config.Service, s.Drain)
+	fmt.Fprintf(&b, "redis %+v\nlog %+v\n", s.Redis, s.Log)
+	for _, c := range r.Config.Channels {
+		fmt.Fprintf(&b, "channel %+v\n", c)
+	}
+	for _, h := range r.Config.Handlers {
+		fmt.Fprintf(&b, "handler %s of kind %s\n", h.Name, h.Kind)
+	}
+	for _, route := range r.Config.Routes {
+		fmt.Fprintf(&b, "route %s: %s %q -> %s\n", route.Name, route.Channel, route.Types, route.Handler)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "note %s\n", n)
+	}
+	return b.String()
+}
