@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -150,20 +148,5 @@ func TestPublishEndsWhileStandardInputWaits(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("waits for standard input")
-	}
-}
-
-func TestTLSMismatchIsNotWhatAnySilenceIs(t *testing.T) {
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = silent.Close() }()
-	for _, url := range []string{"redis://" + silent.Addr().String(), "rediss://" + silent.Addr().String(), "unix:///nowhere", "redis://127.0.0.1:1"} {
-		p := &program{loaded: &routesfile.Result{}, log: slog.New(slog.DiscardHandler)}
-		p.loaded.Settings.Redis.URL = url
-		if err := p.tlsMismatch(t.Context()); err != nil {
-			t.Errorf("%s: %v", url, err)
-		}
 	}
 }

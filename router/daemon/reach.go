@@ -1,23 +1,17 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"strings"
 	"time"
 
 	"signalbox/router/transport"
 )
 
-const (
-	reachTimeout = 5 * time.Second // how long a command for a person waits for Redis
-	probeTimeout = time.Second     // how long Redis may take to show whether it speaks TLS
-)
+// reachTimeout is how long a command for a person waits for Redis.
+const reachTimeout = 5 * time.Second
 
 // mustReach fails when Redis doesn't answer: a person doesn't wait for it to come back.
 func (p *program) mustReach(ctx context.Context) error {
@@ -47,51 +41,18 @@ func (p *program) reach(ctx context.Context) (away, err error) {
 	case errors.Is(away, transport.ErrRefused):
 		return away, p.refusal(away)
 	default:
-		return away, p.tlsMismatch(ctx)
+		return away, nil
 	}
-}
-
-// tlsMismatch is the error when only one side speaks TLS, which neither says: a Redis
-// with TLS hangs up on a plain greeting, and one without takes a TLS greeting for the
-// beginning of a command and waits for the rest.
-func (p *program) tlsMismatch(ctx context.Context) error {
-	u, err := url.Parse(p.loaded.Settings.Redis.URL)
-	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "6379")))
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = conn.Close() }()
-	deadline, _ := ctx.Deadline()
-	_ = conn.SetDeadline(deadline)
-	if u.Scheme == "redis" {
-		// Nothing is sent over this connection, so nobody's certificate matters.
-		if tls.Client(conn, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(ctx) == nil { //nolint:gosec // see above
-			return fmt.Errorf("redis at %s wants TLS; write rediss:// in the url", p.where())
-		}
-		return nil
-	}
-	reply := make([]byte, 1)
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
-		return nil
-	}
-	if _, err := conn.Read(reply); err == nil && (reply[0] == '+' || reply[0] == '-') { // +PONG, -NOAUTH, …
-		return fmt.Errorf("redis at %s speaks no TLS; write redis:// in the url, or switch TLS on there", p.where())
-	}
-	return nil
 }
 
 func (p *program) refusal(err error) error {
 	why := reason(err)
 	hint := "check the address, user and password"
-	if strings.Contains(why, "tls:") || strings.Contains(why, "x509:") || strings.Contains(why, "certificate") {
-		hint = "rediss:// speaks TLS, redis:// doesn't, and ca_file in [redis] names the authority to trust"
-	} else if strings.Contains(why, "can't parse") || strings.Contains(why, "invalid reply") {
-		hint = "what listens there is no Redis, or wants TLS: rediss://"
+	switch {
+	case strings.Contains(why, "TLS"):
+		hint = "rediss:// in the url is with TLS, redis:// without"
+	case strings.Contains(why, "x509:"):
+		hint = "ca_file in [redis] names the authority to trust"
 	}
 	return fmt.Errorf("redis at %s refuses us: %s; %s", p.where(), why, hint)
 }
