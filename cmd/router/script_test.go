@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 			if !ok {
 				return errors.New("testscript's T is no testing.TB")
 			}
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program takes a second to end
 			s := &scene{tb: tb, vars: env.Vars, running: map[string]*running{}}
 			env.Values[sceneKey{}] = s
 			env.Defer(s.kill)

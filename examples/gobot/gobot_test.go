@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 func gobot(t *testing.T, url string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "gobot", args...)
-	cmd.Env = append(os.Environ(), "REDIS_URL="+url)
+	cmd.Env = append(os.Environ(), "REDIS_URL="+url, "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
