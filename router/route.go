@@ -26,6 +26,7 @@ type route struct {
 	lane    *lane
 	log     *slog.Logger
 	observe func(Outcome)
+	debug   bool // a line for each event that was handled
 
 	handled, failed, unfinished atomic.Uint64
 }
@@ -33,6 +34,7 @@ type route struct {
 func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome), running *sync.WaitGroup) *route {
 	r := &route{Route: cfg, handler: handler, observe: observe}
 	r.log = log.With("route", cfg.Name, "handler", cfg.Handler)
+	r.debug = r.log.Enabled(context.Background(), slog.LevelDebug)
 	r.batch, _ = handler.(BatchHandler)
 	handle := HandleEvents(handler)
 	r.chain = logged(r.log)(Recover(func(msg *message.Message) ([]*message.Message, error) { return nil, handle(msg) }))
@@ -111,6 +113,9 @@ func (r *route) finish(d *delivery, err error, begin time.Time) {
 		r.failed.Add(1)
 	} else {
 		r.handled.Add(1)
+		if r.debug {
+			r.log.Debug("handled", "channel", d.event.Channel, "type", d.event.Type, "id", d.event.ID)
+		}
 	}
 	if r.observe != nil {
 		r.observe(Outcome{

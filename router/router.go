@@ -194,6 +194,7 @@ func (r *Router) subscribe(ctx, work context.Context, cancel func()) (*message.R
 	}
 	keep := context.AfterFunc(ctx, cancel)
 	for _, s := range r.subscriptions {
+		r.log.Debug("subscribing", "channel", s.channel.Name, "topic", s.channel.Topic)
 		messages, err := s.subscriber.Subscribe(work, s.channel.Topic)
 		if err != nil && ctx.Err() == nil {
 			return nil, fmt.Errorf("subscribe to channel %q (%s): %w", s.channel.Name, s.channel.Topic, err)

@@ -33,7 +33,9 @@ func TestRedacted(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	var out strings.Builder
-	p := &program{log: newLogger(&out, routesfile.Log{Level: "info", Format: "json"}, 0)}
+	p := &program{log: newLogger(&out, routesfile.Log{Level: "info", Format: "json"}, 0), loaded: &routesfile.Result{Config: router.Config{
+		Channels: []router.Channel{{Name: "a", Transport: router.PubSub}, {Name: "b", Transport: router.Stream}},
+	}}}
 	p.losses.add(transport.Loss{Reason: transport.LossOverflow, Events: 3})
 	p.losses.add(transport.Loss{Reason: transport.LossGap, Blind: 1500 * time.Millisecond})
 	p.losses.add(transport.Loss{Reason: transport.LossGap, Blind: time.Second})
@@ -42,9 +44,9 @@ func TestSummary(t *testing.T) {
 			"a": {Received: 10, Unmatched: 1, Rejected: map[router.Cause]uint64{router.CauseEmpty: 2, router.CauseNaN: 1}},
 			"b": {Received: 5},
 		},
-		Routes: []router.RouteStats{{Handled: 7, Failed: 1}, {Handled: 4, Unfinished: 2}},
+		Routes: []router.RouteStats{{Channel: "a", Handled: 7, Failed: 1, Unfinished: 4}, {Channel: "b", Handled: 4, Unfinished: 2}},
 	}, 2*time.Second)
-	want := `"after":2000000000,"received":15,"handled":11,"failed":1,"unmatched":1,"rejected":3,"lost":3,"unfinished":2,"longest_gap":1500000000}`
+	want := `"after":2000000000,"received":15,"handled":11,"failed":1,"unmatched":1,"rejected":3,"lost":7,"unfinished":2,"longest_gap":1500000000}`
 	if !strings.HasSuffix(strings.TrimSpace(out.String()), want) {
 		t.Errorf("got  %swant …%s", out.String(), want)
 	}
