@@ -81,7 +81,7 @@ kind = "every"
 
 option  type            default  meaning
 name    string          x        a text
-on      boolean         -        a switch
+on      boolean         false    a switch
 many    list of string  a, b     texts
 wait    duration        1.5s     a time
 ratio   number          0.5      a share
