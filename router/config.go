@@ -85,6 +85,7 @@ type Route struct {
 	Channel string   // Channel.Name
 	Types   []string // patterns as in ParseTypes
 	Handler string   // HandlerSpec.Name
+	Policy  Policy
 }
 
 // normalize fills in defaults and checks what a Go program can get wrong. It returns
@@ -131,6 +132,9 @@ func normalize(cfg Config) (Config, error) {
 			fail("route %q: channel %q has two routes of this name", r.Name, r.Channel)
 		}
 		names[[2]string{r.Channel, r.Name}] = true
+		if err := r.Policy.normalize(); err != nil {
+			fail("route %q: %w", r.Name, err)
+		}
 		if _, err := ParseTypes(r.Types...); err != nil {
 			fail("route %q: %w", r.Name, err)
 		}

@@ -29,6 +29,22 @@ func newDelivery(ctx, values context.Context, payload []byte) *delivery {
 	return d
 }
 
+// attemptMessage is the message of one attempt: the delivery's, with a context that
+// also ends with the attempt.
+func attemptMessage(ctx context.Context, d *delivery) *message.Message {
+	a := &struct {
+		msg message.Message
+		ctx deliveryContext
+	}{}
+	a.ctx = deliveryContext{Context: ctx, values: d.ctx.values, delivery: d}
+	if of := d.msg.Context(); of != context.Context(&d.ctx) { // middleware has put values into it
+		a.ctx.values = of
+	}
+	a.msg.UUID, a.msg.Metadata, a.msg.Payload = d.msg.UUID, d.msg.Metadata, d.msg.Payload
+	a.msg.SetContext(&a.ctx)
+	return &a.msg
+}
+
 // ticket counts what still has to happen before a raw message is done: that it is
 // dispatched, and that each route is through with each of its events.
 type ticket struct {

@@ -12,23 +12,26 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// errExited is the verdict on an event whose handler called runtime.Goexit.
-var errExited = errors.New("the handler ended its goroutine (runtime.Goexit)")
+var (
+	// errExited is the verdict on an event whose handler called runtime.Goexit.
+	errExited = errors.New("the handler ended its goroutine (runtime.Goexit)")
+	// errAbandoned is the verdict on an event whose handler ignored its timeout.
+	errAbandoned = errors.New("the handler did not return within a second after its timeout; it is left behind")
+)
 
-// route is a [Route] that runs: its handler behind the middleware that every route
-// has, its lane, and its counters.
+// route is a [Route] that runs: its handler, its lanes, and its counters.
 type route struct {
 	Route
 	index   int // among the routes of its channel
 	handler Handler
 	batch   BatchHandler        // handler, if it takes batches
 	chain   message.HandlerFunc // for one event
-	lane    *lane
+	lanes   *lanes
 	log     *slog.Logger
 	observe func(Outcome)
 	debug   bool // a line for each event that was handled
 
-	handled, failed, unfinished atomic.Uint64
+	handled, failed, retried, skipped, abandoned, unfinished atomic.Uint64
 }
 
 func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome), running *sync.WaitGroup) *route {
@@ -37,52 +40,85 @@ func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome
 	r.debug = r.log.Enabled(context.Background(), slog.LevelDebug)
 	r.batch, _ = handler.(BatchHandler)
 	handle := HandleEvents(handler)
-	r.chain = logged(r.log)(Recover(func(msg *message.Message) ([]*message.Message, error) { return nil, handle(msg) }))
-	r.lane = &lane{route: r, running: running}
+	r.chain = Recover(func(msg *message.Message) ([]*message.Message, error) { return nil, handle(msg) })
+	r.lanes = newLanes(r, running)
 	return r
 }
 
-// handle runs the events, which are more than one only for a BatchHandler.
-func (r *route) handle(events []*delivery) {
-	if stopped := events[0].ctx.Err(); stopped != nil {
-		for _, d := range events { // the drain is over: begin nothing more
-			r.finish(d, stopped, time.Time{})
+// run tries a worker's events until each is done or given up. It reports false when
+// the worker was lost in the handler.
+func (r *route) run(w *worker) bool {
+	work := w.tries[0].ctx.Context
+	for failures := 0; ; failures++ {
+		w.tries = r.sift(work, w.tries)
+		if len(w.tries) == 0 {
+			return true
 		}
-		return
+		var begin time.Time
+		if r.observe != nil {
+			begin = time.Now()
+		}
+		verdict, verdicts := r.call(w.begin(work), w.tries)
+		expired, ok := w.end()
+		if !ok {
+			r.log.Warn("a handler that was left behind has returned", "channel", r.Channel)
+			return false
+		}
+		var pause time.Duration
+		w.tries, pause = r.judge(w.tries, func(i int) error {
+			err := verdict
+			if verdicts != nil {
+				err = verdicts[i]
+			}
+			if expired && err != nil {
+				err = fmt.Errorf("no result within the timeout of %v: %w", r.Policy.Timeout, err)
+			}
+			return err
+		}, r.Policy.Retry.pause(failures), begin)
+		if len(w.tries) > 0 {
+			sleep(work, pause)
+		}
 	}
-	var begin time.Time
-	if r.observe != nil {
-		begin = time.Now()
-	}
-	if r.batch != nil {
-		r.handleBatch(events, begin)
-		return
-	}
-	_, err := r.chain(&events[0].msg)
-	r.finish(events[0], err, begin)
 }
 
-func (r *route) handleBatch(deliveries []*delivery, begin time.Time) {
-	events := make([]*Event, len(deliveries))
-	for i, d := range deliveries {
-		events[i] = &d.event
-	}
-	verdicts := r.verdicts(deliveries[0].ctx.Context, events)
-	for i, d := range deliveries {
-		var err error
-		if verdicts != nil {
-			err = verdicts[i]
+// sift finishes the events that may not be tried: all of them when the drain is over,
+// else those that are too old by now.
+func (r *route) sift(work context.Context, tries []try) []try {
+	if stopped := work.Err(); stopped != nil {
+		for _, t := range tries {
+			r.unfinished.Add(1)
+			r.tell(Unfinished, t, stopped, time.Time{})
 		}
-		if err != nil && !interrupted(&d.ctx, err) {
-			logError(r.log, &d.msg, err)
-		}
-		r.finish(d, err, begin)
+		return nil
 	}
+	if r.Policy.MaxAge == 0 {
+		return tries
+	}
+	left := tries[:0]
+	for _, t := range tries {
+		age := time.Since(t.event.Time)
+		if age <= r.Policy.MaxAge {
+			left = append(left, t)
+			continue
+		}
+		r.skipped.Add(1)
+		r.tell(Skipped, t, fmt.Errorf("%v old, max age %v", age.Round(time.Millisecond), r.Policy.MaxAge), time.Time{})
+		t.ticket.release()
+	}
+	return left
 }
 
-// verdicts calls the BatchHandler. A panic, or a result of the wrong length, is the
-// verdict on each event.
-func (r *route) verdicts(ctx context.Context, events []*Event) (verdicts []error) {
+// call hands events to the handler. It returns one verdict on all of them, or one on
+// each.
+func (r *route) call(ctx context.Context, tries []try) (verdict error, verdicts []error) {
+	if r.batch == nil {
+		_, err := r.chain(attemptMessage(ctx, tries[0].delivery))
+		return err, nil
+	}
+	events := make([]*Event, len(tries))
+	for i, t := range tries {
+		events[i] = &t.event
+	}
 	_, err := Recover(func(*message.Message) ([]*message.Message, error) {
 		verdicts = r.batch.HandleBatch(ctx, events)
 		if verdicts != nil && len(verdicts) != len(events) {
@@ -90,48 +126,91 @@ func (r *route) verdicts(ctx context.Context, events []*Event) (verdicts []error
 		}
 		return nil, nil
 	})(nil)
-	if err == nil {
-		return verdicts
+	if err != nil {
+		return err, nil
 	}
-	verdicts = make([]error, len(events))
-	for i := range verdicts {
-		verdicts[i] = err
-	}
-	return verdicts
+	return nil, verdicts
 }
 
-// finish counts the verdict. What a shutdown cut short is neither done nor failed:
-// its message is not completed, so that a stream keeps it.
-func (r *route) finish(d *delivery, err error, begin time.Time) {
-	if interrupted(&d.ctx, err) {
-		r.unfinished.Add(1)
-		return
-	}
-	result := Handled
-	if err != nil {
-		result = Failed
-		r.failed.Add(1)
-	} else {
-		r.handled.Add(1)
-		if r.debug {
-			r.log.Debug("handled", "channel", d.event.Channel, "type", d.event.Type, "id", d.event.ID)
+// judge finishes the events whose verdict is final. It returns those that are to be
+// tried again, and when.
+func (r *route) judge(tries []try, verdict func(int) error, pause time.Duration, begin time.Time) ([]try, time.Duration) {
+	again := tries[:0]
+	wait := pause
+	for i, t := range tries {
+		err := verdict(i)
+		after, away := IsUnavailable(err)
+		if !away {
+			t.attempts++
+		}
+		switch {
+		case err == nil:
+			r.finish(t, begin)
+		case interrupted(&t.ctx, err):
+			r.unfinished.Add(1)
+			r.tell(Unfinished, t, err, begin)
+		case IsPermanent(err), !away && t.attempts >= r.Policy.Retry.Attempts:
+			r.fail(t, err, begin)
+		default:
+			wait = max(wait, after)
+			again = append(again, t)
+			r.retried.Add(1)
+			r.logRetry(t, err, max(pause, after), away)
+			r.tell(Retried, t, err, begin)
 		}
 	}
-	if r.observe != nil {
-		r.observe(Outcome{
-			Result: result, Channel: d.event.Channel, Route: r.Name, Handler: r.Handler,
-			Event: &d.event, Err: err, Took: time.Since(begin),
-		})
-	}
-	d.ticket.release()
+	return again, wait
 }
 
-// exited ends the events whose handler ended its goroutine.
-func (r *route) exited(deliveries []*delivery) {
-	for _, d := range deliveries {
-		logError(r.log, &d.msg, errExited)
-		r.finish(d, errExited, time.Now())
+// finish completes an event that is done.
+func (r *route) finish(t try, begin time.Time) {
+	r.handled.Add(1)
+	if r.debug {
+		r.log.Debug("handled", "channel", t.event.Channel, "type", t.event.Type, "id", t.event.ID, "attempt", t.attempts)
 	}
+	r.tell(Handled, t, nil, begin)
+	t.ticket.release()
+}
+
+// fail gives up an event.
+func (r *route) fail(t try, err error, begin time.Time) {
+	logError(r.log.With("attempt", t.attempts), &t.msg, err)
+	r.failed.Add(1)
+	r.tell(Failed, t, err, begin)
+	t.ticket.release()
+}
+
+// giveUp fails an event that took its worker with it.
+func (r *route) giveUp(t try, err error) {
+	t.attempts++
+	if errors.Is(err, errAbandoned) {
+		r.abandoned.Add(1)
+	}
+	r.fail(t, err, time.Time{})
+}
+
+func (r *route) logRetry(t try, err error, pause time.Duration, away bool) {
+	attrs := []any{"channel", t.event.Channel, "type", t.event.Type, "id", t.event.ID, "again_in", pause.Round(time.Millisecond), "err", err}
+	if away {
+		r.log.Warn("target is away; the event waits", attrs...)
+		return
+	}
+	r.log.Warn("attempt failed", append(attrs, "attempt", t.attempts, "attempts", r.Policy.Retry.Attempts)...)
+}
+
+// tell tells the observer, if there is one.
+func (r *route) tell(result Result, t try, err error, begin time.Time) {
+	if r.observe == nil {
+		return
+	}
+	o := Outcome{
+		Result: result, Channel: t.event.Channel, Route: r.Name, Handler: r.Handler,
+		Event: &t.event, Err: err, Attempt: t.attempts,
+	}
+	if !begin.IsZero() {
+		o.Took = time.Since(begin)
+	}
+	r.observe(o)
 }
 
 // interrupted reports whether err only says that the router stopped.

@@ -17,17 +17,23 @@ const (
 	Failed    Result = "failed"
 	Unmatched Result = "unmatched" // no route takes its type
 	Rejected  Result = "rejected"  // the message is no event
+	Retried   Result = "retried"   // an attempt failed, or the target is away; the event is tried again
+	Skipped   Result = "skipped"   // older than the route's MaxAge
+	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
+	// they are lost.
+	Unfinished Result = "unfinished"
 )
 
 // Outcome is what became of an event on one route, or of a message that reached none.
 type Outcome struct {
 	Result  Result
 	Channel string
-	Route   string        // empty unless Handled or Failed
+	Route   string        // empty for Unmatched and Rejected
 	Handler string        // likewise
 	Event   *Event        // nil when Rejected
-	Err     error         // for Failed and Rejected
-	Took    time.Duration // in the handler; of its whole batch for a BatchHandler
+	Err     error         // why, unless Handled or Unmatched
+	Attempt int           // how many attempts were made; a target that is away uses none
+	Took    time.Duration // in the handler, by the last attempt; of its whole batch for a BatchHandler
 }
 
 // Stats are the counters of a router since it was made.
@@ -48,6 +54,9 @@ type ChannelStats struct {
 type RouteStats struct {
 	Channel, Route, Handler string
 	Handled, Failed         uint64
+	Retried                 uint64 // attempts that were followed by another
+	Skipped                 uint64 // older than MaxAge
+	Abandoned               uint64 // of Failed: the handler did not return after its timeout
 	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
 	// they are lost.
 	Unfinished uint64

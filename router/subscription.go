@@ -127,7 +127,7 @@ func (g *gathering) add(r *route, d *delivery) {
 // flush hands the events to their lanes, which own the slices from then on.
 func (g *gathering) flush() {
 	for _, r := range g.touched {
-		r.lane.push(g.byRoute[r.index])
+		r.lanes.push(g.byRoute[r.index])
 		g.byRoute[r.index] = nil
 	}
 	clear(g.touched)

@@ -1,0 +1,169 @@
+package router
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// abandonAfter is how long a handler may still run when its attempt has timed out.
+const abandonAfter = time.Second
+
+// worker is a goroutine that handles events of a route, one after the other or, for
+// a BatchHandler, chunk by chunk.
+//
+// A handler may take the goroutine away: it may end it with runtime.Goexit, or not
+// return. Then what the worker holds goes over to a new one.
+type worker struct {
+	lanes     *lanes
+	lanesHeld []*lane
+	rest      []*delivery // of these lanes, not begun
+	tries     []try       // begun and not finished; of use to the attempt that runs
+
+	mu       sync.Mutex // guards what the watchdog and the worker share
+	attempt  uint64     // counts attempts
+	busy     bool       // the handler has events
+	cancel   context.CancelFunc
+	expired  bool // the attempt's context was cancelled, because of its timeout
+	lost     bool // the handler did not return; another worker goes on
+	watchdog *time.Timer
+	seen     uint64    // the attempt that the watchdog saw last
+	since    time.Time // when it saw it first
+
+	ctx context.Context //nolint:containedctx // of the attempts: made once, and again when one has expired
+}
+
+// try is an event that is being handled, and how often it was tried.
+type try struct {
+	*delivery
+	attempts int
+}
+
+// work handles events until none wait.
+func (w *worker) work() {
+	ended := false // false when the handler ended the goroutine
+	defer func() {
+		if !ended {
+			w.exited()
+		}
+	}()
+	for w.next() {
+		if !w.lanes.route.run(w) {
+			ended = true // lost: whoever found out has done the rest
+			return
+		}
+	}
+	w.stop()
+	ended = true
+	w.lanes.running.Done()
+}
+
+// next takes the next events into hand: one, or a chunk for a BatchHandler.
+func (w *worker) next() bool {
+	if len(w.rest) == 0 && !w.lanes.refill(w) {
+		return false
+	}
+	n := 1
+	if w.lanes.route.batch != nil {
+		n = min(len(w.rest), maxChunk)
+	}
+	w.tries = w.tries[:0]
+	for _, d := range w.rest[:n] {
+		w.tries = append(w.tries, try{delivery: d})
+	}
+	w.rest = w.rest[n:]
+	return true
+}
+
+// begin marks the beginning of an attempt and returns its context.
+func (w *worker) begin(work context.Context) context.Context {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.attempt++
+	w.busy = true
+	if w.ctx == nil || w.expired {
+		w.ctx, w.cancel = context.WithCancel(work)
+		w.expired = false
+	}
+	if timeout := w.lanes.route.Policy.Timeout; w.watchdog == nil && timeout > 0 {
+		w.watchdog = time.AfterFunc(w.look(), w.watch)
+	}
+	return w.ctx
+}
+
+// end marks the end of an attempt. It reports whether the attempt had timed out, and
+// ok is false when another worker has taken over meanwhile.
+func (w *worker) end() (expired, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = false
+	return w.expired, !w.lost
+}
+
+// look is how often the watchdog looks.
+func (w *worker) look() time.Duration {
+	return min(max(w.lanes.route.Policy.Timeout/16, time.Millisecond), time.Second)
+}
+
+// watch ends the context of an attempt that takes too long, and gives up the worker
+// when the handler goes on all the same. One timer for all attempts of a worker is
+// cheaper than one for each.
+func (w *worker) watch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.watchdog == nil { // stopped
+		return
+	}
+	w.watchdog.Reset(w.look())
+	if w.seen != w.attempt {
+		w.seen, w.since = w.attempt, time.Now()
+	}
+	timeout := w.lanes.route.Policy.Timeout
+	switch took := time.Since(w.since); {
+	case !w.busy || took < timeout:
+	case !w.expired:
+		w.expired = true
+		w.cancel()
+	case took >= timeout+abandonAfter:
+		w.lost = true
+		w.release()
+		go w.handOver(errAbandoned)
+	}
+}
+
+// release ends the timer and the context; the caller holds the lock.
+func (w *worker) release() {
+	if w.watchdog != nil {
+		w.watchdog.Stop()
+		w.watchdog = nil
+	}
+	if w.cancel != nil {
+		w.cancel()
+	}
+}
+
+// stop ends a worker that has nothing in hand. It reports false when the worker was
+// given up.
+func (w *worker) stop() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = false
+	w.release()
+	return !w.lost
+}
+
+// exited ends the events of a handler that ended its goroutine.
+func (w *worker) exited() {
+	if w.stop() {
+		w.handOver(errExited)
+	}
+}
+
+// handOver finishes what the handler had with err, and lets another worker go on.
+func (w *worker) handOver(err error) {
+	defer w.lanes.running.Done()
+	for _, t := range w.tries {
+		w.lanes.route.giveUp(t, err)
+	}
+	w.lanes.replace(&worker{lanes: w.lanes, lanesHeld: w.lanesHeld, rest: w.rest})
+}
