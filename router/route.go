@@ -139,13 +139,16 @@ func (r *route) judge(tries []try, verdict func(int) error, pause time.Duration,
 	wait := pause
 	for i, t := range tries {
 		err := verdict(i)
+		if err == nil {
+			t.attempts++
+			r.finish(t, begin)
+			continue
+		}
 		after, away := IsUnavailable(err)
 		if !away {
 			t.attempts++
 		}
 		switch {
-		case err == nil:
-			r.finish(t, begin)
 		case interrupted(&t.ctx, err):
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, err, begin)

@@ -32,8 +32,8 @@ func Unavailable(err error, after time.Duration) error {
 // IsUnavailable reports whether err, or an error it wraps, was marked by
 // [Unavailable], and how long the target asked to be left alone.
 func IsUnavailable(err error) (after time.Duration, ok bool) {
-	var u *unavailableError
-	if !errors.As(err, &u) {
+	u, ok := errors.AsType[*unavailableError](err)
+	if !ok {
 		return 0, false
 	}
 	return u.after, true

@@ -46,8 +46,6 @@ func misbehave(_ context.Context, e *Event) error {
 		return errors.New("refused")
 	case "permanent":
 		return Permanent(errors.New("refused for ever"))
-	case "unavailable":
-		return Unavailable(errors.New("gone fishing"), time.Second)
 	case "canceled":
 		return context.Canceled // its own, not a shutdown
 	case "nil-map":
@@ -62,7 +60,7 @@ func misbehave(_ context.Context, e *Event) error {
 func TestBadHandlers(t *testing.T) {
 	for typ, text := range map[string]string{
 		"panic": "panic: boom", "panic-error": "panic: boom", "goexit": "runtime.Goexit", "error": "refused", "permanent": "refused for ever",
-		"unavailable": "gone fishing", "canceled": "context canceled", "nil-map": "assignment to entry in nil map",
+		"canceled": "context canceled", "nil-map": "assignment to entry in nil map",
 	} {
 		t.Run(typ, func(t *testing.T) {
 			before, after := &recorder{}, &recorder{}
@@ -112,9 +110,6 @@ func TestBadHandlers(t *testing.T) {
 			}
 			if typ == "permanent" != IsPermanent(outcomes[1].Err) {
 				t.Errorf("IsPermanent(%v) is wrong", outcomes[1].Err)
-			}
-			if after, away := IsUnavailable(outcomes[1].Err); away != (typ == "unavailable") || away && after != time.Second {
-				t.Errorf("IsUnavailable(%v) = %v, %v", outcomes[1].Err, after, away)
 			}
 		})
 	}
