@@ -58,7 +58,7 @@ func (r *route) run(w *worker) bool {
 		if r.observe != nil {
 			begin = time.Now()
 		}
-		verdict, verdicts := r.call(w.begin(work), w.tries)
+		verdicts, verdict := r.call(w.begin(work), w.tries)
 		expired, ok := w.end()
 		if !ok {
 			r.log.Warn("a handler that was left behind has returned", "channel", r.Channel)
@@ -110,10 +110,10 @@ func (r *route) sift(work context.Context, tries []try) []try {
 
 // call hands events to the handler. It returns one verdict on all of them, or one on
 // each.
-func (r *route) call(ctx context.Context, tries []try) (verdict error, verdicts []error) {
+func (r *route) call(ctx context.Context, tries []try) (verdicts []error, verdict error) {
 	if r.batch == nil {
 		_, err := r.chain(attemptMessage(ctx, tries[0].delivery))
-		return err, nil
+		return nil, err
 	}
 	events := make([]*Event, len(tries))
 	for i, t := range tries {
@@ -127,9 +127,9 @@ func (r *route) call(ctx context.Context, tries []try) (verdict error, verdicts 
 		return nil, nil
 	})(nil)
 	if err != nil {
-		return err, nil
+		return nil, err
 	}
-	return nil, verdicts
+	return verdicts, nil
 }
 
 // judge finishes the events whose verdict is final. It returns those that are to be
@@ -157,9 +157,7 @@ func (r *route) judge(tries []try, verdict func(int) error, pause time.Duration,
 		default:
 			wait = max(wait, after)
 			again = append(again, t)
-			r.retried.Add(1)
-			r.logRetry(t, err, max(pause, after), away)
-			r.tell(Retried, t, err, begin)
+			r.retry(t, err, max(pause, after), away, begin)
 		}
 	}
 	return again, wait
@@ -192,23 +190,30 @@ func (r *route) giveUp(t try, err error) {
 	r.fail(t, err, time.Time{})
 }
 
-func (r *route) logRetry(t try, err error, pause time.Duration, away bool) {
+// retry counts and tells that an event will be tried again.
+func (r *route) retry(t try, err error, pause time.Duration, away bool, begin time.Time) {
+	r.retried.Add(1)
 	attrs := []any{"channel", t.event.Channel, "type", t.event.Type, "id", t.event.ID, "again_in", pause.Round(time.Millisecond), "err", err}
 	if away {
 		r.log.Warn("target is away; the event waits", attrs...)
-		return
+	} else {
+		r.log.Warn("attempt failed", append(attrs, "attempt", t.attempts, "attempts", r.Policy.Retry.Attempts)...)
 	}
-	r.log.Warn("attempt failed", append(attrs, "attempt", t.attempts, "attempts", r.Policy.Retry.Attempts)...)
+	r.tellAll(Retried, t, err, begin, pause)
 }
 
 // tell tells the observer, if there is one.
 func (r *route) tell(result Result, t try, err error, begin time.Time) {
+	r.tellAll(result, t, err, begin, 0)
+}
+
+func (r *route) tellAll(result Result, t try, err error, begin time.Time, pause time.Duration) {
 	if r.observe == nil {
 		return
 	}
 	o := Outcome{
 		Result: result, Channel: t.event.Channel, Route: r.Name, Handler: r.Handler,
-		Event: &t.event, Err: err, Attempt: t.attempts,
+		Event: &t.event, Err: err, Attempt: t.attempts, Pause: pause,
 	}
 	if !begin.IsZero() {
 		o.Took = time.Since(begin)

@@ -33,6 +33,7 @@ type Outcome struct {
 	Event   *Event        // nil when Rejected
 	Err     error         // why, unless Handled or Unmatched
 	Attempt int           // how many attempts were made; a target that is away uses none
+	Pause   time.Duration // until the next attempt, when Retried
 	Took    time.Duration // in the handler, by the last attempt; of its whole batch for a BatchHandler
 }
 

@@ -14,12 +14,20 @@ import (
 )
 
 // demoRoutes is added to the shipped routes: a bot that trades on paper, so that the
-// demo shows commands being obeyed.
+// demo shows commands being obeyed, tried again, and too old.
 const demoRoutes = `
 [[routes]]
 channel = "trade_commands"
-type    = "*"
+type    = ["start", "stop", "exit"]
 handler = "paper_bot"
+
+[[routes]]
+name    = "enter"
+channel = "trade_commands"
+type    = "enter"
+handler = "paper_bot"
+max_age = "5s"
+retry   = { attempts = 3, backoff = "200ms" }
 `
 
 // DemoOptions say what the demo runs.

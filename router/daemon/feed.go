@@ -40,23 +40,26 @@ func runFeed(ctx context.Context, url string) {
 
 // playScene is what happens besides the quotes, in rounds of 64 ticks (16 seconds).
 func playScene(ctx context.Context, client *redis.Client, tick int) {
-	round := (tick-1)/64*4 + 1 // of the ids: c-1 to c-4, c-5 to c-8, …
-	command := func(id int, typ, data string) {
+	round := (tick-1)/64*5 + 1 // of the ids: c-1 to c-5, c-6 to c-10, …
+	command := func(id int, typ, data string, at time.Time) {
 		client.XAdd(ctx, &redis.XAddArgs{
 			Stream: "trade_commands", MaxLen: 1000, Approx: true,
-			Values: []any{"id", fmt.Sprintf("c-%d", id), "type", typ, "data", data},
+			Values: []any{"id", fmt.Sprintf("c-%d", id), "type", typ, "time", at.Format(time.RFC3339Nano), "data", data},
 		})
 	}
+	now := time.Now()
 	switch (tick - 1) % 64 {
 	case 2:
-		command(round, "start", `{"bot":"momentum-1"}`)
+		command(round, "start", `{"bot":"momentum-1"}`, now)
 	case 7:
-		command(round+1, "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","side":"long","size":"0.02"}`)
+		command(round+1, "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","side":"long","size":"0.02"}`, now)
 	case 15:
 		client.Publish(ctx, "price_data", "hello")
 	case 19:
-		command(round+2, "enter", `{"bot":"momentum-1","symbol":"ETHUSDT","side":"long","size":"1","paper":{"fail":"exchange timeout"}}`)
+		command(round+2, "enter", `{"bot":"momentum-1","symbol":"ETHUSDT","side":"long","size":"1","paper":{"fail":"exchange timeout"}}`, now)
 	case 27:
-		command(round+3, "exit", `{"bot":"momentum-1","symbol":"BTCUSDT"}`)
+		command(round+3, "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","side":"short","size":"0.5"}`, now.Add(-9*time.Second))
+	case 31:
+		command(round+4, "exit", `{"bot":"momentum-1","symbol":"BTCUSDT"}`, now)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"signalbox/router"
 )
@@ -28,9 +29,12 @@ func paperBot() router.Kind[struct{}] {
 		Name: "paper_bot",
 		Doc:  "Obeys trade commands on paper (only in the demo).",
 		New: func(env router.Env, _ struct{}) (router.Handler, error) {
+			var failed sync.Map // ids that have failed once
 			return router.JSON(func(ctx context.Context, event *router.Event, o order) error {
 				if o.Paper.Fail != "" {
-					return errors.New(o.Paper.Fail)
+					if _, again := failed.LoadOrStore(event.ID, true); !again {
+						return errors.New(o.Paper.Fail)
+					}
 				}
 				status := statusOf(event.Type)
 				if status == "" {

@@ -56,7 +56,8 @@ func (s *screen) header(redis *Embedded, cfg router.Config) {
 	for _, line := range lines {
 		name, transport := line.channel.Name, string(line.channel.Transport)
 		for _, r := range line.routes {
-			s.printf("  %-*s  %-6s  %-*s  → %s\n", s.channel, name, transport, width, r.types, strings.Join(r.handlers, ", "))
+			line := fmt.Sprintf("  %-*s  %-6s  %-*s  → %-*s  %s", s.channel, name, transport, width, r.types, s.handler, strings.Join(r.handlers, ", "), r.policy)
+			s.printf("%s\n", strings.TrimRight(line, " "))
 			name, transport = "", ""
 		}
 	}
@@ -80,9 +81,17 @@ func (s *screen) outcome(o router.Outcome) {
 	begin = fmt.Sprintf("%s  %-*s", begin, s.types, printable(o.Event.Type))
 	switch o.Result {
 	case router.Handled:
-		s.printf("%s  → %-*s  %s\n", begin, s.handler, o.Handler, describe(o.Event))
+		attempt := ""
+		if o.Attempt > 1 {
+			attempt = fmt.Sprintf(" · handled at attempt %d", o.Attempt)
+		}
+		s.printf("%s  → %-*s  %s%s\n", begin, s.handler, o.Handler, describe(o.Event), attempt)
 	case router.Failed:
 		s.printf("%s  ✗ %-*s  %s failed: %s · the next one is handled\n", begin, s.handler, o.Handler, printable(o.Event.ID), printable(o.Err.Error()))
+	case router.Retried:
+		s.printf("%s  ✗ %-*s  %s attempt %d: %s · again in %.1f s\n", begin, s.handler, o.Handler, printable(o.Event.ID), o.Attempt, printable(o.Err.Error()), o.Pause.Seconds())
+	case router.Skipped:
+		s.printf("%s  – %-*s  %s skipped: %s\n", begin, s.handler, o.Handler, printable(o.Event.ID), o.Err)
 	case router.Unmatched:
 		s.printf("%s  – no route takes this type\n", begin)
 	}
@@ -90,9 +99,9 @@ func (s *screen) outcome(o router.Outcome) {
 
 func (s *screen) summary(p *program, stats router.Stats, took time.Duration) {
 	t := p.totals(stats)
-	s.printf("\n  %.1f s: %d received · %d handled · %d failed · %d unmatched · %d rejected · %d lost\n",
-		took.Seconds(), t.Received, t.Handled, t.Failed, t.Unmatched, t.Rejected, t.Lost)
-	s.printf("  (handled and failed count routes: each that matches gets the event)\n")
+	s.printf("\n  %.1f s: %d received · %d handled · %d skipped · %d failed · %d unmatched · %d rejected · %d lost\n",
+		took.Seconds(), t.Received, t.Handled, t.Skipped, t.Failed, t.Unmatched, t.Rejected, t.Lost)
+	s.printf("  (handled, skipped and failed count routes: each that matches gets the event)\n")
 	s.printf("  next: %s init writes these routes to config/routes.toml for you to edit\n", s.command)
 }
 

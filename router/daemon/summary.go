@@ -32,6 +32,7 @@ func (l *losses) total() (events int, blind time.Duration) {
 // sums are a router's counters, added up.
 type sums struct {
 	Received, Handled, Failed, Unmatched, Rejected uint64
+	Retried, Skipped, Abandoned                    uint64
 	Unfinished                                     uint64 // kept by their streams
 	Lost                                           uint64 // cut short on Pub/Sub, which keeps nothing
 }
@@ -50,6 +51,9 @@ func (p *program) totals(stats router.Stats) (t sums) {
 	for _, r := range stats.Routes {
 		t.Handled += r.Handled
 		t.Failed += r.Failed
+		t.Retried += r.Retried
+		t.Skipped += r.Skipped
+		t.Abandoned += r.Abandoned
 		if ch, _ := p.channel(r.Channel); ch.Transport == router.Stream {
 			t.Unfinished += r.Unfinished
 		} else {
@@ -67,8 +71,13 @@ func (p *program) summarize(stats router.Stats, took time.Duration) {
 		"after", took.Round(time.Millisecond), "received", t.Received, "handled", t.Handled, "failed", t.Failed,
 		"unmatched", t.Unmatched, "rejected", t.Rejected, "lost", t.Lost,
 	}
-	if t.Unfinished > 0 {
-		attrs = append(attrs, "unfinished", t.Unfinished)
+	for _, more := range []struct {
+		name  string
+		count uint64
+	}{{"retried", t.Retried}, {"skipped", t.Skipped}, {"abandoned", t.Abandoned}, {"unfinished", t.Unfinished}} {
+		if more.count > 0 {
+			attrs = append(attrs, more.name, more.count)
+		}
 	}
 	if blind > 0 {
 		attrs = append(attrs, "longest_gap", blind.Round(time.Millisecond))

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,10 +14,11 @@ type wired struct {
 	routes  []wire
 }
 
-// wire is some types and the handlers that get them.
+// wire is some types and the handlers that get them, under one policy.
 type wire struct {
 	types    string
 	handlers []string
+	policy   string
 }
 
 // String is "types → handlers, types → handlers".
@@ -43,11 +45,12 @@ func wiring(cfg router.Config) []wired {
 		}
 		line := &lines[at]
 		types := shownTypes(line.channel, route.Types)
-		if i := slices.IndexFunc(line.routes, func(w wire) bool { return w.types == types }); i >= 0 {
+		policy := shownPolicy(route.Policy)
+		if i := slices.IndexFunc(line.routes, func(w wire) bool { return w.types == types && w.policy == policy }); i >= 0 {
 			line.routes[i].handlers = append(line.routes[i].handlers, route.Handler)
 			continue
 		}
-		line.routes = append(line.routes, wire{types, []string{route.Handler}})
+		line.routes = append(line.routes, wire{types, []string{route.Handler}, policy})
 	}
 	return lines
 }
@@ -75,4 +78,19 @@ func shownTypes(ch router.Channel, patterns []string) string {
 	default:
 		return strings.Join(types, " ")
 	}
+}
+
+// shownPolicy is what a policy says beyond the defaults.
+func shownPolicy(p router.Policy) string {
+	var words []string
+	if p.MaxAge > 0 {
+		words = append(words, fmt.Sprintf("max_age %v", p.MaxAge))
+	}
+	if p.Retry.Attempts > 1 {
+		words = append(words, fmt.Sprintf("%d attempts", p.Retry.Attempts))
+	}
+	if p.Workers > 1 {
+		words = append(words, fmt.Sprintf("%d workers", p.Workers))
+	}
+	return strings.Join(words, " · ")
 }

@@ -111,7 +111,11 @@ func (d *decoder) value(n *node, into reflect.Value) {
 		into.Set(fresh)
 	case kind == reflect.Struct:
 		if n.table == nil {
-			d.failf(n, "want a table, have %s; write [%s] and its keys below", n.kind(), strings.Join(n.path, "."))
+			remedy := fmt.Sprintf("[%s] and its keys below", strings.Join(n.path, "."))
+			if n.path[0] == "routes" { // these have no name for a header
+				remedy = n.name() + " = { key = value }"
+			}
+			d.failf(n, "want a table, have %s; write %s", n.kind(), remedy)
 			return
 		}
 		d.table(n, into)

@@ -32,10 +32,10 @@ func TestShipped(t *testing.T) {
 func TestShared(t *testing.T) {
 	t.Parallel()
 	later := []string{
-		`unknown table "defaults"`, `unknown table "tests"`,
+		`unknown table "tests"`,
 		`unknown kind "sql"`, `unknown kind "webhook"`, `unknown kind "exec"`, `unknown kind "file"`, `unknown handler "latest"`,
-		`unknown key "when"`, `unknown key "retry"`, `unknown key "max_age"`, `unknown key "dedupe"`, `unknown key "isolated"`,
-		`unknown key "workers"`, `unknown key "overflow"`, `unknown key "stale_after"`, `unknown key "hours"`, `unknown key "schemas"`,
+		`unknown key "when"`, `unknown key "dedupe"`, `unknown key "isolated"`,
+		`unknown key "overflow"`, `unknown key "stale_after"`, `unknown key "hours"`, `unknown key "schemas"`,
 		`unmatched: want count, have "dead_letter"`,
 	}
 	sets := [][]string{{"audit.toml"}, {"feeds.toml"}, {"iot.toml"}, {"shop.toml"}, {"trader-channels.toml", "trader-bot.toml"}, {"trader-channels.toml", "trader-saver.toml"}}

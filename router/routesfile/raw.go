@@ -11,6 +11,7 @@ type rawFile struct {
 	Log      rawLog                 `toml:"log" doc:"what the router says of itself"`
 	Channels map[string]*rawChannel `toml:"channels" doc:"declared, named places in Redis that messages are sent to"`
 	Handlers map[string]*rawHandler `toml:"handlers" doc:"named handlers: instances of a kind with options"`
+	Defaults rawDefaults            `toml:"defaults" doc:"policies of every route that doesn't say otherwise"`
 	Routes   []rawRoute             `toml:"routes" doc:"which events of which channel go to which handler"`
 }
 
@@ -74,8 +75,29 @@ func (h *rawHandler) decodeNode(d *decoder, n *node) {
 	}
 }
 
+// rawPolicy is what a route and [defaults] have in common. A key that is not there is nil.
+type rawPolicy struct {
+	Timeout *time.Duration `toml:"timeout" min:"0s" max:"24h" doc:"how long one attempt may take; 0s is for ever; default 30s"`
+	Retry   *rawRetry      `toml:"retry" doc:"how often and when an event that failed is tried again"`
+	MaxAge  *time.Duration `toml:"max_age" min:"0s" doc:"older events are skipped, by their own time; 0s is any age, the default"`
+	Workers *int           `toml:"workers" min:"1" max:"10000" doc:"events handled at a time; with several, only those of one key stay in order; default 1"`
+}
+
+type rawRetry struct {
+	located
+	Attempts   *int           `toml:"attempts" min:"1" max:"1000000" doc:"how often an event is tried, the first time included; default 1"`
+	Backoff    *time.Duration `toml:"backoff" min:"1ms" max:"24h" doc:"pause before the second attempt; it doubles from then on; default 200ms"`
+	MaxBackoff *time.Duration `toml:"max_backoff" min:"1ms" max:"24h" doc:"the longest pause; default 30s"`
+}
+
+type rawDefaults struct {
+	located
+	rawPolicy
+}
+
 type rawRoute struct {
 	located
+	rawPolicy
 	Name       string `toml:"name" doc:"for metrics and logs; default: the handler's name"`
 	Channel    names  `toml:"channel" doc:"a channel, a list of them, or * for every declared channel"`
 	Type       names  `toml:"type" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`

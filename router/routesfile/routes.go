@@ -27,6 +27,7 @@ type expander struct {
 
 func (c *compiler) compileRoutes(at place) {
 	e := &expander{compiler: c, named: make(map[[2]string]place)}
+	c.checkRetry(c.raw.Defaults.Retry)
 	disabled := 0
 	for i := range c.raw.Routes {
 		raw := &c.raw.Routes[i]
@@ -67,14 +68,16 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 	e.required(n, "type", raw.Type, "write type = \"*\" for every type")
 	e.required(n, "handler", raw.Handler, "write the name of a handler, such as \"log\"")
 
+	e.checkRetry(raw.Retry)
 	channels := e.channelsOf(raw)
 	types := e.typesOf(raw)
+	policy := e.policyOf(raw)
 	var handlers []route
 	for _, used := range raw.Handler.all {
 		if one := e.handlerFor(n, used); one != nil {
 			one.routed = one.routed || !off
 			to := route{raw: raw, at: used.node.at}
-			to.Handler, to.Types = one.Name, types
+			to.Handler, to.Types, to.Policy = one.Name, types, policy
 			handlers = append(handlers, to)
 		}
 	}
