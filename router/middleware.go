@@ -194,7 +194,7 @@ func logged(log *slog.Logger) message.HandlerMiddleware {
 
 func logError(log *slog.Logger, msg *message.Message, err error) {
 	ctx := msg.Context()
-	if m, bad := AsMalformed(err); bad {
+	if m, bad := AsMalformed(err); bad && EventFrom(ctx) == nil {
 		log.WarnContext(ctx, "message rejected", "channel", or(message.SubscribeTopicFromCtx(ctx), "?"), "cause", string(m.Cause), "err", err)
 		return
 	}

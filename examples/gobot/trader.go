@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"signalbox/router"
 )
@@ -28,9 +30,22 @@ func (o traderOptions) PublishesTo() []string { return []string{"bot_status"} }
 
 // command is the data of an event on trade_commands.
 type command struct {
-	Bot    string  `json:"bot"`
-	Symbol string  `json:"symbol"`
-	Size   float64 `json:"size,string"`
+	Bot    string `json:"bot"`
+	Symbol string `json:"symbol"`
+	Size   size   `json:"size"`
+}
+
+// size is written as a number or, so that no digit is lost on the way, as a text.
+type size float64
+
+// UnmarshalJSON reads both.
+func (s *size) UnmarshalJSON(raw []byte) error {
+	value, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
+	if err != nil {
+		return fmt.Errorf("size %s is no number", raw)
+	}
+	*s = size(value)
+	return nil
 }
 
 // status is the data of an event on bot_status.
@@ -55,7 +70,7 @@ func trader() router.Kind[traderOptions] {
 				switch {
 				case answer == "":
 					return router.Permanent(fmt.Errorf("no such command: %q", event.Type))
-				case c.Size > options.MaxSize: // trying again would not make it smaller
+				case float64(c.Size) > options.MaxSize: // trying again would not make it smaller
 					return router.Permanent(fmt.Errorf("size %v is more than max_size %v", c.Size, options.MaxSize))
 				}
 				// Here an order would go to the exchange.

@@ -18,7 +18,8 @@ import uuid
 import redis
 
 prices = {"BTCUSDT": 97000.0, "ETHUSDT": 3100.0}
-commands = itertools.cycle(["start", "enter", "exit", "stop"])
+bots = os.environ.get("BOT", "momentum-1").split(",")  # whom to command, in turn
+commands = itertools.cycle((kind, bot) for kind in ["start", "enter", "exit", "stop"] for bot in bots)
 
 
 def publish_tick(r, channel):
@@ -32,10 +33,11 @@ def publish_tick(r, channel):
 
 def add_command(r, channel):
     """Stream: the fields of the entry are the event, and `data` is JSON inside it."""
+    kind, bot = next(commands)
     command = {
-        "type": next(commands),
+        "type": kind,
         "id": str(uuid.uuid4()),
-        "data": json.dumps({"bot": os.environ.get("BOT", "momentum-1"), "symbol": "BTCUSDT", "size": "0.02"}),
+        "data": json.dumps({"bot": bot, "symbol": "BTCUSDT", "size": "0.02"}),
     }
     # A stream only grows unless who adds to it says how much to keep.
     r.xadd(channel, command, maxlen=100_000, approximate=True)

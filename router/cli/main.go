@@ -171,7 +171,11 @@ func withFlagSuggestion(c *cobra.Command, err error) error {
 // noArguments is for commands that have only flags.
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("%s takes no arguments; got %q", c.Name(), args[0])
+		hint := ""
+		if filepath.Ext(args[0]) == ".toml" {
+			hint = fmt.Sprintf("; write %s -c %s", c.CommandPath(), args[0])
+		}
+		return fmt.Errorf("%s takes no arguments; got %q%s", c.Name(), args[0], hint)
 	}
 	return nil
 }

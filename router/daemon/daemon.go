@@ -114,6 +114,7 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	if len(p.loaded.Config.Routes) == 0 { // switched off on purpose: that is no reason to crash and be restarted
 		p.log.Warn("no route is enabled; nothing to do")
 		<-ctx.Done()
+		p.summarize(router.Stats{}, time.Since(begin))
 		return nil
 	}
 	r, err := router.New(p.loaded.Config, router.Options{

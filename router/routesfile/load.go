@@ -43,6 +43,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	if root == nil {
 		return done()
 	}
+	root.tellTroubles(report)
 	var raw rawFile
 	(&decoder{report}).table(root, reflect.ValueOf(&raw).Elem())
 

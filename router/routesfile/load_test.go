@@ -247,3 +247,21 @@ func TestMatchGlob(t *testing.T) {
 		}
 	}
 }
+
+// What a higher layer replaces need not be there.
+func TestReplacedReferenceIsNotExpanded(t *testing.T) {
+	t.Parallel()
+	text := "[redis]\nurl = \"${NOT_SET}\"\n" + oneChannel
+	if _, err := load(t, text, Source{}); err == nil || !strings.Contains(err.Error(), "NOT_SET is not set") {
+		t.Errorf("without an override: %v", err)
+	}
+	for _, src := range []Source{
+		{Set: map[string]string{"redis.url": "redis://a:1/0"}},
+		{Environ: []string{"SIGNALBOX_REDIS__URL=redis://a:1/0"}},
+	} {
+		result, err := load(t, text, src)
+		if err != nil || result.Settings.Redis.URL != "redis://a:1/0" {
+			t.Errorf("%+v: %v", src, err)
+		}
+	}
+}

@@ -17,12 +17,36 @@ type node struct {
 	at   place    // where its value is written
 	dir  string   // folder of the file, which relative paths start from
 
-	source    string // what is written, where the value was expanded from ${…}
-	loose     bool   // text that may stand for a number or a boolean: one reference, a variable, a flag
-	commas    bool   // text that may stand for a list: a variable, a flag
-	skipped   bool   // its variable is not set, or its reference is an error: neither value nor checks
-	unsure    bool   // a value was skipped above this one, which may not be what runs
-	isDefault bool   // written nowhere
+	source    string   // what is written, where the value was expanded from ${…}
+	loose     bool     // text that may stand for a number or a boolean: one reference, a variable, a flag
+	commas    bool     // text that may stand for a list: a variable, a flag
+	trouble   *trouble // why it could not be expanded
+	skipped   bool     // its variable is not set, or its reference is an error: neither value nor checks
+	unsure    bool     // a value was skipped above this one, which may not be what runs
+	isDefault bool     // written nowhere
+}
+
+// trouble is a value that could not be expanded. It is only told when no higher layer
+// replaced the value: --redis makes up for a variable that is not set.
+type trouble struct {
+	at   place
+	text string
+	note bool // not a mistake: the configuration is only checked
+}
+
+// tellTroubles reports what could not be expanded in n.
+func (n *node) tellTroubles(report *report) {
+	if t := n.trouble; t != nil && t.note {
+		report.notef(t.at, "%s", t.text)
+	} else if t != nil {
+		report.errorf(t.at, "%s", t.text)
+	}
+	for _, child := range n.children() {
+		child.tellTroubles(report)
+	}
+	for _, item := range n.list {
+		item.tellTroubles(report)
+	}
 }
 
 // get is the value of a key, nil without one.

@@ -3,6 +3,7 @@ package routesfile
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -129,19 +130,17 @@ func (p *parser) node(value any, s *spot, path []string) *node {
 
 func (p *parser) expand(n *node, text string) {
 	expanded, err := expand(text, p.dir, p.env)
-	_, absent := errors.AsType[absentError](err)
-	switch {
-	case err == nil:
+	if err == nil {
 		n.value, n.loose = expanded.text, expanded.only
 		if expanded.any {
 			n.source = strconv.Quote(text)
 		}
-	case p.check && absent:
-		n.value, n.skipped = "", true
-		p.report.notef(n.at, "%s: skipped: %s", n.label(), err)
-	default:
-		n.value, n.skipped = "", true
-		p.report.errorf(n.at, "%s: %s", n.label(), err)
+		return
+	}
+	n.value, n.skipped = "", true
+	n.trouble = &trouble{at: n.at, text: fmt.Sprintf("%s: %s", n.label(), err)}
+	if _, absent := errors.AsType[absentError](err); p.check && absent {
+		n.trouble = &trouble{at: n.at, text: fmt.Sprintf("%s: skipped: %s", n.label(), err), note: true}
 	}
 }
 

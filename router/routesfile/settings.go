@@ -1,8 +1,10 @@
 package routesfile
 
 import (
+	"maps"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +62,17 @@ func checkRedisURL(raw *rawRedis, report *report) {
 	if err != nil {
 		report.errorf(at, "[redis] url is no URL; write redis://host:6379/0 (in a user name or password, %%-encode what is not a letter or digit, or use the keys username and password)")
 		return
+	}
+	query := u.Query()
+	for _, option := range slices.Sorted(maps.Keys(query)) {
+		values := query[option]
+		if option != "db" && option != "skip_verify" || len(values) != 1 {
+			report.errorf(at, "[redis] url has the option %q, which means nothing here; the options are db and skip_verify", shorten(option))
+		} else if _, err := strconv.ParseUint(values[0], 10, 31); option == "db" && err != nil {
+			report.errorf(at, "[redis] url: db=%s is no database number", shorten(values[0]))
+		} else if _, err := strconv.ParseBool(values[0]); option == "skip_verify" && err != nil {
+			report.errorf(at, "[redis] url: skip_verify=%s; write true or false", shorten(values[0]))
+		}
 	}
 	switch u.Scheme {
 	case "redis", "rediss":
