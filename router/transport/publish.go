@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/batch"
 )
 
 const (
@@ -138,9 +138,9 @@ func (r *Redis) send(ctx context.Context, n int, again func(error) bool,
 			left = append(left, i)
 		}
 		deadline := time.Now().Add(publishFor)
-		for pause := (backoff{}); ; {
+		for retry := (backoff{}); ; {
 			left = r.sendOnce(ctx, left, errs, again, add)
-			wait := pause.next()
+			wait := retry.next()
 			if len(left) == 0 || time.Now().Add(wait).After(deadline) || !r.pauseOpen(ctx, wait) {
 				break
 			}
@@ -186,20 +186,6 @@ func (r *Redis) sendOnce(ctx context.Context, left []int, errs batch.Errors, aga
 		r.link.up()
 	}
 	return failed
-}
-
-// pauseOpen sleeps and reports false when ctx or r ended first.
-func (r *Redis) pauseOpen(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	case <-r.closing:
-		return false
-	}
 }
 
 // wrap returns nil when nothing failed.
