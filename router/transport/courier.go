@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/batch"
 )
 
 const (
@@ -61,11 +61,7 @@ func (c *courier) deliver(items []*batch.Item) outcome {
 			c.waitLonger(msg, items)
 			return abandoned
 		}
-		timer := time.NewTimer(nackPause)
-		select {
-		case <-timer.C:
-		case <-c.stop:
-			timer.Stop()
+		if !sleep(nackPause, c.stop, nil) {
 			return kept
 		}
 	}

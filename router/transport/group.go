@@ -164,16 +164,9 @@ func (g *group) complete(id string) bool {
 	return true
 }
 
-func signal(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
-	}
-}
-
 // acknowledge writes completed ids to Redis until it closes.
 func (g *group) acknowledge() {
-	var trouble backoff
+	var retry backoff
 	for {
 		select {
 		case <-g.first:
@@ -189,16 +182,12 @@ func (g *group) acknowledge() {
 		}
 		timer.Stop()
 		for !g.flush(context.Background()) {
-			wait := time.NewTimer(trouble.next())
-			select {
-			case <-wait.C:
-			case <-g.r.closing:
-				wait.Stop()
+			if !sleep(retry.next(), g.r.closing, nil) {
 				g.acknowledgeRest()
 				return
 			}
 		}
-		trouble.reset()
+		retry.reset()
 	}
 }
 
@@ -206,9 +195,9 @@ func (g *group) acknowledge() {
 func (g *group) acknowledgeRest() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
-	var trouble backoff
+	var retry backoff
 	for !g.flush(ctx) {
-		if !pause(ctx, trouble.next()) {
+		if !pause(ctx, retry.next()) {
 			g.mu.Lock()
 			n := len(g.done)
 			g.mu.Unlock()
