@@ -39,6 +39,11 @@ const (
 // deliver hands items over as one message and waits for its ack.
 func (c *courier) deliver(items []*batch.Item) outcome {
 	for {
+		select {
+		case <-c.stop: // wins over a consumer that is ready too
+			return kept
+		default:
+		}
 		msg, b, cancel := c.message(items)
 		select {
 		case c.out <- msg:

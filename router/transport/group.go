@@ -8,10 +8,14 @@ import (
 )
 
 const (
-	ackSlice  = 256                  // completed ids that are worth a round trip
-	ackDelay  = 5 * time.Millisecond // how long fewer wait
-	ackMost   = 1024                 // ids in one XACK
-	closeWait = 3 * time.Second      // how long Close tries to write what is left
+	ackSlice = 256                  // completed ids that are worth a round trip
+	ackDelay = 5 * time.Millisecond // how long fewer wait
+	ackMost  = 1024                 // ids in one XACK
+	// While more than so many completed ids cannot be acknowledged, nothing more is read:
+	// a Redis that refuses XACK must not fill our memory.
+	behindMost  = 8 * ackMost
+	behindPause = 50 * time.Millisecond
+	closeWait   = 3 * time.Second // how long Close tries to write what is left
 )
 
 type groupKey struct{ stream, name string }
@@ -139,6 +143,13 @@ func (g *group) held(s *streamSub) []string {
 		}
 	}
 	return ids
+}
+
+// behind reports whether acknowledgements pile up.
+func (g *group) behind() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.done) > behindMost
 }
 
 // complete queues id's acknowledgement. It reports false when id is not in hand.

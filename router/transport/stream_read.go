@@ -43,6 +43,11 @@ func (r *reader) step() error {
 			return err
 		}
 	}
+	if r.group.behind() {
+		r.ready.set(false)
+		pause(r.ctx, behindPause)
+		return nil
+	}
 	n := r.window.reserve(r.ctx, min(readMost, max(1, r.cfg.InFlight/4)), readMost, false)
 	if n == 0 || r.ctx.Err() != nil {
 		return nil

@@ -130,9 +130,17 @@ func (s *streamSub) takeOne(id string) bool {
 	e := s.entry(msg)
 	e.done = make(chan struct{})
 	s.mu.Lock()
-	delete(s.unread, id)
-	s.queue.pushFront(e)
+	_, ours := s.unread[id]
+	if ours {
+		delete(s.unread, id)
+		s.queue.pushFront(e)
+	}
 	s.mu.Unlock()
+	if !ours { // dropped meanwhile as not ours: if it is after all, it is read again
+		s.window.release(1)
+		s.reread.Store(true)
+		return true
+	}
 	s.poke()
 	select {
 	case <-e.done:
