@@ -30,7 +30,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportAllocs()
 			var e Event
 			for b.Loop() {
-				in := raw{payload: payload}
+				in := Message{Payload: payload}
 				whole, _, _, err := d.open(in)
 				if err == nil {
 					err = d.event(&e, in, whole)

@@ -47,7 +47,6 @@ type Transport string
 const (
 	PubSub Transport = "pubsub" // now or never; every replica gets it
 	Stream Transport = "stream" // kept until every group that reads it has handled it
-	Memory Transport = "memory" // Watermill's gochannel, for tests
 )
 
 // Start is where a new consumer group begins to read its stream.

@@ -120,7 +120,7 @@ func TestEventTime(t *testing.T) {
 		{`[1795302000]`, arrival},
 	} {
 		d := newDecoder(Channel{Name: "in"})
-		in := raw{payload: []byte(`{"type":"a","time":` + tc.text + `}`), time: arrival}
+		in := Message{Payload: []byte(`{"type":"a","time":` + tc.text + `}`), Time: arrival}
 		whole, _, _, err := d.open(in)
 		if err != nil {
 			t.Fatalf("%s: %v", tc.text, err)
@@ -180,7 +180,7 @@ func TestEventFields(t *testing.T) {
 		{"separate ID and t T e E", Fields{Type: "e", ID: "t", Time: "E", Key: "T"}, `{"E":1795302000,"T":"k","e":"a","t":5}`, "5", "k", "", ``},
 	} {
 		d := newDecoder(Channel{Name: "in", Fields: tc.fields})
-		in := raw{payload: []byte(tc.payload), name: "prices.BTC", id: "entry", time: entry}
+		in := Message{Payload: []byte(tc.payload), Name: "prices.BTC", ID: "entry", Time: entry}
 		whole, _, _, err := d.open(in)
 		if err != nil {
 			t.Fatalf("%s: %v", tc.name, err)
@@ -196,7 +196,7 @@ func TestEventFields(t *testing.T) {
 		if e.ID != tc.id || e.Key != tc.key || e.Source != tc.source || string(e.Data) != tc.data {
 			t.Errorf("%s: id=%q key=%q source=%q data=%s, want %q, %q, %q, %s", tc.name, e.ID, e.Key, e.Source, e.Data, tc.id, tc.key, tc.source, tc.data)
 		}
-		if e.Type != "a" || e.Channel != "in" || e.Name != "prices.BTC" || !bytes.Equal(e.Msg, in.payload) {
+		if e.Type != "a" || e.Channel != "in" || e.Name != "prices.BTC" || !bytes.Equal(e.Msg, in.Payload) {
 			t.Errorf("%s: type=%q channel=%q name=%q msg=%s", tc.name, e.Type, e.Channel, e.Name, e.Msg)
 		}
 		if tc.name != "separate ID and t T e E" && !e.Time.Equal(entry) {
@@ -210,7 +210,7 @@ func TestEventIDIsMade(t *testing.T) {
 	d := newDecoder(Channel{Name: "in"})
 	seen := map[string]bool{}
 	for range 100 {
-		in := raw{payload: []byte(`{"type":"a"}`)}
+		in := Message{Payload: []byte(`{"type":"a"}`)}
 		whole, _, _, err := d.open(in)
 		if err != nil {
 			t.Fatal(err)

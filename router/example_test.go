@@ -201,6 +201,25 @@ func ExamplePublisher() {
 	// publish to "bot_status": type "strated" is not one of its types; did you mean "started"?
 }
 
+// A channel whose messages are arrays of a feed's own layout.
+func ExampleDecode() {
+	trades := router.Channel{Name: "trades", Fields: router.Fields{Type: "e", Key: "s", Split: "."}}
+	events, err := router.Decode(trades, router.Message{
+		Payload: []byte(`[{"e":"trade","s":"BTCUSDT"},{"e":7},{"e":"quote","s":"ETHUSDT"}]`),
+		ID:      "1700000000123-0",
+	})
+	for _, event := range events {
+		fmt.Println(event.ID, event.Type, event.Key)
+	}
+	if malformed, ok := router.AsMalformed(err); ok {
+		fmt.Println(malformed.Cause, malformed.Head)
+	}
+	// Output:
+	// 1700000000123-0-1 trade BTCUSDT
+	// 1700000000123-0-3 quote ETHUSDT
+	// bad_type "{\"e\":7}"
+}
+
 // The pieces work on any Watermill router. LogErrors stands first, so that it sees what
 // DecodeJSON rejects.
 func ExampleDecodeJSON() {

@@ -13,7 +13,7 @@ import "context"
 // goroutines at once, one event at a time per lane of a route.
 //
 // A handler that holds resources implements io.Closer; the router closes it after
-// its last event.
+// its last event, unless one still runs when the drain is over.
 type Handler interface {
 	Handle(ctx context.Context, event *Event) error
 }

@@ -9,19 +9,19 @@ import (
 // Cause says in one word why a message was rejected: the label of its counter.
 type Cause string
 
-// The causes.
+// The causes of [Malformed] errors, and one more.
 const (
-	CauseEmpty       Cause = "empty"
-	CauseTooBig      Cause = "too_big"
-	CauseTooDeep     Cause = "too_deep"
-	CauseInvalidUTF8 Cause = "invalid_utf8"
-	CauseNaN         Cause = "nan"
-	CauseNotJSON     Cause = "not_json"
-	CauseNotObject   Cause = "not_object"
-	CauseNoType      Cause = "no_type"
-	CauseBadType     Cause = "bad_type"
-	CauseTwice       Cause = "field_twice"
-	CauseMiddleware  Cause = "middleware" // Options.Middleware returned an error
+	CauseEmpty       Cause = "empty"        // nothing but white space
+	CauseTooBig      Cause = "too_big"      // more bytes than Fields.MaxBytes
+	CauseTooDeep     Cause = "too_deep"     // nested deeper than 1,000
+	CauseInvalidUTF8 Cause = "invalid_utf8" // bytes, or an escape, that are no character
+	CauseNaN         Cause = "nan"          // NaN or Infinity, which some JSON writers let through
+	CauseNotJSON     Cause = "not_json"     // any other mistake in the syntax
+	CauseNotObject   Cause = "not_object"   // JSON, but an array, a text, a number …
+	CauseNoType      Cause = "no_type"      // no field says the type, and there is no default
+	CauseBadType     Cause = "bad_type"     // the type is no text, or empty
+	CauseTwice       Cause = "field_twice"  // a field that the router reads stands twice
+	CauseMiddleware  Cause = "middleware"   // Options.Middleware returned an error
 )
 
 // headBytes is how much of a rejected message its error quotes.

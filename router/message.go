@@ -16,5 +16,5 @@ type Message struct {
 //
 // It is for looking at messages; a router decodes by [DecodeJSON].
 func Decode(ch Channel, m Message) ([]Event, error) {
-	return newDecoder(ch).events(raw{payload: m.Payload, name: m.Name, id: m.ID, time: m.Time})
+	return newDecoder(ch).events(m)
 }

@@ -26,13 +26,13 @@ func DecodeJSON(ch Channel) message.HandlerMiddleware {
 
 func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*message.Message, error) {
 	carrier := deliveryFrom(msg.Context())
-	in := raw{payload: msg.Payload}
+	in := Message{Payload: msg.Payload}
 	if carrier != nil && carrier.ticket != nil {
 		item := carrier.ticket.item
-		in.name, in.id, in.time = item.Topic, item.ID, item.Time
+		in.Name, in.ID, in.Time = item.Topic, item.ID, item.Time
 	} else {
 		carrier = newDelivery(msg.Context(), nil, msg.Payload)
-		in.name, in.id, in.time = message.SubscribeTopicFromCtx(msg.Context()), msg.UUID, time.Now()
+		in.Name, in.ID, in.Time = message.SubscribeTopicFromCtx(msg.Context()), msg.UUID, time.Now()
 	}
 	whole, parts, split, err := d.open(in)
 	if err != nil {
@@ -44,7 +44,7 @@ func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*mes
 	return d.decodeOne(msg, carrier, in, whole, next)
 }
 
-func (d *decoder) decodeOne(msg *message.Message, carrier *delivery, in raw, whole gjson.Result, next message.HandlerFunc) ([]*message.Message, error) {
+func (d *decoder) decodeOne(msg *message.Message, carrier *delivery, in Message, whole gjson.Result, next message.HandlerFunc) ([]*message.Message, error) {
 	if err := d.event(&carrier.event, in, whole); err != nil {
 		return nil, err
 	}
@@ -69,10 +69,10 @@ func (d *decoder) decodeParts(msg *message.Message, carrier *delivery, parts []p
 		values = ctx
 	}
 	for _, p := range parts {
-		element := newDelivery(carrier.ctx.Context, values, p.payload)
+		element := newDelivery(carrier.ctx.Context, values, p.Payload)
 		element.ticket, element.batch = carrier.ticket, carrier.batch
 		element.msg.UUID, element.msg.Metadata = msg.UUID, msg.Metadata
-		out, err := d.decodeOne(&element.msg, element, p.raw, p.value, next)
+		out, err := d.decodeOne(&element.msg, element, p.Message, p.value, next)
 		if err != nil {
 			errs = append(errs, &partError{err, &element.msg})
 			continue

@@ -211,7 +211,7 @@ func (p *Publisher) complete(t *target, event *Event) (json.RawMessage, error) {
 
 // read decodes event.Msg as a reader of the channel will.
 func (t *target) read(event *Event) error {
-	got, err := t.decoder.events(raw{payload: event.Msg, id: event.ID, time: event.Time})
+	got, err := t.decoder.events(Message{Payload: event.Msg, ID: event.ID, Time: event.Time})
 	if err != nil {
 		return err
 	}

@@ -173,7 +173,7 @@ func (r *Router) Run(ctx context.Context) error {
 		stop() // so that Watermill doesn't take the end of the subscriptions for an error
 		r.drain(ended, cancel)
 		return nil
-	case err := <-ended:
+	case err := <-ended: // by themselves
 		ended <- err
 		r.drain(ended, cancel)
 		return errors.Join(errors.New("all subscriptions ended"), err)
@@ -236,7 +236,8 @@ func (r *Router) drain(ended <-chan error, cancel context.CancelFunc) {
 	select {
 	case <-idle:
 	case <-time.After(r.opts.Drain + cancelGrace):
-		r.log.Warn("handlers still run at the end of the drain; they are left behind", "drain", r.opts.Drain)
+		r.log.Warn("handlers still run at the end of the drain; they are left behind, and none is closed", "drain", r.opts.Drain)
+		r.handlers = nil
 	}
 }
 

@@ -52,9 +52,9 @@ func parsePattern(text string) (pattern, error) {
 	body, prefix := strings.CutSuffix(text, "*")
 	switch {
 	case text == "":
-		return pattern{}, fmt.Errorf("is empty")
+		return pattern{}, errors.New("is empty")
 	case strings.ContainsAny(body, "*!"):
-		return pattern{}, fmt.Errorf(`"*" may only stand at the end and "!" only at the beginning`)
+		return pattern{}, errors.New(`"*" may only stand at the end and "!" only at the beginning`)
 	}
 	return pattern{text: body, prefix: prefix}, nil
 }

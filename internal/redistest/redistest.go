@@ -4,6 +4,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -197,7 +198,7 @@ func (s *Server) answers(exited <-chan struct{}) error {
 		}
 		select {
 		case <-exited:
-			return fmt.Errorf("exited at once")
+			return errors.New("exited at once")
 		case <-ctx.Done():
 			return fmt.Errorf("does not answer: %w", ctx.Err())
 		case <-time.After(10 * time.Millisecond):

@@ -2,16 +2,15 @@ package cli
 
 import (
 	"fmt"
-	"reflect"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"signalbox/router"
 	"signalbox/router/daemon"
 	"signalbox/router/internal/nearest"
+	"signalbox/router/routesfile"
 )
 
 func (a *app) docsCommand() *cobra.Command {
@@ -51,56 +50,16 @@ func (a *app) listKinds() error {
 
 func (a *app) explainKind(kind router.KindInfo) error {
 	fmt.Fprintf(a.out, "%s: %s\n\n[handlers.my_%s]\nkind = %q\n", kind.Name, kind.Doc, kind.Name, kind.Name)
-	options := reflect.ValueOf(kind.Options()).Elem()
-	if options.Kind() != reflect.Struct || options.NumField() == 0 {
+	options := routesfile.OptionsOf(kind)
+	if len(options) == 0 {
 		_, err := fmt.Fprintln(a.out, "\nno options")
 		return err
 	}
 	fmt.Fprintln(a.out)
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "option\ttype\tdefault\tmeaning")
-	for i := range options.NumField() {
-		field := options.Type().Field(i)
-		name := field.Tag.Get("toml")
-		if name == "" || name == "-" {
-			continue
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, typeName(field.Type), defaultText(field, options.Field(i)), field.Tag.Get("doc"))
+	for _, o := range options {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", o.Name, o.Type, o.Default, o.Doc)
 	}
 	return w.Flush()
-}
-
-// typeName is an option's type as the user of a TOML file knows it.
-func typeName(t reflect.Type) string {
-	switch {
-	case t == reflect.TypeFor[time.Duration]():
-		return "duration"
-	case t.Kind() == reflect.Slice:
-		return "list of " + typeName(t.Elem())
-	case t.Kind() == reflect.Map, t.Kind() == reflect.Struct:
-		return "table"
-	case t.Kind() == reflect.Bool:
-		return "boolean"
-	case t.Kind() == reflect.String:
-		return "string"
-	default:
-		return "number"
-	}
-}
-
-func defaultText(field reflect.StructField, v reflect.Value) string {
-	switch {
-	case field.Tag.Get("required") == "true":
-		return "required"
-	case v.IsZero() && (v.Kind() == reflect.String || typeName(v.Type()) == "table" || v.Kind() == reflect.Slice):
-		return "-"
-	case v.Kind() == reflect.Slice:
-		words := make([]string, v.Len())
-		for i := range words {
-			words[i] = fmt.Sprint(v.Index(i))
-		}
-		return strings.Join(words, ", ")
-	default:
-		return fmt.Sprint(v.Interface())
-	}
 }

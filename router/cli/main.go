@@ -27,7 +27,8 @@ const (
 )
 
 // Main runs the program with the arguments it was started with, and returns its exit
-// code: 0 clean, 1 failure, 2 wrong usage, 78 wrong configuration.
+// code: 0 clean, 1 failure, 2 wrong usage, 78 wrong configuration. Version is what
+// `version` prints. The demo command adds a kind to kinds.
 func Main(kinds *router.Registry, version string) int {
 	ctx, stop := untilSignalled(context.Background())
 	defer stop()

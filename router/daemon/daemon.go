@@ -29,7 +29,8 @@ type Options struct {
 	Stderr  io.Writer // logs
 	// Verbosity lowers the log level when positive (debug) and raises it when negative (warn).
 	Verbosity int
-	// Embedded starts a Redis in the process and uses that; see [StartEmbedded].
+	// Embedded starts a Redis in the process, for development, and uses that: on loopback
+	// only, for any client, and gone with the process.
 	Embedded bool
 	// Observe is told every outcome; may be nil.
 	Observe func(router.Outcome)
@@ -38,7 +39,7 @@ type Options struct {
 // Run carries events until ctx ends, then drains and returns nil.
 func Run(ctx context.Context, opts Options) error {
 	if opts.Embedded {
-		embedded, err := StartEmbedded()
+		embedded, err := startEmbedded()
 		if err != nil {
 			return err
 		}

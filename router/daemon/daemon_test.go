@@ -91,7 +91,7 @@ func TestDescribe(t *testing.T) {
 }
 
 func TestEmbeddedAgesKeys(t *testing.T) {
-	e, err := StartEmbedded()
+	e, err := startEmbedded()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,12 +110,12 @@ func TestEmbeddedAgesKeys(t *testing.T) {
 }
 
 func TestEmbeddedTakesAnotherPort(t *testing.T) {
-	first, err := StartEmbedded()
+	first, err := startEmbedded()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	second, err := StartEmbedded()
+	second, err := startEmbedded()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestEmbeddedTakesAnotherPort(t *testing.T) {
 
 // A read that never ends must not hold up the end of publish.
 func TestPublishEndsWhileStandardInputWaits(t *testing.T) {
-	e, err := StartEmbedded()
+	e, err := startEmbedded()
 	if err != nil {
 		t.Fatal(err)
 	}

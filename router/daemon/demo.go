@@ -39,7 +39,7 @@ type DemoOptions struct {
 // Demo runs the shipped routes on an embedded Redis, with a simulated price feed, and
 // prints a line for each event until ctx ends.
 func Demo(ctx context.Context, opts Options, demo DemoOptions) error {
-	redis, err := StartEmbedded()
+	redis, err := startEmbedded()
 	if err != nil {
 		return err
 	}

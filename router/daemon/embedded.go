@@ -14,18 +14,18 @@ import (
 // embeddedPort is where the embedded Redis listens, if the port is free.
 const embeddedPort = "6380"
 
-// Embedded is a Redis in the process, for the demo and for development: on loopback
+// embeddedRedis is a Redis in the process, for the demo and for development: on loopback
 // only, for any client, and gone with the process. It is miniredis: Pub/Sub and
 // streams work, persistence and access control do not exist, and one stalled
 // subscriber stalls everybody.
-type Embedded struct {
+type embeddedRedis struct {
 	server *miniredis.Miniredis
 	stop   context.CancelFunc
 	ticker sync.WaitGroup
 }
 
-// StartEmbedded starts the embedded Redis on port 6380, or on a free one.
-func StartEmbedded() (*Embedded, error) {
+// startEmbedded starts the embedded Redis on port 6380, or on a free one.
+func startEmbedded() (*embeddedRedis, error) {
 	server := miniredis.NewMiniRedis()
 	if err := server.StartAddr(net.JoinHostPort("127.0.0.1", embeddedPort)); err != nil {
 		server = miniredis.NewMiniRedis()
@@ -34,13 +34,13 @@ func StartEmbedded() (*Embedded, error) {
 		}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	e := &Embedded{server: server, stop: stop}
+	e := &embeddedRedis{server: server, stop: stop}
 	e.ticker.Go(func() { e.age(ctx) })
 	return e, nil
 }
 
 // age lets keys expire: miniredis only does when it is told that time passes.
-func (e *Embedded) age(ctx context.Context) {
+func (e *embeddedRedis) age(ctx context.Context) {
 	const step = 100 * time.Millisecond
 	tick := time.NewTicker(step)
 	defer tick.Stop()
@@ -55,16 +55,16 @@ func (e *Embedded) age(ctx context.Context) {
 }
 
 // URL is what REDIS_URL has to be.
-func (e *Embedded) URL() string { return "redis://" + e.server.Addr() }
+func (e *embeddedRedis) URL() string { return "redis://" + e.server.Addr() }
 
 // Addr is where it listens, host:port.
-func (e *Embedded) Addr() string { return e.server.Addr() }
+func (e *embeddedRedis) Addr() string { return e.server.Addr() }
 
 // Port is the port it listens on.
-func (e *Embedded) Port() string { return e.server.Port() }
+func (e *embeddedRedis) Port() string { return e.server.Port() }
 
 // elsewhere says that the usual port was taken, if it was.
-func (e *Embedded) elsewhere() string {
+func (e *embeddedRedis) elsewhere() string {
 	if e.Port() == embeddedPort {
 		return ""
 	}
@@ -72,7 +72,7 @@ func (e *Embedded) elsewhere() string {
 }
 
 // Close stops it.
-func (e *Embedded) Close() {
+func (e *embeddedRedis) Close() {
 	e.stop()
 	e.ticker.Wait()
 	e.server.Close()

@@ -121,6 +121,7 @@ func readLines(ctx context.Context, from io.Reader) (<-chan string, <-chan error
 			select {
 			case lines <- strings.TrimSuffix(scan.Text(), "\r"):
 			case <-ctx.Done():
+				failed <- ctx.Err() // whoever sees lines closed waits for the reason
 				return
 			}
 		}

@@ -44,7 +44,7 @@ func (s *screen) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.out, format, args...)
 }
 
-func (s *screen) header(redis *Embedded, cfg router.Config) {
+func (s *screen) header(redis *embeddedRedis, cfg router.Config) {
 	s.printf("Signalbox demo · Ctrl-C ends it · nothing is kept\n  redis  %s (embedded%s)\n", redis.Addr(), redis.elsewhere())
 	lines := wiring(cfg)
 	width := 0

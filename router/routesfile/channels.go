@@ -70,7 +70,7 @@ func (c *compiler) compileChannel(one *channel) {
 		one.Group = cmp.Or(raw.Group, c.raw.Service.Name)
 		one.Start, one.MaxLen, one.ClaimAfter = router.Start(raw.Start), raw.MaxLen, raw.ClaimAfter
 	}
-	if typ := raw.DefaultType; typ != "" && !one.open && len(one.Types) > 0 && !contains(one.Types, typ) {
+	if typ := raw.DefaultType; typ != "" && !one.open && len(one.Types) > 0 && !slices.Contains(one.Types, typ) {
 		c.report.errorf(raw.node.place("default_type"), "%s: default_type %q is not in its types%s", raw.node.subject(), typ, didYouMean(typ, "types", one.Types))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func (d *decoder) table(n *node, into reflect.Value, skip ...string) {
 		switch {
 		case known:
 			d.field(child, into.FieldByIndex(field.Index), field)
-		case !contains(skip, child.name()):
+		case !slices.Contains(skip, child.name()):
 			d.unknown(n, child, names)
 		}
 	}
@@ -254,7 +255,7 @@ func (d *decoder) limits(n *node, into reflect.Value, tag reflect.StructTag) {
 	}
 	if allowed, ok := tag.Lookup("enum"); ok {
 		values := strings.Split(allowed, ",")
-		if text := fmt.Sprint(into.Interface()); !contains(values, text) {
+		if text := fmt.Sprint(into.Interface()); !slices.Contains(values, text) {
 			hint := ""
 			if near, ok := nearest.Name(text, values); ok {
 				hint = fmt.Sprintf("; did you mean %q?", near)

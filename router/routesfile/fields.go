@@ -34,8 +34,6 @@ func tagName(field reflect.StructField) string {
 	return strings.ToLower(field.Name)
 }
 
-func contains(list []string, text string) bool { return slices.Contains(list, text) }
-
 // topTables lists the tables of a file.
 func topTables() []string {
 	var names []string

@@ -158,7 +158,7 @@ func (l *layers) override(src Source) error {
 	overrides := &overrides{names: names, report: l.report, nodes: l.nodes}
 	provider := env.Provider(delim, env.Opt{
 		Prefix:        overridePrefix,
-		EnvironFunc:   func() []string { return sortedCopy(src.Environ) },
+		EnvironFunc:   func() []string { return slices.Sorted(slices.Values(src.Environ)) },
 		TransformFunc: overrides.variable,
 	})
 	if err := l.koanf.Load(provider, nil); err != nil {
@@ -175,5 +175,3 @@ func (l *layers) override(src Source) error {
 	}
 	return nil
 }
-
-func sortedCopy(lines []string) []string { return slices.Sorted(slices.Values(lines)) }

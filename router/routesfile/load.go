@@ -137,7 +137,7 @@ func (c *compiler) compile(at place) router.Config {
 	return c.config
 }
 
-// checkName reports a name that cannot be one. What says whose it is, for example "channel".
+// checkName reports a name that cannot be one. Label says whose it is, for example "channel".
 func (r *report) checkName(at place, label, name string) {
 	ok := name != "" && !strings.ContainsFunc(name, func(c rune) bool {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -76,11 +77,11 @@ func decodeText(data []byte) ([]byte, error) {
 
 func trimTOML(message string) string {
 	for {
-		rest, ok := bytes.CutPrefix([]byte(message), []byte("toml: "))
+		rest, ok := strings.CutPrefix(message, "toml: ")
 		if !ok {
 			return message
 		}
-		message = string(rest)
+		message = rest
 	}
 }
 

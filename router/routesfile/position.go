@@ -144,7 +144,7 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 		ix.report.errorf(at, "routes have no names in brackets: write [[routes]], and name = %q below it", keys[1].Data)
 		return &spot{}
 	}
-	if list && len(keys) <= 2 && name != "routes" && contains(topTables(), name) {
+	if list && len(keys) <= 2 && name != "routes" && slices.Contains(topTables(), name) {
 		example := joinKeys(keys)
 		if len(keys) == 1 && !singleTable(name) {
 			example += ".NAME"

@@ -2,7 +2,6 @@ package routesfile
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -58,7 +57,7 @@ func parseSize(text string) (int64, error) {
 	if bytes := number * unit; math.Abs(bytes) < math.MaxInt64 {
 		return int64(bytes), nil
 	}
-	return 0, fmt.Errorf("that is more than fits in a machine")
+	return 0, errors.New("that is more than fits in a machine")
 }
 
 func sizeUnit(unit string) (float64, bool) {

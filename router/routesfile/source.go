@@ -31,6 +31,16 @@ type Source struct {
 	Check bool
 }
 
+// Found reports whether there is a configuration to load: one was named, or one is
+// where Load looks when none is.
+func (s Source) Found() bool {
+	if len(s.Paths) > 0 {
+		return true
+	}
+	_, err := s.standard()
+	return err == nil
+}
+
 // file is one file as it was read.
 type file struct {
 	path string

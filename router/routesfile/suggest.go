@@ -8,10 +8,8 @@ import (
 	"signalbox/router/internal/nearest"
 )
 
-const (
-	maxListed   = 24 // names an error lists when none is near
-	maxCompared = 64 // longer names are not compared: the cost is quadratic
-)
+// maxListed is how many names an error lists when none is near.
+const maxListed = 24
 
 // didYouMean ends an error about an unknown name: with the nearest valid name, else
 // with the valid names. What says what they are: "channels".

@@ -3,6 +3,7 @@ package routesfile
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,7 +52,7 @@ func (n *node) unquote(values ...string) string {
 	if !ok || n.loose || n.source != "" {
 		return ""
 	}
-	if _, err := strconv.ParseFloat(text, 64); err == nil && len(values) == 0 || contains(values, text) {
+	if _, err := strconv.ParseFloat(text, 64); err == nil && len(values) == 0 || slices.Contains(values, text) {
 		return "; remove the quotes"
 	}
 	return ""

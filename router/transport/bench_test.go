@@ -5,11 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 )
 
 // BenchmarkPubSub measures what arrives through Redis, published as fast as it can be.

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 )
 
 // ledger is what was acknowledged to the producer and what was handled.

@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/alicebob/miniredis/v2"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 )
 
 // settings are what subscriptions of every kind have.

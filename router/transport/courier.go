@@ -5,9 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/batch"
 )
 
 const (
@@ -39,6 +39,11 @@ const (
 // deliver hands items over as one message and waits for its ack.
 func (c *courier) deliver(items []*batch.Item) outcome {
 	for {
+		select {
+		case <-c.stop: // wins over a consumer that is ready too
+			return kept
+		default:
+		}
 		msg, b, cancel := c.message(items)
 		select {
 		case c.out <- msg:
@@ -61,11 +66,7 @@ func (c *courier) deliver(items []*batch.Item) outcome {
 			c.waitLonger(msg, items)
 			return abandoned
 		}
-		timer := time.NewTimer(nackPause)
-		select {
-		case <-timer.C:
-		case <-c.stop:
-			timer.Stop()
+		if !sleep(nackPause, c.stop, nil) {
 			return kept
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/redis/go-redis/v9"
 )
 
 // The fields of an entry that watermill-redisstream wrote.
@@ -20,6 +21,12 @@ const (
 	metadataField = "metadata"
 	uuidField     = redisstream.UUIDHeaderKey
 )
+
+// DecodeEntry returns the message that a stream entry carries, and the time of its
+// id, as a subscription would deliver them. It is for looking at streams.
+func DecodeEntry(entry redis.XMessage) (payload []byte, at time.Time) {
+	return entryPayload(entry.Values), entryTime(entry.ID)
+}
 
 // entryPayload returns the message that a stream entry carries, however it was
 // written: the field "payload", as Watermill writes it; else the only field when it

@@ -8,10 +8,14 @@ import (
 )
 
 const (
-	ackSlice  = 256                  // completed ids that are worth a round trip
-	ackDelay  = 5 * time.Millisecond // how long fewer wait
-	ackMost   = 1024                 // ids in one XACK
-	closeWait = 3 * time.Second      // how long Close tries to write what is left
+	ackSlice = 256                  // completed ids that are worth a round trip
+	ackDelay = 5 * time.Millisecond // how long fewer wait
+	ackMost  = 1024                 // ids in one XACK
+	// While more than so many completed ids cannot be acknowledged, nothing more is read:
+	// a Redis that refuses XACK must not fill our memory.
+	behindMost  = 8 * ackMost
+	behindPause = 50 * time.Millisecond
+	closeWait   = 3 * time.Second // how long Close tries to write what is left
 )
 
 type groupKey struct{ stream, name string }
@@ -141,6 +145,13 @@ func (g *group) held(s *streamSub) []string {
 	return ids
 }
 
+// behind reports whether acknowledgements pile up.
+func (g *group) behind() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.done) > behindMost
+}
+
 // complete queues id's acknowledgement. It reports false when id is not in hand.
 func (g *group) complete(id string) bool {
 	g.mu.Lock()
@@ -164,16 +175,9 @@ func (g *group) complete(id string) bool {
 	return true
 }
 
-func signal(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
-	}
-}
-
 // acknowledge writes completed ids to Redis until it closes.
 func (g *group) acknowledge() {
-	var trouble backoff
+	var retry backoff
 	for {
 		select {
 		case <-g.first:
@@ -189,16 +193,12 @@ func (g *group) acknowledge() {
 		}
 		timer.Stop()
 		for !g.flush(context.Background()) {
-			wait := time.NewTimer(trouble.next())
-			select {
-			case <-wait.C:
-			case <-g.r.closing:
-				wait.Stop()
+			if !sleep(retry.next(), g.r.closing, nil) {
 				g.acknowledgeRest()
 				return
 			}
 		}
-		trouble.reset()
+		retry.reset()
 	}
 }
 
@@ -206,9 +206,9 @@ func (g *group) acknowledge() {
 func (g *group) acknowledgeRest() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
 	defer cancel()
-	var trouble backoff
+	var retry backoff
 	for !g.flush(ctx) {
-		if !pause(ctx, trouble.next()) {
+		if !pause(ctx, retry.next()) {
 			g.mu.Lock()
 			n := len(g.done)
 			g.mu.Unlock()

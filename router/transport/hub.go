@@ -95,12 +95,7 @@ func (h *hub) leave(s *pubsubSub) {
 	h.poke()
 }
 
-func (h *hub) poke() {
-	select {
-	case h.changed <- struct{}{}:
-	default:
-	}
-}
+func (h *hub) poke() { signal(h.changed) }
 
 // end stops the hub and waits for it.
 func (h *hub) end() {
@@ -116,7 +111,7 @@ func (h *hub) run() {
 	// RESP2 because a reader of RESP3 looks for push notifications before each message.
 	client := h.r.client(func(o *redis.Options) { o.Protocol = 2 })
 	defer func() { _ = client.Close() }()
-	var pause backoff
+	var retry backoff
 	for h.ctx.Err() == nil {
 		if !h.wanted() {
 			select {
@@ -127,16 +122,12 @@ func (h *hub) run() {
 		}
 		conn := newHubConn(h, client)
 		if conn.live() {
-			pause.reset()
+			retry.reset()
 		}
 		h.lost(conn)
 		h.reportDropped()
-		h.wait(pause.next())
+		pause(h.ctx, retry.next())
 	}
-}
-
-func (h *hub) wait(d time.Duration) {
-	pause(h.ctx, d)
 }
 
 func (h *hub) wanted() bool {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,8 @@ const (
 	deadAfter    = 8 * time.Second // of silence, pings included
 	refusedPause = 5 * time.Second // before asking again for what was refused
 )
+
+var errSilent = fmt.Errorf("no answer for %v", deadAfter)
 
 // hubConn is the hub's connection of the moment. It never reconnects.
 type hubConn struct {
@@ -61,7 +64,7 @@ func (c *hubConn) live() (reached bool) {
 	c.lostAt = time.Now()
 	if err := c.ps.Ping(c.h.ctx); err != nil {
 		_ = c.ps.Close()
-		c.h.trouble(err)
+		c.h.r.link.down(err)
 		return false
 	}
 	now := time.Now()
@@ -76,9 +79,10 @@ func (c *hubConn) live() (reached bool) {
 	if silent {
 		// Nobody knows since when the other side was gone.
 		c.lostAt = time.Unix(0, c.lastRead.Load())
+		c.err = errSilent // rather than that we closed it
 	}
 	if c.h.ctx.Err() == nil {
-		c.h.trouble(c.err)
+		c.h.r.link.down(c.err)
 	}
 	return true
 }
@@ -232,12 +236,5 @@ func (c *hubConn) answered(err error) {
 		c.h.log.Warn("pubsub was blind; events published meanwhile are lost",
 			"topics", c.gaps, "blind", c.blind)
 		c.gaps, c.blind = 0, 0
-	}
-}
-
-// trouble logs why there is no connection, once.
-func (h *hub) trouble(err error) {
-	if err != nil {
-		h.r.link.down(err)
 	}
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -22,7 +23,7 @@ type lifetime struct {
 // end ends the subscription.
 func (r *Redis) begin(parent context.Context, topic string) (*lifetime, error) {
 	if topic == "" {
-		return nil, fmt.Errorf("subscribe: topic is empty")
+		return nil, errors.New("subscribe: topic is empty")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
 	"go.uber.org/goleak"
+
+	"signalbox/router/internal/batch"
 )
 
 // victimEnv makes the test binary a consumer that takes entries over and never

@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/batch"
 )
 
 const (
@@ -30,9 +30,10 @@ type PubSubPublisher struct {
 // PubSubPublisher returns a publisher to Pub/Sub channels; metadata is not sent.
 func (r *Redis) PubSubPublisher() *PubSubPublisher { return &PubSubPublisher{r: r} }
 
-// Publish sends msgs in order; see [PubSubPublisher.Send].
+// Publish sends msgs in order, for as long as the first one's context lasts; see
+// [PubSubPublisher.Send].
 func (p *PubSubPublisher) Publish(topic string, msgs ...*message.Message) error {
-	_, err := p.Send(context.Background(), topic, msgs...)
+	_, err := p.Send(contextOf(msgs), topic, msgs...)
 	return err
 }
 
@@ -73,9 +74,10 @@ func (r *Redis) StreamPublisher(maxLen int64) *StreamPublisher {
 	return &StreamPublisher{r: r, maxLen: maxLen}
 }
 
-// Publish adds msgs in order; see [StreamPublisher.Send].
+// Publish adds msgs in order, for as long as the first one's context lasts; see
+// [StreamPublisher.Send].
 func (p *StreamPublisher) Publish(topic string, msgs ...*message.Message) error {
-	_, err := p.Send(context.Background(), topic, msgs...)
+	_, err := p.Send(contextOf(msgs), topic, msgs...)
 	return err
 }
 
@@ -104,6 +106,13 @@ func (p *StreamPublisher) Send(ctx context.Context, topic string, msgs ...*messa
 func (p *StreamPublisher) Close() error {
 	p.closed.Store(true)
 	return nil
+}
+
+func contextOf(msgs []*message.Message) context.Context {
+	if len(msgs) == 0 {
+		return context.Background()
+	}
+	return msgs[0].Context()
 }
 
 // entryFields returns the fields and values of the entry that carries msg.
@@ -138,9 +147,9 @@ func (r *Redis) send(ctx context.Context, n int, again func(error) bool,
 			left = append(left, i)
 		}
 		deadline := time.Now().Add(publishFor)
-		for pause := (backoff{}); ; {
+		for retry := (backoff{}); ; {
 			left = r.sendOnce(ctx, left, errs, again, add)
-			wait := pause.next()
+			wait := retry.next()
 			if len(left) == 0 || time.Now().Add(wait).After(deadline) || !r.pauseOpen(ctx, wait) {
 				break
 			}
@@ -186,20 +195,6 @@ func (r *Redis) sendOnce(ctx context.Context, left []int, errs batch.Errors, aga
 		r.link.up()
 	}
 	return failed
-}
-
-// pauseOpen sleeps and reports false when ctx or r ended first.
-func (r *Redis) pauseOpen(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	case <-r.closing:
-		return false
-	}
 }
 
 // wrap returns nil when nothing failed.

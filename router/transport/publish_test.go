@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 )
 
 func TestSendReports(t *testing.T) {
@@ -112,6 +112,15 @@ func TestPublishWaitsForRedis(t *testing.T) {
 	cancel()
 	if _, err := n.StreamPublisher(0).Send(ctx, "ch", messagesOf("a")...); err == nil {
 		t.Fatal("sent with a context that has ended")
+	}
+	ended := message.NewMessageWithContext(ctx, "", []byte("a"))
+	for _, pub := range []message.Publisher{n.PubSubPublisher(), n.StreamPublisher(0)} {
+		if err := pub.Publish("ch", ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("published for a caller that has given up: %v", err)
+		}
+		if err := pub.Publish("ch"); err != nil {
+			t.Errorf("published nothing: %v", err)
+		}
 	}
 }
 

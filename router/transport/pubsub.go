@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/batch"
 )
 
 // PubSubConfig says how Pub/Sub channels are subscribed to.
@@ -91,7 +91,7 @@ func newPubsubSub(r *Redis, cfg PubSubConfig, l *lifetime) *pubsubSub {
 		log:      r.log.With("topic", l.topic),
 		cfg:      cfg,
 		key:      topicKey{name: l.topic, pattern: cfg.Pattern},
-		queue:    bounded{maxEvents: cfg.Queue, maxByte: cfg.QueueBytes},
+		queue:    bounded{maxEvents: cfg.Queue, maxBytes: cfg.QueueBytes},
 		drainEnd: make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 	}
@@ -158,12 +158,7 @@ func (s *pubsubSub) push(a arrival) {
 	}
 }
 
-func (s *pubsubSub) poke() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
+func (s *pubsubSub) poke() { signal(s.wake) }
 
 // Done implements batch.Owner.
 func (s *pubsubSub) Done(*batch.Item) {

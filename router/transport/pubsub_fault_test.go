@@ -56,6 +56,9 @@ func TestPubSubHalfOpen(t *testing.T) {
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Fatalf("a silent connection was noticed after %v", took)
 	}
+	if n.log.count("no answer for 8s") != 1 {
+		t.Errorf("the log doesn't say why:\n%s", n.log)
+	}
 	server.Resume()
 	eventually(t, "the gap is reported", func() bool { return len(n.lost.gaps()) == 1 })
 	server.Client().Publish(t.Context(), "ch", "a")

@@ -52,18 +52,18 @@ type arrival struct {
 // bounded is a queue with two limits that drops the oldest when it is full.
 type bounded struct {
 	deque[arrival]
-	bytes              int
-	maxEvents, maxByte int
+	bytes               int
+	maxEvents, maxBytes int
 }
 
 // push appends a and returns how many events were dropped for it. One that is larger
 // than the whole queue may be is dropped itself: nothing else need go.
 func (q *bounded) push(a arrival) (dropped int) {
 	size := len(a.payload)
-	if size > q.maxByte {
+	if size > q.maxBytes {
 		return 1
 	}
-	for q.n > 0 && (q.n >= q.maxEvents || q.bytes+size > q.maxByte) {
+	for q.n > 0 && (q.n >= q.maxEvents || q.bytes+size > q.maxBytes) {
 		q.pop()
 		dropped++
 	}

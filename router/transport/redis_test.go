@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -144,7 +145,7 @@ func TestReadyNamesTheTopic(t *testing.T) {
 	if _, err := workers(n, StreamConfig{}).Subscribe(t.Context(), "work"); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := contextFor(t, 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if err := n.Ready(ctx); err == nil || !strings.Contains(err.Error(), `"work"`) {
 		t.Fatalf("got %v", err)

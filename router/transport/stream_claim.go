@@ -27,7 +27,7 @@ func (s *streamSub) autoclaim() {
 func (s *streamSub) autoclaimPage(cursor string, n int) (next string, ok bool) {
 	s.group.look(1)
 	defer s.group.look(-1)
-	ctx, cancel := s.command()
+	ctx, cancel := s.commandContext()
 	defer cancel()
 	msgs, next, gone, err := s.r.writer.XAutoClaimWithDeleted(ctx, &redis.XAutoClaimArgs{
 		Stream: s.topic, Group: s.cfg.Group, Consumer: s.r.consumer,

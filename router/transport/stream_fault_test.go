@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 )
 
 // xadd adds entries to the stream "work", with one field "payload", as any Redis client could.

@@ -1,10 +1,10 @@
 package transport
 
 import (
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/batch"
 )
 
 // entry is a stream entry in hand. It is its item's owner.

@@ -13,7 +13,7 @@ type reader struct {
 	*streamSub
 	made   bool   // the group is there, as far as we know
 	start  string // where a missing group begins
-	pause  backoff
+	retry  backoff
 	absent limiter // lines about a missing group
 }
 
@@ -24,7 +24,7 @@ func (s *streamSub) read() {
 		r.start = "$"
 	}
 	for s.ctx.Err() == nil {
-		if err := r.step(); err != nil && !r.recover(err) {
+		if err := r.step(); err != nil && !r.overcome(err) {
 			return
 		}
 	}
@@ -43,11 +43,16 @@ func (r *reader) step() error {
 			return err
 		}
 	}
+	if r.group.behind() {
+		r.ready.set(false)
+		pause(r.ctx, behindPause)
+		return nil
+	}
 	n := r.window.reserve(r.ctx, min(readMost, max(1, r.cfg.InFlight/4)), readMost, false)
 	if n == 0 || r.ctx.Err() != nil {
 		return nil
 	}
-	msgs, err := r.command(">", n, readBlock)
+	msgs, err := r.readGroup(">", n, readBlock)
 	r.window.release(n - len(msgs))
 	if err != nil {
 		return err
@@ -82,9 +87,9 @@ func (r *reader) works() {
 	r.ready.set(true)
 }
 
-// recover deals with an error and waits before the next attempt. It reports false
+// overcome deals with an error and waits before the next attempt. It reports false
 // when the subscription ends.
-func (r *reader) recover(err error) bool {
+func (r *reader) overcome(err error) bool {
 	if r.ctx.Err() != nil {
 		return false
 	}
@@ -97,8 +102,8 @@ func (r *reader) recover(err error) bool {
 		if skipped, ok := r.absent.allow(); ok {
 			r.log.Warn("consumer group is missing; making it again from the beginning", "skipped", skipped)
 		}
-		if wasThere && r.pause.failures == 0 {
-			r.pause.failures++ // the first time at once
+		if wasThere && r.retry.failures == 0 {
+			r.retry.failures++ // the first time at once
 			return true
 		}
 	case isReply(err) && !redis.IsLoadingError(err):
@@ -113,11 +118,12 @@ func (r *reader) recover(err error) bool {
 		r.ready.set(false)
 		r.r.link.down(err)
 	}
-	return pause(r.ctx, r.pause.next())
+	return pause(r.ctx, r.retry.next())
 }
 
-// command reads up to n entries after id. No entries is no error.
-func (r *reader) command(id string, n int, block time.Duration) ([]redis.XMessage, error) {
+// readGroup reads up to n entries after id, and no longer than block when there are
+// none; ">" is what nobody has read. No entries is no error.
+func (r *reader) readGroup(id string, n int, block time.Duration) ([]redis.XMessage, error) {
 	ctx, cancel := context.WithTimeout(r.ctx, max(0, block)+readSlack)
 	defer cancel()
 	streams, err := r.client.XReadGroup(ctx, &redis.XReadGroupArgs{
@@ -130,7 +136,7 @@ func (r *reader) command(id string, n int, block time.Duration) ([]redis.XMessag
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, err
 	}
-	r.pause.reset()
+	r.retry.reset()
 	r.works()
 	if len(streams) == 0 {
 		return nil, nil
@@ -184,7 +190,7 @@ func (r *reader) readPending() error {
 func (r *reader) pendingPage(after string, n int) (last string, err error) {
 	r.group.look(1)
 	defer r.group.look(-1)
-	msgs, err := r.command(after, n, -1)
+	msgs, err := r.readGroup(after, n, -1)
 	if err != nil || len(msgs) == 0 {
 		r.window.release(n)
 		return "", err

@@ -55,7 +55,7 @@ func (s *streamSub) claimAll(dead string) []string {
 	var ours []string
 	start := "-"
 	for {
-		ctx, cancel := s.command()
+		ctx, cancel := s.commandContext()
 		page, err := s.r.writer.XPendingExt(ctx, &redis.XPendingExtArgs{
 			Stream: s.topic, Group: s.cfg.Group, Idle: takeoverIdle,
 			Start: start, End: "+", Count: pageSize, Consumer: dead,
@@ -106,7 +106,7 @@ func (s *streamSub) vanished(ids, claimed []string) int {
 
 // isTrimmed reports whether the stream surely has no entry id.
 func (s *streamSub) isTrimmed(id string) bool {
-	ctx, cancel := s.command()
+	ctx, cancel := s.commandContext()
 	defer cancel()
 	msgs, err := s.r.writer.XRange(ctx, s.topic, id, id).Result()
 	return err == nil && len(msgs) == 0
@@ -130,9 +130,17 @@ func (s *streamSub) takeOne(id string) bool {
 	e := s.entry(msg)
 	e.done = make(chan struct{})
 	s.mu.Lock()
-	delete(s.unread, id)
-	s.queue.pushFront(e)
+	_, ours := s.unread[id]
+	if ours {
+		delete(s.unread, id)
+		s.queue.pushFront(e)
+	}
 	s.mu.Unlock()
+	if !ours { // dropped meanwhile as not ours: if it is after all, it is read again
+		s.window.release(1)
+		s.reread.Store(true)
+		return true
+	}
 	s.poke()
 	select {
 	case <-e.done:
@@ -145,7 +153,7 @@ func (s *streamSub) takeOne(id string) bool {
 // fetch reads an entry that is ours and counts its delivery. It tries until Redis
 // answers, and reports false when the entry is not ours any more, or gone.
 func (s *streamSub) fetch(id string) (redis.XMessage, bool) {
-	var trouble backoff
+	var retry backoff
 	for {
 		losses, marked := s.r.alive.state()
 		s.mu.Lock()
@@ -169,14 +177,14 @@ func (s *streamSub) fetch(id string) (redis.XMessage, bool) {
 				return redis.XMessage{}, false
 			}
 		}
-		if !pause(s.ctx, trouble.next()) {
+		if !pause(s.ctx, retry.next()) {
 			return redis.XMessage{}, false
 		}
 	}
 }
 
 func (s *streamSub) claimOne(id string) ([]redis.XMessage, error) {
-	ctx, cancel := s.command()
+	ctx, cancel := s.commandContext()
 	defer cancel()
 	return s.r.writer.XClaim(ctx, &redis.XClaimArgs{
 		Stream: s.topic, Group: s.cfg.Group, Consumer: s.r.consumer, Messages: []string{id},

@@ -53,8 +53,8 @@ func (s *streamSub) tend() {
 	}
 }
 
-// command bounds one of tend's commands.
-func (s *streamSub) command() (context.Context, context.CancelFunc) {
+// commandContext bounds an ordinary command on the stream.
+func (s *streamSub) commandContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(s.ctx, commandTimeout)
 }
 
@@ -90,7 +90,7 @@ func (s *streamSub) claimIDs(minIdle time.Duration, ids []string) error {
 }
 
 func (s *streamSub) claimed(minIdle time.Duration, ids []string) ([]string, error) {
-	ctx, cancel := s.command()
+	ctx, cancel := s.commandContext()
 	defer cancel()
 	return s.r.writer.XClaimJustID(ctx, &redis.XClaimArgs{
 		Stream:   s.topic,
@@ -147,7 +147,7 @@ func (t *tender) pending() (map[string]bool, error) {
 	ours := make(map[string]bool)
 	start := "-"
 	for {
-		ctx, cancel := t.command()
+		ctx, cancel := t.commandContext()
 		page, err := t.r.writer.XPendingExt(ctx, &redis.XPendingExtArgs{
 			Stream: t.topic, Group: t.cfg.Group, Start: start, End: "+", Count: pageSize, Consumer: t.r.consumer,
 		}).Result()
@@ -217,7 +217,7 @@ func (t *tender) dropForeign(foreign map[string]bool) {
 
 // look finds consumers that died with entries pending, and takes these over.
 func (t *tender) look() {
-	ctx, cancel := t.command()
+	ctx, cancel := t.commandContext()
 	defer cancel()
 	consumers, err := t.r.writer.XInfoConsumers(ctx, t.topic, t.cfg.Group).Result()
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/internal/redistest"
-	"signalbox/router/internal/batch"
-
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/internal/redistest"
+	"signalbox/router/internal/batch"
 )
 
 // startVictim runs this test binary as a consumer and returns how to kill it, when it

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"testing"
 
-	"signalbox/internal/redistest"
-
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+
+	"signalbox/internal/redistest"
 )
 
 // replica closes its Redis with its subscriber, as a process that ends would.

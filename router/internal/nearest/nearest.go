@@ -8,10 +8,9 @@ import (
 // maxCompared is the longest name that is compared: the cost is quadratic.
 const maxCompared = 64
 
-// Name returns the valid name that is nearest to name, not regarding case, unless it
-// is further away than a third of name's length, or than one step for short names
-// of two letters or more.
-// Of equally near names it is the first in alphabetical order.
+// Name returns the valid name that is fewest steps from name, not regarding case. It may
+// be a third of name's length away, or one step if that is less; from a single letter
+// nothing is near. Of equally near names it is the first in alphabetical order.
 func Name(name string, valid []string) (string, bool) {
 	if len(name) > maxCompared {
 		return "", false
