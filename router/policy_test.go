@@ -25,7 +25,9 @@ func under(p Policy, h Handler) Config {
 }
 
 // keyed is a message with a key.
-func keyed(id, key, typ string) string { return fmt.Sprintf(`{"id":%q,"key":%q,"type":%q}`, id, key, typ) }
+func keyed(id, key, typ string) string {
+	return fmt.Sprintf(`{"id":%q,"key":%q,"type":%q}`, id, key, typ)
+}
 
 // witness remembers what became of each event of the first route.
 type witness struct {
