@@ -68,6 +68,12 @@ type deliveryContext struct {
 	delivery *delivery
 }
 
+// AfterFunc spares contexts that handlers derive a goroutine each: package context
+// looks for it when Value leads it to another context that can end, that of values.
+func (c *deliveryContext) AfterFunc(f func()) (stop func() bool) {
+	return context.AfterFunc(c.Context, f)
+}
+
 type deliveryKey struct{}
 
 func (c *deliveryContext) Value(key any) any {

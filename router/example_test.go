@@ -150,6 +150,45 @@ func ExampleUnavailable() {
 	// Output: 429 Too Many Requests true 30s
 }
 
+// An order is sent up to three times, and never when it is older than five seconds.
+func ExamplePolicy() {
+	policy := router.Policy{
+		Timeout: 2 * time.Second,
+		Retry:   router.Retry{Attempts: 3, Backoff: 10 * time.Millisecond},
+		MaxAge:  5 * time.Second,
+		Workers: 4, // orders of the same symbol stay in order
+	}
+	calls := 0
+	enter := router.HandlerFunc(func(context.Context, *router.Event) error {
+		if calls++; calls == 1 {
+			return errors.New("connection reset")
+		}
+		return nil
+	})
+	box, err := routertest.New(router.Config{
+		Channels: []router.Channel{{Name: "trade_commands", Fields: router.Fields{Key: "data.symbol"}}},
+		Handlers: []router.HandlerSpec{{Name: "trade", New: func(router.Env) (router.Handler, error) { return enter, nil }}},
+		Routes:   []router.Route{{Channel: "trade_commands", Types: []string{"enter"}, Handler: "trade", Policy: policy}},
+	}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	box.Send("trade_commands",
+		`{"type":"enter","data":{"symbol":"BTCUSDT"}}`,
+		`{"type":"enter","data":{"symbol":"BTCUSDT"},"time":"2020-01-01T00:00:00Z"}`,
+	)
+	for _, o := range box.Outcomes() {
+		fmt.Println(o.Result, o.Attempt)
+	}
+	fmt.Println(box.Close())
+	// Output:
+	// retried 1
+	// handled 2
+	// skipped 0
+	// <nil>
+}
+
 func ExampleParseTypes() {
 	set, err := router.ParseTypes("order.*", "tick", "!order.test")
 	fmt.Println(err)

@@ -1,9 +1,6 @@
 package router
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
 // maxChunk is how many events a BatchHandler gets at once, at most.
 const maxChunk = 256
@@ -112,12 +109,13 @@ func (l *lanes) refill(w *worker) bool {
 		if w.rest == nil {
 			w.rest = one.queue
 		} else {
-			w.rest = slices.Concat(w.rest, one.queue)
+			w.rest = append(w.rest, one.queue...)
 		}
 		one.queue = nil
 		w.lanesHeld = append(w.lanesHeld, one)
 	}
-	l.ready = slices.Delete(l.ready, 0, n)
+	clear(l.ready[:n])
+	l.ready = l.ready[n:]
 	if n == 0 {
 		l.active--
 	}

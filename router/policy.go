@@ -69,8 +69,8 @@ func orDefault(d, fallback time.Duration) time.Duration {
 // pause is how long to wait after so many failures before this one.
 func (r Retry) pause(failures int) time.Duration {
 	pause := r.MaxBackoff
-	if failures < 32 && r.Backoff<<failures > 0 {
-		pause = min(pause, r.Backoff<<failures)
+	if r.Backoff <= pause>>failures { // else it is longer, or overflows
+		pause = r.Backoff << failures
 	}
 	return pause/2 + rand.N(pause) //nolint:gosec // jitter keeps no secret
 }

@@ -185,6 +185,11 @@ func (r *route) fail(t try, err error, begin time.Time) {
 func (r *route) giveUp(t try, err error) {
 	t.attempts++
 	if errors.Is(err, errAbandoned) {
+		if stopped := t.ctx.Err(); stopped != nil { // deaf to the end of the drain as well
+			r.unfinished.Add(1)
+			r.tell(Unfinished, t, stopped, time.Time{})
+			return
+		}
 		r.abandoned.Add(1)
 	}
 	r.fail(t, err, time.Time{})

@@ -46,7 +46,7 @@ func misbehave(_ context.Context, e *Event) error {
 		return errors.New("refused")
 	case "permanent":
 		return Permanent(errors.New("refused for ever"))
-	case "unavailable":
+	case "unavailable": // a route waits until the test ends
 		return Unavailable(errors.New("gone fishing"), time.Second)
 	case "canceled":
 		return context.Canceled // its own, not a shutdown

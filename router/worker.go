@@ -28,7 +28,7 @@ type worker struct {
 	lost     bool // the handler did not return; another worker goes on
 	watchdog *time.Timer
 	seen     uint64    // the attempt that the watchdog saw last
-	since    time.Time // when it saw it first
+	since    time.Time // when it saw it first or, when it has expired, ended its context
 
 	ctx context.Context //nolint:containedctx // of the attempts: made once, and again when one has expired
 }
@@ -114,17 +114,18 @@ func (w *worker) watch() {
 	if w.watchdog == nil { // stopped
 		return
 	}
+	now := time.Now()
 	w.watchdog.Reset(w.look())
 	if w.seen != w.attempt {
-		w.seen, w.since = w.attempt, time.Now()
+		w.seen, w.since = w.attempt, now
 	}
-	timeout := w.lanes.route.Policy.Timeout
-	switch took := time.Since(w.since); {
-	case !w.busy || took < timeout:
-	case !w.expired:
-		w.expired = true
+	took := now.Sub(w.since)
+	switch {
+	case !w.busy:
+	case !w.expired && took >= w.lanes.route.Policy.Timeout:
+		w.expired, w.since = true, now // a second from now, even if this look was late
 		w.cancel()
-	case took >= timeout+abandonAfter:
+	case w.expired && took >= abandonAfter:
 		w.lost = true
 		w.release()
 		go w.handOver(errAbandoned)
