@@ -16,8 +16,8 @@ const (
 // Policy is how a route deals with its events.
 type Policy struct {
 	// Timeout is how long one attempt may take; 0: 30 s; negative: as long as it likes.
-	// Then the handler's context ends (it is looked at about sixteen times per Timeout,
-	// so this is not to the millisecond). A handler that hasn't returned a second later
+	// Then the handler's context is cancelled (it is looked at about sixteen times per
+	// Timeout, so this is not to the millisecond, and the context tells no deadline). A handler that hasn't returned a second later
 	// is left behind: its event failed, and is not tried again, because two attempts
 	// must not overlap.
 	Timeout time.Duration
@@ -27,7 +27,9 @@ type Policy struct {
 	// ones are skipped. 0: any age.
 	MaxAge time.Duration
 	// Workers is how many events are handled at a time; 0: 1. With several, only events
-	// of the same key stay in order, and those without a key are in no order.
+	// of the same key stay in order, and those without a key are in no order. A
+	// BatchHandler's chunk waits as one for the attempts of what failed in it, and what
+	// is tried again comes after what succeeded.
 	Workers int
 }
 

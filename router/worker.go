@@ -114,6 +114,10 @@ func (w *worker) watch() {
 	if w.watchdog == nil { // stopped
 		return
 	}
+	if !w.busy { // the next attempt, perhaps after a long pause, sets it going again
+		w.watchdog = nil
+		return
+	}
 	now := time.Now()
 	w.watchdog.Reset(w.look())
 	if w.seen != w.attempt {
@@ -121,7 +125,6 @@ func (w *worker) watch() {
 	}
 	took := now.Sub(w.since)
 	switch {
-	case !w.busy:
 	case !w.expired && took >= w.lanes.route.Policy.Timeout:
 		w.expired, w.since = true, now // a second from now, even if this look was late
 		w.cancel()
