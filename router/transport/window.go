@@ -23,11 +23,15 @@ func newWindow(limit int) *window {
 	return &window{limit: limit, wake: make(chan struct{})}
 }
 
-// claiming notes that a claimer begins (1) or ends (-1).
+// claiming notes that a claimer begins (1) or ends (-1). At the end those who were
+// held back go on: perhaps no release comes to wake them.
 func (w *window) claiming(n int) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.claims += n
-	w.mu.Unlock()
+	if w.claims == 0 {
+		w.wakeAll()
+	}
 }
 
 // reserve takes between 1 and most places. It waits until at least one is free, and
@@ -78,10 +82,15 @@ func (w *window) release(n int) {
 	defer w.mu.Unlock()
 	w.used -= n
 	if w.least > 0 && w.limit-w.used >= w.least {
-		w.least = 0
-		close(w.wake)
-		w.wake = make(chan struct{})
+		w.wakeAll()
 	}
+}
+
+// wakeAll makes everyone who waits look again. The caller holds mu.
+func (w *window) wakeAll() {
+	w.least = 0
+	close(w.wake)
+	w.wake = make(chan struct{})
 }
 
 // inUse returns how many places are taken.
