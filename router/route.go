@@ -114,7 +114,7 @@ func (r *route) finish(d *delivery, err error, begin time.Time) {
 	} else {
 		r.handled.Add(1)
 		if r.debug {
-			r.log.Debug("handled", "channel", d.event.Channel, "type", d.event.Type, "id", d.event.ID)
+			r.log.Debug("handled", "channel", d.event.Channel, "type", clip(d.event.Type), "id", clip(d.event.ID))
 		}
 	}
 	if r.observe != nil {
