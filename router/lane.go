@@ -13,6 +13,7 @@ type lane struct {
 
 	mu    sync.Mutex
 	queue []*delivery
+	total uint64 // events pushed so far
 	busy  bool
 
 	// Only the lane's goroutine uses these.
@@ -25,6 +26,7 @@ type lane struct {
 func (l *lane) push(events []*delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.total += uint64(len(events))
 	if len(l.queue) == 0 {
 		l.queue = events
 	} else {
@@ -34,6 +36,13 @@ func (l *lane) push(events []*delivery) {
 		l.busy = true
 		l.start()
 	}
+}
+
+// pushed returns how many events the lane got so far.
+func (l *lane) pushed() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
 }
 
 func (l *lane) start() {
