@@ -16,6 +16,7 @@ type lanes struct {
 	byKey  map[string]*lane // that have events or are in a worker's hands
 	only   *lane            // for a route with one worker: everything stays in order
 	active int              // workers at work
+	count  uint64           // events pushed so far
 }
 
 // lane is events that must stay in order: those of one key.
@@ -40,6 +41,7 @@ func newLanes(r *route, running *sync.WaitGroup) *lanes {
 func (l *lanes) push(events []*delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.count += uint64(len(events))
 	if l.only != nil {
 		l.add(l.only, events)
 	} else {
@@ -50,6 +52,13 @@ func (l *lanes) push(events []*delivery) {
 	for n := min(l.route.Policy.Workers-l.active, len(l.ready)); n > 0; n-- {
 		l.start(&worker{lanes: l})
 	}
+}
+
+// pushed is how many events have come in.
+func (l *lanes) pushed() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
 }
 
 // of returns the lane of a key. An event without a key has a lane of its own.

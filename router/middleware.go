@@ -200,7 +200,7 @@ func logError(log *slog.Logger, msg *message.Message, err error) {
 	}
 	var attrs []any
 	if event := EventFrom(ctx); event != nil {
-		attrs = append(attrs, "channel", event.Channel, "type", event.Type, "id", event.ID)
+		attrs = append(attrs, "channel", event.Channel, "type", clip(event.Type), "id", clip(event.ID))
 	}
 	attrs = append(attrs, "err", err)
 	if panicked, ok := errors.AsType[*PanicError](err); ok {

@@ -6,12 +6,29 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
 	quietWindow = time.Second
 	quietLines  = 20 // per window, of one message about one route or channel
 )
+
+// maxText is how many bytes of a text from a message a line shows.
+const maxText = 256
+
+// clip cuts a text that a stranger chose: a type, an id or a channel's name can be as
+// long as a message.
+func clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
 
 // quiet is a slog.Handler that writes a warning or error at once and its repetitions
 // once a second with a count, so that a broken feed or target never floods the log.

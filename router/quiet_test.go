@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"signalbox/router/internal/batch"
 )
 
 func quietLog() (*slog.Logger, *logs) {
@@ -136,3 +139,35 @@ func TestQuietForgets(t *testing.T) {
 type alwaysEnabled struct{ slog.Handler }
 
 func (alwaysEnabled) Enabled(context.Context, slog.Level) bool { return true }
+
+// What a stranger sends can be a megabyte of type, id or channel name: the log and
+// what is remembered of it must not grow with it.
+func TestLongTextsAreCut(t *testing.T) {
+	failing := HandlerFunc(func(context.Context, *Event) error { return errors.New("no") })
+	cfg := one(failing)
+	cfg.Routes[0].Types = []string{"known"}
+	r := start(t, cfg, Options{})
+	long := strings.Repeat("x", 900_000)
+	var sent []string
+	for i := range 20 {
+		sent = append(sent, fmt.Sprintf(`{"type":"%d%s"}`, i, long))
+	}
+	sent = append(sent, `{"type":"known","id":"`+long+`"}`)
+	items := r.send(t, sent...)
+	bad := &batch.Item{Topic: long, Payload: []byte("bad"), Owner: r.carrier}
+	r.sendItems(t, []*batch.Item{bad})
+	r.await(t, append(items, bad))
+	r.logs.mu.Lock()
+	size := r.logs.buf.Len()
+	r.logs.mu.Unlock()
+	if size > 50_000 {
+		t.Errorf("22 messages made %d bytes of log", size)
+	}
+	remembered := 0
+	for typ := range r.subscriptions[0].seen {
+		remembered += len(typ)
+	}
+	if remembered > 50_000 {
+		t.Errorf("%d bytes of types are remembered", remembered)
+	}
+}

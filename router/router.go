@@ -54,6 +54,7 @@ type Router struct {
 	lanes         sync.WaitGroup
 	running       chan struct{}
 	started       atomic.Bool
+	gaveUp        atomic.Bool // handlers were left behind at the end of the drain
 }
 
 type namedHandler struct {
@@ -236,6 +237,7 @@ func (r *Router) drain(ended <-chan error, cancel context.CancelFunc) {
 	select {
 	case <-idle:
 	case <-time.After(r.opts.Drain + cancelGrace):
+		r.gaveUp.Store(true)
 		r.log.Warn("handlers still run at the end of the drain; they are left behind, and none is closed", "drain", r.opts.Drain)
 		r.handlers = nil
 	}
@@ -272,11 +274,15 @@ func (r *Router) Stats() Stats {
 		stats.Channels[s.channel.Name] = s.stats()
 	}
 	for _, route := range r.routes {
-		stats.Routes = append(stats.Routes, RouteStats{
+		of := RouteStats{
 			Channel: route.Channel, Route: route.Name, Handler: route.Handler,
 			Handled: route.handled.Load(), Failed: route.failed.Load(), Retried: route.retried.Load(), Skipped: route.skipped.Load(), Abandoned: route.abandoned.Load(),
 			Unfinished: route.unfinished.Load(),
-		})
+		}
+		if r.gaveUp.Load() { // what was left behind will tell too late, or never
+			of.Unfinished = route.lanes.pushed() - of.Handled - of.Failed - of.Skipped
+		}
+		stats.Routes = append(stats.Routes, of)
 	}
 	return stats
 }

@@ -146,6 +146,9 @@ func TestDrainLeavesADeafHandlerBehind(t *testing.T) {
 		if len(r.logs.lines(t, slog.LevelWarn, "")) != 1 {
 			t.Errorf("logged %v", r.logs.lines(t, slog.LevelWarn, ""))
 		}
+		if s := r.Stats().Routes[0]; s.Handled != 0 || s.Failed != 0 || s.Unfinished != 3 {
+			t.Errorf("stats at the end of Run %+v, want 3 unfinished", s)
+		}
 		close(h.release)
 		synctest.Wait()
 		if s := r.Stats().Routes[0]; s.Handled != 1 || s.Unfinished != 2 {

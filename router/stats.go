@@ -87,6 +87,7 @@ func (c *channelCounters) rejectedFor(cause Cause) {
 // is new.
 func (c *channelCounters) unmatchedType(typ string) (first bool) {
 	c.unmatched.Add(1)
+	typ = clip(typ) // a thousand megabytes are too many to remember
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.seen[typ] || len(c.seen) >= maxUnmatchedTypes {

@@ -156,7 +156,7 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 // passBy counts an event that no route takes, and logs each type once.
 func (s *subscription) passBy(event *Event) {
 	if s.unmatchedType(event.Type) {
-		s.log.Info("no route takes this type", "channel", s.channel.Name, "type", event.Type, "id", event.ID)
+		s.log.Info("no route takes this type", "channel", s.channel.Name, "type", clip(event.Type), "id", clip(event.ID))
 	}
 	if s.observe != nil {
 		s.observe(Outcome{Result: Unmatched, Channel: s.channel.Name, Event: event})
@@ -171,7 +171,7 @@ func (s *subscription) reject(item *batch.Item, err error) {
 	}
 	s.received.Add(1)
 	s.rejectedFor(cause)
-	s.log.Warn("message rejected", "channel", s.channel.Name, "cause", string(cause), "name", item.Topic, "byte", place, "err", err)
+	s.log.Warn("message rejected", "channel", s.channel.Name, "cause", string(cause), "name", clip(item.Topic), "byte", place, "err", err)
 	if s.observe != nil {
 		s.observe(Outcome{Result: Rejected, Channel: s.channel.Name, Err: err})
 	}

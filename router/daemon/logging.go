@@ -28,12 +28,28 @@ func newLogger(w io.Writer, settings routesfile.Log, verbosity int) *slog.Logger
 	}
 	switch format := settings.Format; {
 	case format == "json":
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+		return slog.New(slog.NewJSONHandler(plain{w, jsonEscape}, &slog.HandlerOptions{Level: level}))
 	case format != "text" && colourful(w):
 		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", ReplaceAttr: withoutEscapes}))
 	default:
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime}))
+		return slog.New(slog.NewTextHandler(plain{w, goEscape}, &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime}))
 	}
+}
+
+// plain escapes what slog leaves as it is in a line although terminals may obey it: in
+// JSON control characters from U+007F on and changes of the direction of writing, in
+// text a lone U+007F.
+type plain struct {
+	io.Writer
+	escape func(rune) string
+}
+
+func (w plain) Write(line []byte) (int, error) {
+	text := escaped(strings.TrimSuffix(string(line), "\n"), w.escape) + "\n"
+	if _, err := io.WriteString(w.Writer, text); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // colourful reports whether w is a terminal whose user has not set NO_COLOR.

@@ -18,7 +18,7 @@ import (
 // hostile are texts that would reach a terminal as escape sequences, some only after
 // tint has unquoted what it takes for colours.
 var hostile = []string{
-	"\x1b[2J", `\x1b[2J`, "a \x1b]0;title\x07", `"\x1b[45m"`, `\\x1b[2J`, "\u009b2J", "\x9b2J", `\u001b[2J`, "two\nlines\x1b[2J",
+	"\x1b[2J", `\x1b[2J`, "a \x1b]0;title\x07", `"\x1b[45m"`, `\\x1b[2J`, "\u009b2J", "\x9b2J", `\u001b[2J`, "two\nlines\x1b[2J", "\u202eright", "\x7f", "\U000e0001",
 	`\x1b\x1b[2J`, "\\\x1b[2J", `\\\x1b[2J "quoted"`,
 }
 
@@ -43,7 +43,7 @@ func TestPlainAndJSONLetNoEscapeThrough(t *testing.T) {
 		for _, text := range hostile {
 			var out bytes.Buffer
 			newLogger(&out, routesfile.Log{Level: "info", Format: format}, 0).Info("event", "data", text, "err", errors.New(text))
-			if strings.Contains(out.String(), "\x1b") || strings.Count(out.String(), "\n") != 1 {
+			if strings.ContainsAny(out.String(), "\x1b\u009b\u007f\u202e") || strings.Count(out.String(), "\n") != 1 {
 				t.Errorf("%s: %q is logged as %q", format, text, out.String())
 			}
 		}

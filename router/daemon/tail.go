@@ -98,7 +98,7 @@ func (p *program) watching(channels []router.Channel) string {
 	for i, ch := range channels {
 		how := string(ch.Transport)
 		if ch.Pattern {
-			how += " " + ch.Topic
+			how += " " + printable(ch.Topic)
 		} else if ch.Topic != ch.Name {
 			how += " " + strconv.Quote(ch.Topic)
 		}

@@ -134,20 +134,24 @@ func toJSON(v shownEvent) string {
 	if err != nil { // Msg was decoded, so it is JSON
 		return fmt.Sprintf(`{"rejected":%q}`, err)
 	}
-	return escaped(string(out), func(r rune) string {
-		if high, low := utf16.EncodeRune(r); high != unicode.ReplacementChar {
-			return fmt.Sprintf(`\u%04x\u%04x`, high, low)
-		}
-		return fmt.Sprintf(`\u%04x`, r)
-	})
+	return escaped(string(out), jsonEscape)
+}
+
+func jsonEscape(r rune) string {
+	if high, low := utf16.EncodeRune(r); high != unicode.ReplacementChar {
+		return fmt.Sprintf(`\u%04x\u%04x`, high, low)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
 }
 
 // printable escapes what could play tricks on a terminal.
 func printable(s string) string {
-	return escaped(s, func(r rune) string {
-		quoted := strconv.QuoteRune(r)
-		return quoted[1 : len(quoted)-1]
-	})
+	return escaped(s, goEscape)
+}
+
+func goEscape(r rune) string {
+	quoted := strconv.QuoteRune(r)
+	return quoted[1 : len(quoted)-1]
 }
 
 // escaped replaces what is not printable: control characters, also those above ASCII
