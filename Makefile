@@ -58,7 +58,7 @@ vet:
 lint:
 	scripts/golangci-lint config verify
 	scripts/golangci-lint fmt --diff
-	scripts/golangci-lint run ./...
+	scripts/golangci-lint run --allow-parallel-runners ./...
 
 arrows:
 	go test ./internal/arrows
