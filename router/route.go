@@ -102,7 +102,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 			continue
 		}
 		r.skipped.Add(1)
-		r.tell(Skipped, t, fmt.Errorf("%v old, max age %v", age.Round(time.Millisecond), r.Policy.MaxAge), time.Time{})
+		r.tell(Skipped, t, fmt.Errorf("%v old, max age %v", age.Round(max(time.Millisecond, r.Policy.MaxAge/50)), r.Policy.MaxAge), time.Time{})
 		t.ticket.release()
 	}
 	return left
