@@ -31,7 +31,7 @@ type route struct {
 	observe func(Outcome)
 	debug   bool // a line for each event that was handled
 
-	handled, failed, retried, skipped, abandoned, unfinished atomic.Uint64
+	handled, failed, retried, skipped, filtered, abandoned, unfinished atomic.Uint64
 }
 
 func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome), running *sync.WaitGroup) *route {

@@ -273,7 +273,8 @@ func (r *Router) Stats() Stats {
 	for _, route := range r.routes {
 		stats.Routes = append(stats.Routes, RouteStats{
 			Channel: route.Channel, Route: route.Name, Handler: route.Handler,
-			Handled: route.handled.Load(), Failed: route.failed.Load(), Retried: route.retried.Load(), Skipped: route.skipped.Load(), Abandoned: route.abandoned.Load(),
+			Handled: route.handled.Load(), Failed: route.failed.Load(), Retried: route.retried.Load(), Skipped: route.skipped.Load(),
+			Filtered: route.filtered.Load(), Abandoned: route.abandoned.Load(),
 			Unfinished: route.unfinished.Load(),
 		})
 	}
