@@ -84,7 +84,7 @@ func TestConditions(t *testing.T) {
 // An event of which every condition is false is done, and neither unmatched nor logged.
 func TestEveryConditionFalse(t *testing.T) {
 	cfg := one(accepting)
-	cfg.Routes[0].When = func(e *Event) (bool, error) { return false, nil }
+	cfg.Routes[0].When = func(*Event) (bool, error) { return false, nil }
 	cfg.Routes[0].Policy.Workers = 4
 	r := start(t, cfg, Options{})
 	r.await(t, r.send(t, message0("1", "a"), message0("2", "a"), `{`, `{"type":"signalbox.x"}`))

@@ -143,8 +143,7 @@ func isText(function string) bool {
 // a function that its text names.
 func (e *expression) failed(err error, text string) ast.Expr {
 	id := int64(0)
-	var bad *types.Err
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*types.Err](err); ok {
 		id = bad.NodeID()
 	}
 	var named, byText []ast.Expr
