@@ -80,10 +80,11 @@ type HandlerSpec struct {
 
 // Route sends the events of one channel that match Types to one handler.
 type Route struct {
-	Name    string   // unique within its channel; empty: Handler
-	Channel string   // Channel.Name
-	Types   []string // patterns as in ParseTypes
-	Handler string   // HandlerSpec.Name
+	Name    string    // unique within its channel; empty: Handler
+	Channel string    // Channel.Name
+	Types   []string  // patterns as in ParseTypes
+	Handler string    // HandlerSpec.Name
+	When    Condition // nil: every event
 	Policy  Policy
 }
 

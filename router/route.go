@@ -31,7 +31,8 @@ type route struct {
 	observe func(Outcome)
 	debug   bool // a line for each event that was handled
 
-	handled, failed, retried, skipped, abandoned, unfinished atomic.Uint64
+	handled, failed, retried, skipped, filtered, abandoned, unfinished atomic.Uint64
+	refused                                                            atomic.Uint64 // of failed: by an error of the condition, before the lanes
 }
 
 func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome), running *sync.WaitGroup) *route {

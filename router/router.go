@@ -276,11 +276,12 @@ func (r *Router) Stats() Stats {
 	for _, route := range r.routes {
 		of := RouteStats{
 			Channel: route.Channel, Route: route.Name, Handler: route.Handler,
-			Handled: route.handled.Load(), Failed: route.failed.Load(), Retried: route.retried.Load(), Skipped: route.skipped.Load(), Abandoned: route.abandoned.Load(),
+			Handled: route.handled.Load(), Failed: route.failed.Load(), Retried: route.retried.Load(), Skipped: route.skipped.Load(),
+			Filtered: route.filtered.Load(), Abandoned: route.abandoned.Load(),
 			Unfinished: route.unfinished.Load(),
 		}
 		if r.gaveUp.Load() { // what was left behind will tell too late, or never
-			of.Unfinished = route.lanes.pushed() - of.Handled - of.Failed - of.Skipped
+			of.Unfinished = route.lanes.pushed() + route.refused.Load() - of.Handled - of.Failed - of.Skipped
 		}
 		stats.Routes = append(stats.Routes, of)
 	}

@@ -19,6 +19,7 @@ const (
 	Rejected  Result = "rejected"  // the message is no event
 	Retried   Result = "retried"   // an attempt failed, or the target is away; the event is tried again
 	Skipped   Result = "skipped"   // older than the route's MaxAge
+	Filtered  Result = "filtered"  // the route's condition is false
 	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
 	// they are lost.
 	Unfinished Result = "unfinished"
@@ -31,7 +32,7 @@ type Outcome struct {
 	Route   string        // empty for Unmatched and Rejected
 	Handler string        // likewise
 	Event   *Event        // nil when Rejected
-	Err     error         // why, unless Handled or Unmatched
+	Err     error         // why, unless Handled, Filtered or Unmatched
 	Attempt int           // how many attempts were made; a target that is away uses none
 	Pause   time.Duration // until the next attempt, when Retried
 	Took    time.Duration // in the handler, by the last attempt; of its whole batch for a BatchHandler
@@ -57,6 +58,7 @@ type RouteStats struct {
 	Handled, Failed         uint64
 	Retried                 uint64 // attempts that were followed by another
 	Skipped                 uint64 // older than MaxAge
+	Filtered                uint64 // the condition was false
 	Abandoned               uint64 // of Failed: the handler did not return after its timeout
 	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
 	// they are lost.

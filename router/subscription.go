@@ -147,6 +147,9 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 		return nil, nil
 	}
 	for _, r := range routes {
+		if !r.admits(d) {
+			continue
+		}
 		d.ticket.hold()
 		d.batch.add(r, d)
 	}

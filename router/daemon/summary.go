@@ -32,7 +32,7 @@ func (l *losses) total() (events int, blind time.Duration) {
 // sums are a router's counters, added up.
 type sums struct {
 	Received, Handled, Failed, Unmatched, Rejected uint64
-	Retried, Skipped, Abandoned                    uint64
+	Retried, Skipped, Filtered, Abandoned          uint64
 	Unfinished                                     uint64 // kept by their streams
 	Lost                                           uint64 // cut short on Pub/Sub, which keeps nothing
 }
@@ -53,6 +53,7 @@ func (p *program) totals(stats router.Stats) (t sums) {
 		t.Failed += r.Failed
 		t.Retried += r.Retried
 		t.Skipped += r.Skipped
+		t.Filtered += r.Filtered
 		t.Abandoned += r.Abandoned
 		if ch, _ := p.channel(r.Channel); ch.Transport == router.Stream {
 			t.Unfinished += r.Unfinished
@@ -74,7 +75,7 @@ func (p *program) summarize(stats router.Stats, took time.Duration) {
 	for _, more := range []struct {
 		name  string
 		count uint64
-	}{{"retried", t.Retried}, {"skipped", t.Skipped}, {"abandoned", t.Abandoned}, {"unfinished", t.Unfinished}} {
+	}{{"retried", t.Retried}, {"skipped", t.Skipped}, {"filtered", t.Filtered}, {"abandoned", t.Abandoned}, {"unfinished", t.Unfinished}} {
 		if more.count > 0 {
 			attrs = append(attrs, more.name, more.count)
 		}

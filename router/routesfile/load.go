@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/routesfile/condition"
 )
 
 // Limits on what one configuration may declare. They are far above what anybody
@@ -122,6 +123,8 @@ type compiler struct {
 	handlers map[string]*handler
 	routes   []route
 	config   router.Config
+
+	conditions *condition.Compiler // made for the first condition
 }
 
 // compile checks everything that needs more than one key to be seen. At is where an

@@ -34,7 +34,7 @@ func TestShared(t *testing.T) {
 	later := []string{
 		`unknown table "tests"`,
 		`unknown kind "sql"`, `unknown kind "webhook"`, `unknown kind "exec"`, `unknown kind "file"`, `unknown handler "latest"`,
-		`unknown key "when"`, `unknown key "dedupe"`, `unknown key "isolated"`,
+		`unknown key "dedupe"`, `unknown key "isolated"`,
 		`unknown key "overflow"`, `unknown key "stale_after"`, `unknown key "hours"`, `unknown key "schemas"`,
 		`unmatched: want count, have "dead_letter"`,
 	}

@@ -140,6 +140,9 @@ func summary(r *Result) string {
 	}
 	for _, route := range r.Config.Routes {
 		fmt.Fprintf(&b, "route %s: %s %q -> %s\n", route.Name, route.Channel, route.Types, route.Handler)
+		if route.When != nil {
+			fmt.Fprintf(&b, "  when\n")
+		}
 		if route.Policy != (router.Policy{}) {
 			fmt.Fprintf(&b, "  policy %+v\n", route.Policy)
 		}

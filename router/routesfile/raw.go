@@ -101,6 +101,7 @@ type rawRoute struct {
 	Name       string `toml:"name" doc:"for metrics and logs; default: the handler's name"`
 	Channel    names  `toml:"channel" doc:"a channel, a list of them, or * for every declared channel"`
 	Type       names  `toml:"type" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`
+	When       string `toml:"when" doc:"a condition in CEL on event and service; only events for which it is true are handled"`
 	Handler    names  `toml:"handler" doc:"a handler or a list of them; the name of a kind is one with default options"`
 	Enabled    *bool  `toml:"enabled" doc:"false takes the route out; default true"`
 	AllowCycle bool   `toml:"allow_cycle" doc:"true allows this route to close a cycle of channels"`

@@ -72,12 +72,13 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 	channels := e.channelsOf(raw)
 	types := e.typesOf(raw)
 	policy := e.policyOf(raw)
+	when := e.conditionOf(raw)
 	var handlers []route
 	for _, used := range raw.Handler.all {
 		if one := e.handlerFor(n, used); one != nil {
 			one.routed = one.routed || !off
 			to := route{raw: raw, at: used.node.at}
-			to.Handler, to.Types, to.Policy = one.Name, types, policy
+			to.Handler, to.Types, to.When, to.Policy = one.Name, types, when, policy
 			handlers = append(handlers, to)
 		}
 	}

@@ -1,0 +1,45 @@
+package router
+
+import (
+	"runtime/debug"
+	"time"
+)
+
+// Condition decides whether a route takes an event whose type it takes. It is asked
+// once per event, before any attempt, by the goroutine that reads the channel: it
+// must be quick, and neither change the event nor keep it. An error fails the event
+// on this route only.
+type Condition func(*Event) (bool, error)
+
+// ask is the condition's answer; a panic is an error.
+func (c Condition) ask(event *Event) (matches bool, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			matches, err = false, &PanicError{Value: value, Stack: debug.Stack()}
+		}
+	}()
+	return c(event)
+}
+
+// admits asks the route's condition about an event. One that it doesn't admit is done
+// on this route.
+func (r *route) admits(d *delivery) bool {
+	if r.When == nil {
+		return true
+	}
+	matches, err := r.When.ask(&d.event)
+	if err == nil && matches {
+		return true
+	}
+	t := try{delivery: d}
+	if err == nil {
+		r.filtered.Add(1)
+		r.tell(Filtered, t, nil, time.Time{})
+		return false
+	}
+	r.failed.Add(1)
+	r.refused.Add(1)
+	r.log.Error("condition failed", "channel", d.event.Channel, "type", clip(d.event.Type), "id", clip(d.event.ID), "err", err)
+	r.tell(Failed, t, err, time.Time{})
+	return false
+}

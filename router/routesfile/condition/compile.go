@@ -1,0 +1,227 @@
+package condition
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+
+	"signalbox/router"
+	"signalbox/router/internal/nearest"
+)
+
+const (
+	maxText    = 4096      // bytes of an expression
+	maxNodes   = 1000      // nodes of its tree
+	maxNesting = 100       // levels of its tree
+	maxLoops   = 3         // all, exists, map and so on, one within the other
+	maxCost    = 1_000_000 // units of work of one evaluation, some 100 ns each
+	maxRegexp  = 500       // instructions of a regular expression
+	maxShort   = 500       // bytes of an expression without loops that is not counted
+)
+
+// Compiler compiles expressions for one service. It may be used concurrently.
+type Compiler struct {
+	env *cel.Env
+}
+
+// NewCompiler returns the Compiler of a service.
+func NewCompiler(service string) (*Compiler, error) {
+	registry, err := types.NewRegistry()
+	if err != nil {
+		return nil, err
+	}
+	env, err := cel.NewEnv(
+		cel.CustomTypeProvider(provider{registry}),
+		cel.CustomTypeAdapter(adapter{registry}),
+		cel.Variable("event", cel.ObjectType(eventType)),
+		cel.Constant("service", cel.StringType, types.String(service)),
+		cel.CrossTypeNumericComparisons(true),
+		cel.RegexProgramSizeLimit(maxRegexp),
+		cel.ParserExpressionSizeLimit(maxText),
+		cel.ParserRecursionLimit(maxNesting),
+		cel.ExpressionNodeLimit(maxNodes),
+		cel.ExpressionNestingDepthLimit(maxNesting),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("preparing CEL: %w", err)
+	}
+	return &Compiler{env}, nil
+}
+
+// Compile compiles one expression. Its error is one line that says what to write.
+func (c *Compiler) Compile(text string) (router.Condition, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, errors.New("the condition is empty; remove it, or write one such as event.data.bot == service")
+	}
+	if len(text) > maxText {
+		return nil, fmt.Errorf("the condition has more than %d characters; write less", maxText)
+	}
+	tree, issues := c.env.Compile(text)
+	if err := issues.Err(); err != nil {
+		return nil, c.plain(issues)
+	}
+	if out := tree.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
+		return nil, fmt.Errorf("the condition is %s, not true or false; compare it with something", article(out.String()))
+	}
+	loops, literal := survey(tree.NativeRep().Expr(), 0)
+	if literal {
+		return nil, errors.New("the condition makes a message; it can only compare values")
+	}
+	if loops > maxLoops {
+		return nil, fmt.Errorf("the condition has %d loops (all, exists, …) one within the other; write %d at most", loops, maxLoops)
+	}
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	long := loops > 0 || len(text) > maxShort
+	if long {
+		// Without a loop the work is at most the size of the expression times that of
+		// the message, and counting it would double the time.
+		options = append(options, cel.CostLimit(maxCost))
+	}
+	program, err := c.env.Program(tree, options...)
+	if err != nil {
+		return nil, errors.New(line(err.Error()))
+	}
+	e := &expression{tree: tree.NativeRep(), program: program, long: long}
+	e.views.New = func() any { return &view{decode: long} }
+	return e.ask, nil
+}
+
+// expression is a compiled condition.
+type expression struct {
+	tree    *ast.AST
+	program cel.Program
+	long    bool // loops over a message, or looks at it often
+	views   sync.Pool
+}
+
+func (e *expression) ask(event *router.Event) (bool, error) {
+	v := e.views.Get().(*view)
+	v.event = event
+	result, _, err := e.program.Eval(v)
+	matches, ok := result.(types.Bool)
+	switch {
+	case err == nil && ok:
+	case err == nil:
+		err = fmt.Errorf("the condition is %s, not true or false; compare it with something", kindOf(result).what)
+	case absent(err):
+		err = nil
+	default:
+		err = e.explain(v, err)
+	}
+	*v = view{decode: e.long}
+	e.views.Put(v)
+	return bool(matches) && err == nil, err
+}
+
+// absent reports whether err only says that the message has no such member.
+func absent(err error) bool {
+	text := err.Error()
+	return strings.HasPrefix(text, "no such key: ") || strings.HasPrefix(text, "index out of bounds: ") ||
+		strings.HasPrefix(text, "unsupported index ") // a name, or 1.5, of a list
+}
+
+// survey counts how deep loops nest, and whether messages are made.
+func survey(e ast.Expr, above int) (loops int, literal bool) {
+	loops = above
+	visit := func(inner ast.Expr, at int) {
+		deep, made := survey(inner, at)
+		loops, literal = max(loops, deep), literal || made
+	}
+	switch e.Kind() {
+	case ast.ComprehensionKind:
+		loop := e.AsComprehension()
+		visit(loop.IterRange(), above)
+		for _, inner := range []ast.Expr{loop.AccuInit(), loop.LoopCondition(), loop.LoopStep(), loop.Result()} {
+			visit(inner, above+1)
+		}
+	case ast.CallKind:
+		call := e.AsCall()
+		if call.IsMemberFunction() {
+			visit(call.Target(), above)
+		}
+		for _, arg := range call.Args() {
+			visit(arg, above)
+		}
+	case ast.SelectKind:
+		visit(e.AsSelect().Operand(), above)
+	case ast.ListKind:
+		for _, element := range e.AsList().Elements() {
+			visit(element, above)
+		}
+	case ast.MapKind:
+		for _, entry := range e.AsMap().Entries() {
+			visit(entry.AsMapEntry().Key(), above)
+			visit(entry.AsMapEntry().Value(), above)
+		}
+	case ast.StructKind:
+		literal = true
+	}
+	return loops, literal
+}
+
+// plain is CEL's first complaint as one line with a remedy.
+func (c *Compiler) plain(issues *cel.Issues) error {
+	first := issues.Errors()[0]
+	message := line(first.Message)
+	if name, ok := strings.CutPrefix(message, "undefined field '"); ok {
+		return fmt.Errorf("event has no field %q%s", strings.TrimSuffix(name, "'"), suggestion(strings.TrimSuffix(name, "'"), fieldNames()))
+	}
+	if rest, ok := strings.CutPrefix(message, "undeclared reference to '"); ok {
+		name, _, _ := strings.Cut(rest, "'")
+		known := []string{"event", "service", "has", "size", "double", "int", "string", "timestamp", "duration", "matches"}
+		if _, near := nearest.Name(name, known); !near {
+			return fmt.Errorf("unknown name %q; text needs quotes, \"%s\", and members are event.data.%s", name, name, name)
+		}
+		return fmt.Errorf("unknown name %q%s", name, suggestion(name, known))
+	}
+	at := ""
+	if l := first.Location; l != nil && l.Line() > 0 {
+		at = fmt.Sprintf("character %d: ", l.Column()+1)
+		if l.Line() > 1 {
+			at = fmt.Sprintf("line %d, ", l.Line()) + at
+		}
+	}
+	if rest, ok := strings.CutPrefix(message, "found no matching overload for '"); ok {
+		name, args, _ := strings.Cut(rest, "' applied to ")
+		remedy := ""
+		if strings.Contains(args, "double") && strings.Contains(args, "int") {
+			remedy = "; write 2.0 rather than 2 beside a double"
+		}
+		return fmt.Errorf("%s%s cannot be applied to %s%s", at, operator(name), strings.Trim(args, "'"), remedy)
+	}
+	if strings.Contains(message, "token recognition error at: '=") {
+		return errors.New(at + "= alone is nothing in CEL; write == to compare")
+	}
+	return errors.New(at + strings.TrimPrefix(message, "Syntax error: "))
+}
+
+// operator is a CEL function as it is written.
+func operator(name string) string {
+	if sign, ok := operators.FindReverse(name); ok && sign != "" {
+		return sign
+	}
+	return strings.Trim(name, "_")
+}
+
+func suggestion(name string, valid []string) string {
+	if near, ok := nearest.Name(name, valid); ok {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return "; fields: " + strings.Join(valid, ", ")
+}
+
+// line is text on one line, and not too long.
+func line(text string) string {
+	const most = 200
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,40 @@
+package condition_test
+
+import (
+	"fmt"
+
+	"signalbox/router"
+	"signalbox/router/routesfile/condition"
+)
+
+func Example() {
+	compiler, err := condition.NewCompiler("momentum-1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	event := &router.Event{Type: "enter", Data: []byte(`{"bot":"momentum-1","price":"97000.50","count":3}`)}
+	for _, text := range []string{
+		`event.data.bot == service`,
+		`double(event.data.price) > 97000`,
+		`event.data.stop > 97000`,
+		`event.data.price > 97000`,
+		`event.data.count * 2 > 5`,
+		`event.tpye == "enter"`,
+	} {
+		when, err := compiler.Compile(text)
+		if err != nil {
+			fmt.Println("mistake:", err)
+			continue
+		}
+		matches, err := when(event)
+		fmt.Println(matches, err)
+	}
+	// Output:
+	// true <nil>
+	// true <nil>
+	// false <nil>
+	// false data.price is a string: write double(event.data.price)
+	// false data.count is a double: write 2.0
+	// mistake: event has no field "tpye"; did you mean "type"?
+}
