@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -228,6 +230,7 @@ func (g *group) flush(ctx context.Context) bool {
 		if len(ids) == 0 {
 			return true
 		}
+		failpoint.Hit(failpoint.BeforeAck)
 		n, err := g.r.writer.XAck(ctx, g.key.stream, g.key.name, ids...).Result()
 		if err != nil {
 			if !isReply(err) {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -142,6 +144,9 @@ func (s *streamSub) run() {
 	s.interrupt(readEnded)
 	s.wg.Wait()
 	_ = s.client.Close()
+	if failpoint.Broken(failpoint.DeleteConsumer) {
+		_ = s.r.writer.XGroupDelConsumer(context.Background(), s.topic, s.cfg.Group, s.r.consumer).Err()
+	}
 	s.group.remove(s, s.undelivered())
 	close(s.courier.out)
 }

@@ -1,6 +1,10 @@
 package transport
 
-import "github.com/redis/go-redis/v9"
+import (
+	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/failpoint"
+)
 
 // autoclaim goes once through everything that is pending in the group and claims what
 // nobody touched for ClaimAfter: the entries of consumers that are no Signalbox
@@ -16,7 +20,7 @@ func (s *streamSub) autoclaim() {
 			return
 		}
 		next, ok := s.autoclaimPage(cursor, n)
-		if cursor = next; !ok || cursor == "0-0" {
+		if cursor = next; !ok || cursor == "0-0" || failpoint.Broken(failpoint.CursorReset) {
 			return
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/failpoint"
 )
 
 // reader is the state of a subscription's read loop.
@@ -37,7 +39,7 @@ func (r *reader) step() error {
 			return err
 		}
 	}
-	if r.reread.CompareAndSwap(true, false) {
+	if r.reread.CompareAndSwap(true, false) && !failpoint.Broken(failpoint.NoReread) {
 		if err := r.readPending(); err != nil {
 			r.reread.Store(true)
 			return err
@@ -74,6 +76,9 @@ func (r *reader) setUp() error {
 	}
 	r.made = true
 	r.start = "0" // if it vanishes, what was added until it is back must not be lost
+	if failpoint.Broken(failpoint.GroupAtEnd) {
+		r.start = "$"
+	}
 	r.works()
 	return nil
 }
@@ -132,6 +137,7 @@ func (r *reader) readGroup(id string, n int, block time.Duration) ([]redis.XMess
 		Streams:  []string{r.topic, id},
 		Count:    int64(n),
 		Block:    block,
+		NoAck:    failpoint.Broken(failpoint.NoAck),
 	}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, err
@@ -141,6 +147,7 @@ func (r *reader) readGroup(id string, n int, block time.Duration) ([]redis.XMess
 	if len(streams) == 0 {
 		return nil, nil
 	}
+	failpoint.Hit(failpoint.AfterRead)
 	return streams[0].Messages, nil
 }
 
@@ -153,6 +160,9 @@ func (s *streamSub) accept(msgs []redis.XMessage) {
 	ids := make([]string, len(msgs))
 	for i := range msgs {
 		ids[i] = msgs[i].ID
+	}
+	if failpoint.Broken(failpoint.AckFirst) {
+		_ = s.r.writer.XAck(s.ctx, s.topic, s.cfg.Group, ids...).Err()
 	}
 	fresh := s.group.take(s, ids)
 	if len(fresh) < len(msgs) {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/failpoint"
 )
 
 // takeoverIdle is how long a dead consumer's entries must have been left alone. It is
@@ -29,6 +31,7 @@ func (s *streamSub) takeOver(dead []string) {
 			s.log.Warn("taking over from a dead consumer", "consumer", consumer, "events", len(claimed))
 		}
 	}
+	failpoint.Hit(failpoint.MidClaim)
 	for i, id := range ids {
 		if !s.takeOne(id) {
 			s.forget(ids[i:])

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -46,7 +48,7 @@ func (s *streamSub) tend() {
 		case <-extend.C:
 			t.extend()
 		case <-claim.C:
-			if s.claiming.CompareAndSwap(false, true) {
+			if !failpoint.Broken(failpoint.NoClaim) && s.claiming.CompareAndSwap(false, true) {
 				s.wg.Go(s.autoclaim)
 			}
 		}
@@ -62,6 +64,9 @@ func (s *streamSub) commandContext() (context.Context, context.CancelFunc) {
 // handler runs. When the last extension is too old, others may have claimed it
 // already: then it asks first, since an extension would take it away from them.
 func (t *tender) extend() {
+	if failpoint.Broken(failpoint.NoHeartbeat) {
+		return
+	}
 	now := time.Now()
 	losses, marked := t.r.alive.state()
 	t.mu.Lock()
@@ -234,7 +239,7 @@ func (t *tender) look() {
 		return
 	}
 	// While a takeover runs, those who die meanwhile wait for the next look.
-	if dead := t.dead(gone); len(dead) > 0 && t.taking.CompareAndSwap(false, true) {
+	if dead := t.dead(gone); len(dead) > 0 && !failpoint.Broken(failpoint.NoClaim) && t.taking.CompareAndSwap(false, true) {
 		t.wg.Go(func() { t.takeOver(dead) })
 	}
 }
