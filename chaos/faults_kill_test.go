@@ -2,7 +2,10 @@
 
 package chaos
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // killFaults end a router with SIGKILL at the worst moments, while another one of its
 // group lives.
@@ -11,6 +14,7 @@ func killFaults() []fault {
 		{number: "1", name: "kill_after_read", run: func(r *round) { r.killed("CHAOS_FAILPOINTS=after-read=kill@" + fmt.Sprint(r.between(2, 30))) }},
 		{number: "1", name: "kill_in_handler", run: func(r *round) { r.killed(fmt.Sprint(killEnv, "=", r.between(1, 300))) }},
 		{number: "1", name: "kill_before_ack", run: func(r *round) { r.killed("CHAOS_FAILPOINTS=before-ack=kill@" + fmt.Sprint(r.between(1, 20))) }},
+		{number: "1", name: "kill_after_dead_letter", run: killedAfterDead},
 		{number: "1", name: "kill_mid_claim", run: killedMidClaim},
 	}
 }
@@ -30,6 +34,21 @@ func (r *round) killed(env string) {
 		r.router(c)
 	}
 	stop()
+	r.settle()
+}
+
+// killedAfterDead kills a router that has written dead letters, before their events are
+// acknowledged.
+func killedAfterDead(r *round) {
+	const inFlight = 64
+	r.serve()
+	c := config{channel: fmt.Sprint("in_flight = ", inFlight)}
+	r.repeats = inFlight
+	victim := r.launch(c, fmt.Sprint("CHAOS_FAILPOINTS=after-dead=kill@", r.between(1, 10)))
+	r.producer.add(context.Background(), r.some(300, 10, "permanent")...)
+	r.awaitDeath(victim)
+	r.mend()
+	r.router(c)
 	r.settle()
 }
 

@@ -101,6 +101,8 @@ type line struct {
 type summary struct {
 	Received, Handled, Failed, Unmatched, Rejected, Lost int
 	Retried, Skipped, Filtered, Abandoned, Unfinished    int
+	CrashLoop                                            int `json:"crash_loop"`
+	DeadLetters                                          int `json:"dead_letters"`
 }
 
 // lines are the whole lines logged so far with the message, or all.
@@ -150,7 +152,17 @@ func (p *proc) summary() (summary, bool) {
 func (p *proc) tail(n int) string {
 	text, _ := os.ReadFile(p.log)
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+	lines = lines[max(0, len(lines)-n):]
+	for i, text := range lines {
+		lines[i] = text[:min(len(text), 400)] // without most of the stacks
+	}
+	return strings.Join(lines, "\n")
+}
+
+// raced reports whether the race detector complained.
+func (p *proc) raced() bool {
+	text, _ := os.ReadFile(p.log)
+	return bytes.Contains(text, []byte("WARNING: DATA RACE"))
 }
 
 // patience is how long a round waits for what must happen, whatever the machine does.

@@ -14,6 +14,7 @@ import (
 
 // sent is an event that the producer tried to send.
 type sent struct {
+	n            int
 	acknowledged bool // else nobody knows
 	receivers    int64
 	at           time.Time // when the answer was there
@@ -22,11 +23,12 @@ type sent struct {
 // producer sends events over a connection that no fault touches, and knows what Redis
 // has acknowledged.
 type producer struct {
-	client *redis.Client
-	topic  string
-	pubsub bool
-	name   string // stands in the ids
-	trim   int64  // MAXLEN of each XADD; 0: none
+	client  *redis.Client
+	topic   string
+	pubsub  bool
+	name    string // stands in the ids
+	trim    int64  // MAXLEN of each XADD; 0: none
+	padding string // of each event
 
 	mu   sync.Mutex
 	next int
@@ -70,7 +72,7 @@ func (p *producer) send(ctx context.Context, pipe redis.Pipeliner, do []string) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i, answer := range answers[before:] {
-		s := sent{at: now, acknowledged: answer.Err() == nil}
+		s := sent{n: first + i, at: now, acknowledged: answer.Err() == nil}
 		if n, ok := answer.(*redis.IntCmd); ok {
 			s.receivers = n.Val()
 		}
@@ -82,7 +84,7 @@ func (p *producer) send(ctx context.Context, pipe redis.Pipeliner, do []string) 
 
 func (p *producer) message(n int, do string) (id string, message []byte) {
 	id = fmt.Sprintf("%s-%d", p.name, n)
-	d := data{N: n, Do: do}
+	d := data{N: n, Do: do, Pad: p.padding}
 	d.Sum = d.sum(id)
 	message, err := json.Marshal(map[string]any{"id": id, "type": "work", "data": d})
 	if err != nil {
@@ -109,6 +111,19 @@ func (p *producer) flow(ctx context.Context, perSecond int) {
 		}
 	}
 }
+
+// addRaw sends messages that are no events, or are not meant to be handled.
+func (p *producer) addRaw(ctx context.Context, messages ...[]byte) error {
+	pipe := p.client.Pipeline()
+	for _, m := range messages {
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: p.topic, Values: []any{"payload", m}})
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// pad makes events larger from now on.
+func (p *producer) pad(text string) { p.padding = text }
 
 // events is how many were sent so far.
 func (p *producer) events() int {

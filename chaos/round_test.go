@@ -5,6 +5,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -37,6 +38,7 @@ type round struct {
 	server   *redistest.Server
 	link     *link // nil: routers talk to the server directly
 	producer *producer
+	other    *producer // on the channel other; nil: there is none
 	procs    []*proc
 	idle     map[*proc]use // before the fault
 	flows    sync.WaitGroup
@@ -51,10 +53,10 @@ type round struct {
 
 // expect is what a fault permits.
 type expect struct {
-	repeats  int           // events that may be handled again, at most
-	within   time.Duration // how soon everything is well after mended
-	failures int           // events that fail for good, or are rejected
-	routes   int           // that take each event; 0: 1
+	repeats int           // events that may be handled again, at most
+	within  time.Duration // how soon everything is well after mended
+	routes  int           // that take each event; 0: 1
+	gaps    []gap         // in which events on Pub/Sub may be lost uncounted
 }
 
 // What routers log of the faults.
@@ -87,6 +89,15 @@ func (r *round) serve(options ...redistest.Option) {
 	r.producer = &producer{client: client, topic: topic, name: "p", sent: map[string]sent{}}
 }
 
+// known are all events that were sent.
+func (r *round) known() map[string]sent {
+	known := r.producer.known()
+	if r.other != nil {
+		maps.Copy(known, r.other.known())
+	}
+	return known
+}
+
 // viaLink puts a network between the server and the routers.
 func (r *round) viaLink() { r.link = newLink(r.TB, r.server.Addr()) }
 
@@ -96,6 +107,17 @@ func (r *round) between(low, high int) int { return low + r.rand.IntN(high-low+1
 // lasting is a duration from low to high.
 func (r *round) lasting(low, high time.Duration) time.Duration {
 	return low + time.Duration(r.rand.Int64N(int64(high-low)+1))
+}
+
+// some is what n events shall do: in percent of them, by chance, one of the bad things.
+func (r *round) some(n, percent int, bad ...string) []string {
+	do := make([]string, n)
+	for i := range do {
+		if r.rand.IntN(100) < percent {
+			do[i] = one(r, bad...)
+		}
+	}
+	return do
 }
 
 // one of the choices.
@@ -183,9 +205,11 @@ func (r *round) usage(p *proc) (use, bool) {
 }
 
 // load sends events until the returned function is called.
-func (r *round) load(perSecond int) (stop func()) {
+func (r *round) load(perSecond int) (stop func()) { return r.loadOf(r.producer, perSecond) }
+
+func (r *round) loadOf(p *producer, perSecond int) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	r.flows.Go(func() { r.producer.flow(ctx, perSecond) })
+	r.flows.Go(func() { p.flow(ctx, perSecond) })
 	stop = func() {
 		cancel()
 		r.flows.Wait()

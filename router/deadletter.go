@@ -14,6 +14,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -199,6 +200,10 @@ func (k *keeper) write(work context.Context, to *Channel, letters []letter) (lef
 		msgs[i] = k.message(work, &letters[i])
 	}
 	err = publisher.Publish(to.Topic, msgs...)
+	failpoint.Hit(failpoint.AfterDead)
+	if failpoint.Broken(failpoint.IgnoreDead) {
+		err = nil
+	}
 	var each batch.Errors
 	if partly := errors.As(err, &each) && len(each) == len(letters); err != nil && !partly {
 		return letters, err
@@ -257,7 +262,9 @@ func (k *keeper) message(ctx context.Context, l *letter) *message.Message {
 	if replay := l.item.Replay; replay != nil {
 		about["replays"] = strconv.Itoa(replay.Count)
 	}
-	return message.NewMessageWithContext(ctx, or(id, newID()), l.payload)
+	msg := message.NewMessageWithContext(ctx, or(id, newID()), l.payload)
+	msg.Metadata = about
+	return msg
 }
 
 // plainText is text that every Redis client can read.

@@ -19,6 +19,7 @@ type Point string
 const (
 	AfterRead Point = "after-read" // entries were read from a group, and nobody knows yet
 	BeforeAck Point = "before-ack" // events are done, and Redis has not been told
+	AfterDead Point = "after-dead" // dead letters were written, and their events are not done yet
 	MidClaim  Point = "mid-claim"  // a dead consumer's entries are ours, and not handled yet
 )
 
@@ -34,6 +35,7 @@ const (
 	CursorReset    Defect = "cursor-reset"    // each pass of XAUTOCLAIM begins at the beginning and is one page
 	NoReread       Defect = "no-reread"       // a lost reply is not looked for in what is pending
 	NoHeartbeat    Defect = "no-heartbeat"    // what is in hand is not extended
+	IgnoreDead     Defect = "ignore-dead"     // an event is done although its dead letter could not be written
 	DeleteConsumer Defect = "delete-consumer" // a consumer is deleted at the end, with what it has pending
 	RetryNewID     Defect = "retry-new-id"    // an event that is sent again is another event
 )
