@@ -110,7 +110,9 @@ func (j *journal) handle(ctx context.Context, event *router.Event, o effectOptio
 
 // act does what the event asks for.
 func (j *journal) act(ctx context.Context, id, do string, o effectOptions) error {
-	pause(ctx, o.Sleep)
+	if err := pause(ctx, o.Sleep); err != nil {
+		return err
+	}
 	verb, argument, _ := strings.Cut(do, ":")
 	switch verb {
 	case "":
@@ -119,8 +121,7 @@ func (j *journal) act(ctx context.Context, id, do string, o effectOptions) error
 		if err != nil {
 			return router.Permanent(err)
 		}
-		pause(ctx, d)
-		return ctx.Err()
+		return pause(ctx, d)
 	case "panic":
 		panic("as asked for")
 	case "exit":
@@ -145,14 +146,16 @@ func (j *journal) act(ctx context.Context, id, do string, o effectOptions) error
 }
 
 // pause sleeps, or ends early with ctx.
-func pause(ctx context.Context, d time.Duration) {
+func pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
-		return
+		return nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
 	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -51,17 +51,19 @@ func targetAway(r *round) {
 func terminated(r *round) {
 	r.serve()
 	c := config{handler: `sleep = "1s"`, route: "workers = 16", channel: "in_flight = 64"}
-	r.producer.add(context.Background(), make([]string, r.between(50, 100))...)
+	r.producer.add(context.Background(), make([]string, r.between(250, 400))...)
 	for range r.between(1, 3) {
+		drain := one(r, time.Second, 8*time.Second) // for some of what is in hand, or for all
+		c.service = fmt.Sprintf("drain = %q", drain)
 		p := r.launch(c)
 		r.awaitHandled(r.done() + r.between(1, 16))
 		begin := time.Now()
 		p.terminate()
-		if took := time.Since(begin); took > 9*time.Second {
+		if took := time.Since(begin); took > drain+2*time.Second {
 			r.violate("drain", "%s took %v to end", p.name, took)
 		}
 	}
-	r.router(c)
+	r.router(config{})
 	r.mend()
 	r.settle()
 }

@@ -185,7 +185,7 @@ func (r *round) nothingLost(effects map[string][]*effect) {
 			missing = append(missing, id)
 		}
 	}
-	r.lost = len(missing)
+	r.lost += len(missing)
 	if len(missing) > 0 {
 		slices.Sort(missing)
 		r.violate("I1", "%d events of %d are in Redis and were not handled, such as %s", len(missing), len(known), missing[0])

@@ -124,7 +124,7 @@ func (r *round) some(n, percent int, bad ...string) []string {
 func one[T any](r *round, choices ...T) T { return choices[r.rand.IntN(len(choices))] }
 
 // config is a configuration: lines for the channel work, for its route, for the handler.
-type config struct{ channel, route, handler, defaults, rest string }
+type config struct{ service, channel, route, handler, defaults, rest string }
 
 // write makes the file.
 func (r *round) write(c config) string {
@@ -135,6 +135,7 @@ func (r *round) write(c config) string {
 	text := fmt.Sprintf(`
 [service]
 name = "chaos"
+%s
 [redis]
 url = "${REDIS_URL}"
 [log]
@@ -152,7 +153,7 @@ type = "*"
 handler = "effect"
 %s
 %s
-`, topic, c.channel, c.handler, c.defaults, c.route, c.rest)
+`, c.service, topic, c.channel, c.handler, c.defaults, c.route, c.rest)
 	file := filepath.Join(r.dir, fmt.Sprintf("routes%d.toml", len(r.procs)))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		r.Fatal(err)
