@@ -29,7 +29,7 @@ func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*mes
 	in := Message{Payload: msg.Payload}
 	if carrier != nil && carrier.ticket != nil {
 		item := carrier.ticket.item
-		in.Name, in.ID, in.Time = item.Topic, item.ID, item.Time
+		in.Name, in.ID, in.Time, in.Twice = item.Topic, item.ID, item.Time, item.Twice
 	} else {
 		carrier = newDelivery(msg.Context(), nil, msg.Payload)
 		in.Name, in.ID, in.Time = message.SubscribeTopicFromCtx(msg.Context()), msg.UUID, time.Now()
