@@ -26,6 +26,9 @@ type StreamConfig struct {
 	// StartNew makes a new group begin with what is added from now on instead of with
 	// all that the stream holds. A group that vanished is always made again at the beginning.
 	StartNew bool
+	// Like names a group of the stream. While Group does not exist and that one does, Group
+	// begins where that one is: with what it has not delivered yet.
+	Like string
 	// MaxBatch is how many events one message carries at most; 0: 1.
 	MaxBatch int
 	// InFlight is how many events are read and not yet done at most; 0: 1,024.

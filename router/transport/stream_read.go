@@ -11,18 +11,15 @@ import (
 // reader is the state of a subscription's read loop.
 type reader struct {
 	*streamSub
-	made   bool   // the group is there, as far as we know
-	start  string // where a missing group begins
+	made   bool // the group is there, as far as we know
+	again  bool // and was there before: if it vanishes, what was added meanwhile must not be lost
 	retry  backoff
 	absent limiter // lines about a missing group
 }
 
 // read fills the queue until the subscription ends.
 func (s *streamSub) read() {
-	r := &reader{streamSub: s, start: "0"}
-	if s.cfg.StartNew {
-		r.start = "$"
-	}
+	r := &reader{streamSub: s}
 	for s.ctx.Err() == nil {
 		if err := r.step(); err != nil && !r.overcome(err) {
 			return
@@ -68,14 +65,39 @@ func (r *reader) setUp() error {
 	if err := r.r.alive.ensure(ctx); err != nil {
 		return err
 	}
-	err := r.r.writer.XGroupCreateMkStream(ctx, r.topic, r.cfg.Group, r.start).Err()
+	start, err := r.start(ctx)
+	if err != nil {
+		return err
+	}
+	err = r.r.writer.XGroupCreateMkStream(ctx, r.topic, r.cfg.Group, start).Err()
 	if err != nil && !hasReply(err, "BUSYGROUP") {
 		return err
 	}
-	r.made = true
-	r.start = "0" // if it vanishes, what was added until it is back must not be lost
+	r.made, r.again = true, true
 	r.works()
 	return nil
+}
+
+// start is the id behind which the group begins, if it is missing.
+func (r *reader) start(ctx context.Context) (string, error) {
+	if r.again {
+		return "0", nil
+	}
+	if r.cfg.Like != "" {
+		groups, err := r.r.writer.XInfoGroups(ctx, r.topic).Result()
+		if err != nil && !isNoGroup(err) {
+			return "", err
+		}
+		for _, g := range groups {
+			if g.Name == r.cfg.Like {
+				return g.LastDeliveredID, nil
+			}
+		}
+	}
+	if r.cfg.StartNew {
+		return "$", nil
+	}
+	return "0", nil
 }
 
 // works notes that Redis answers as it should.
