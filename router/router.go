@@ -51,9 +51,12 @@ type Router struct {
 	subscriptions []*subscription
 	routes        []*route // in the order of the configuration
 	handlers      []namedHandler
+	keeper        *keeper
 	lanes         sync.WaitGroup
 	running       chan struct{}
 	started       atomic.Bool
+	telling       sync.Mutex
+	drained       bool        // nothing new begins; guarded by telling
 	gaveUp        atomic.Bool // handlers were left behind at the end of the drain
 }
 
@@ -68,6 +71,9 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	if opts.Subscriber == nil {
 		err = errors.Join(err, errors.New("Options.Subscriber is missing"))
 	}
+	if opts.Publisher == nil && keepsDeadLetters(cfg) {
+		err = errors.Join(err, errors.New("dead letters are to be kept, and Options.Publisher is missing"))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +87,7 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	r.log = slog.New(r.quiet)
 	opts.Logger = r.log
 	r.opts = opts
+	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, publishers: map[string]message.Publisher{}, tell: r.dead}
 	defer func() {
 		if err != nil {
 			r.closeSubscribers()
@@ -124,7 +131,9 @@ func (r *Router) makeSubscriptions(cfg Config) error {
 			return fmt.Errorf("route %q: %w", route.Name, err)
 		}
 		i := slices.IndexFunc(r.handlers, func(h namedHandler) bool { return h.name == route.Handler })
-		running := newRoute(route, r.handlers[i].Handler, r.log, r.opts.Observe, &r.lanes)
+		at := slices.IndexFunc(cfg.Channels, func(ch Channel) bool { return ch.Name == route.Channel })
+		running := newRoute(route, &cfg.Channels[at], r.handlers[i].Handler, r.opts, r.keeper, &r.lanes)
+		running.dead = r.deadLetters(cfg, &cfg.Channels[at], route.Policy.DeadLetter)
 		r.routes = append(r.routes, running)
 		byChannel[route.Channel] = append(byChannel[route.Channel], compiled{running, types})
 	}
@@ -136,9 +145,22 @@ func (r *Router) makeSubscriptions(cfg Config) error {
 		if err != nil {
 			return fmt.Errorf("channel %q: %w", ch.Name, err)
 		}
-		r.subscriptions = append(r.subscriptions, newSubscription(ch, subscriber, byChannel[ch.Name], r.opts))
+		s := newSubscription(ch, subscriber, byChannel[ch.Name], r.opts)
+		s.keeper, s.service = r.keeper, cfg.Service
+		s.dead = r.deadLetters(cfg, &ch, DeadLetter{})
+		r.subscriptions = append(r.subscriptions, s)
 	}
 	return nil
+}
+
+// deadLetters is where what is given up on a channel is kept; nil: nowhere. Without a
+// publisher there is no place to keep it; New has made sure that none was asked for.
+func (r *Router) deadLetters(cfg Config, ch *Channel, set DeadLetter) *Channel {
+	if r.opts.Publisher == nil {
+		return nil
+	}
+	to, _ := deadLetters(cfg.Channels, ch, set) // checked by normalize
+	return to
 }
 
 // Running is closed when every subscriber has subscribed; never when one could not.
@@ -195,6 +217,7 @@ func (r *Router) subscribe(ctx, work context.Context, cancel func()) (*message.R
 	}
 	keep := context.AfterFunc(ctx, cancel)
 	for _, s := range r.subscriptions {
+		s.work.Store(&work)
 		r.log.Debug("subscribing", "channel", s.channel.Name, "topic", s.channel.Topic)
 		messages, err := s.subscriber.Subscribe(work, s.channel.Topic)
 		if err != nil && ctx.Err() == nil {
@@ -231,6 +254,9 @@ func (r *Router) drain(ended <-chan error, cancel context.CancelFunc) {
 		if err := <-ended; err != nil {
 			r.log.Error("stopping the subscriptions failed", "err", err)
 		}
+		r.telling.Lock()
+		r.drained = true
+		r.telling.Unlock()
 		r.lanes.Wait()
 		close(idle)
 	}()
@@ -277,7 +303,7 @@ func (r *Router) Stats() Stats {
 		of := RouteStats{
 			Channel: route.Channel, Route: route.Name, Handler: route.Handler,
 			Handled: route.handled.Load(), Failed: route.failed.Load(), Retried: route.retried.Load(), Skipped: route.skipped.Load(),
-			Filtered: route.filtered.Load(), Abandoned: route.abandoned.Load(),
+			Filtered: route.filtered.Load(), Abandoned: route.abandoned.Load(), Dead: route.kept.Load(),
 			Unfinished: route.unfinished.Load(),
 		}
 		if r.gaveUp.Load() { // what was left behind will tell too late, or never

@@ -27,6 +27,12 @@ type subscription struct {
 	gatherings sync.Pool
 	log        *slog.Logger
 	observe    func(Outcome)
+	keeper     *keeper
+	dead       *Channel // where what reaches no route is kept; nil: nowhere
+	service    string
+	work       atomic.Pointer[context.Context] // set while the router runs
+	saying     atomic.Int64                    // own events under way
+	sequences  sequences
 	channelCounters
 }
 
@@ -89,6 +95,13 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		t := &tickets[i]
 		t.item = item
 		t.hold()
+		if item.Replay != nil && item.Replay.Group != s.channel.Group {
+			continue // a dead letter of another group
+		}
+		if s.loops(item) {
+			g.letters = append(g.letters, s.crashLoop(t))
+			continue
+		}
 		d := newDelivery(ctx, values, item.Payload)
 		d.ticket, d.batch, d.msg.UUID = t, g, item.ID
 		if s.metadata {
@@ -99,15 +112,18 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		}
 		if _, err := s.front(&d.msg); err != nil {
 			for _, part := range each(&d.msg, err) {
-				s.reject(item, part.error)
+				g.letters = append(g.letters, s.reject(t, part))
 			}
 		}
 	}
 	g.flush()
+	letters := g.letters
+	g.letters = nil
 	s.gatherings.Put(g)
 	for i := range tickets {
 		tickets[i].release()
 	}
+	s.keeper.settle(ctx, letters) // until then nothing more is read
 }
 
 // gathering collects the events of one batch by route.
@@ -115,6 +131,7 @@ type gathering struct {
 	table   *table
 	byRoute [][]*delivery // by route.index
 	touched []*route
+	letters []letter
 }
 
 func (g *gathering) add(r *route, d *delivery) {
@@ -141,9 +158,15 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 		return nil, errors.New("middleware replaced the message's context: it must derive from the one it got")
 	}
 	s.received.Add(1)
+	if d.event.seq.known {
+		s.follow(&d.event)
+	}
 	routes := d.batch.table.routes(d.event.Type)
+	if d.ticket.item.Replay != nil {
+		routes = replayed(routes, d.ticket.item.Replay)
+	}
 	if len(routes) == 0 {
-		s.passBy(&d.event)
+		s.passBy(d)
 		return nil, nil
 	}
 	for _, r := range routes {
@@ -154,28 +177,4 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 		d.batch.add(r, d)
 	}
 	return nil, nil
-}
-
-// passBy counts an event that no route takes, and logs each type once.
-func (s *subscription) passBy(event *Event) {
-	if s.unmatchedType(event.Type) {
-		s.log.Info("no route takes this type", "channel", s.channel.Name, "type", clip(event.Type), "id", clip(event.ID))
-	}
-	if s.observe != nil {
-		s.observe(Outcome{Result: Unmatched, Channel: s.channel.Name, Event: event})
-	}
-}
-
-// reject counts and logs a message, or an element of an array, that is no event.
-func (s *subscription) reject(item *batch.Item, err error) {
-	cause, place := CauseMiddleware, 0
-	if m, ok := AsMalformed(err); ok {
-		cause, place = m.Cause, m.Offset
-	}
-	s.received.Add(1)
-	s.rejectedFor(cause)
-	s.log.Warn("message rejected", "channel", s.channel.Name, "cause", string(cause), "name", clip(item.Topic), "byte", place, "err", err)
-	if s.observe != nil {
-		s.observe(Outcome{Result: Rejected, Channel: s.channel.Name, Err: err})
-	}
 }

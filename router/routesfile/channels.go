@@ -38,6 +38,7 @@ func (c *compiler) compileChannels() {
 		}
 	}
 	c.checkSameRedisName()
+	c.checkDeadLetters()
 }
 
 func (c *compiler) compileChannel(one *channel) {
@@ -57,6 +58,7 @@ func (c *compiler) compileChannel(one *channel) {
 		Time:        string(raw.TimeField),
 		Key:         string(raw.KeyField),
 		KeyFromName: one.Pattern && raw.KeyField == "" && !raw.node.written("key_field"),
+		Seq:         string(raw.SeqField),
 		Split:       string(raw.Split),
 		MaxBytes:    int(raw.MaxBytes),
 	}
@@ -69,6 +71,7 @@ func (c *compiler) compileChannel(one *channel) {
 	case router.Stream:
 		one.Group = cmp.Or(raw.Group, c.raw.Service.Name)
 		one.Start, one.MaxLen, one.ClaimAfter = router.Start(raw.Start), raw.MaxLen, raw.ClaimAfter
+		one.MaxDeliveries = raw.MaxDeliveries
 	}
 	if typ := raw.DefaultType; typ != "" && !one.open && len(one.Types) > 0 && !slices.Contains(one.Types, typ) {
 		c.report.errorf(raw.node.place("default_type"), "%s: default_type %q is not in its types%s", raw.node.subject(), typ, didYouMean(typ, "types", one.Types))

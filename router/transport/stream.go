@@ -85,9 +85,9 @@ type streamSub struct {
 
 	mu       sync.Mutex
 	queue    deque[*entry]
-	unread   map[string]struct{} // taken over from a dead consumer and not fetched yet
-	verified int                 // the alive mark's losses that ownership was checked after
-	wake     chan struct{}       // capacity 1: the pump has something to look at
+	unread   map[string]int // taken over from a dead consumer and not fetched yet: how often it was delivered
+	verified int            // the alive mark's losses that ownership was checked after
+	wake     chan struct{}  // capacity 1: the pump has something to look at
 
 	taking   atomic.Bool // takeOver runs
 	claiming atomic.Bool // autoclaim runs
@@ -101,7 +101,7 @@ func newStreamSub(r *Redis, cfg StreamConfig, l *lifetime) *streamSub {
 		cfg:      cfg,
 		group:    r.group(l.topic, cfg.Group),
 		window:   newWindow(cfg.InFlight),
-		unread:   make(map[string]struct{}),
+		unread:   make(map[string]int),
 		wake:     make(chan struct{}, 1),
 	}
 	s.reread.Store(true) // an earlier subscription of this process may have left some
