@@ -133,6 +133,7 @@ type keeper struct {
 	service string
 	open    func(Channel) (message.Publisher, error)
 	log     *slog.Logger
+	tell    func(*letter) // of each that was written
 
 	mu         sync.Mutex
 	publishers map[string]message.Publisher // by topic
@@ -212,6 +213,7 @@ func (k *keeper) write(work context.Context, to *Channel, letters []letter) (lef
 		if each != nil && each[i] != nil {
 			left = append(left, letters[i])
 		} else {
+			k.tell(&letters[i])
 			letters[i].complete(true)
 		}
 	}

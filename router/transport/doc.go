@@ -34,6 +34,7 @@
 // Everybody: HELLO, AUTH, SELECT, PING, CLIENT SETNAME. Pub/Sub: SUBSCRIBE,
 // UNSUBSCRIBE, PSUBSCRIBE, PUNSUBSCRIBE on the names and patterns as they are
 // configured; PUBLISH. Publishing to streams: XADD. Reading streams: XGROUP CREATE,
-// XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, CLIENT ID,
-// CLIENT UNBLOCK, and SET, PEXPIRE, EXISTS, DEL on the keys signalbox:alive:*.
+// XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, XINFO GROUPS,
+// XINFO STREAM, CLIENT ID, CLIENT UNBLOCK; SET, PEXPIRE, EXISTS, DEL on the keys
+// signalbox:alive:*, and GET, SET, DEL on signalbox:trimmed:*.
 package transport
