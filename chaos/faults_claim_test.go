@@ -168,5 +168,5 @@ func pendingTrimmed(r *round) {
 	if s, _ := heir.summary(); told() != gone || s.Lost != gone {
 		r.violate("X", "%d pending events were trimmed, told: %d, counted: %d", gone, told(), s.Lost)
 	}
-	r.lost = gone
+	r.told = gone
 }

@@ -14,10 +14,34 @@ import (
 // processFaults are what happens to routers and to what they work for.
 func processFaults() []fault {
 	return []fault{
+		{number: "1", name: "crash_loop", run: crashLoop},
 		{number: "20", name: "target_away", run: targetAway},
 		{number: "22", name: "terminated_under_load", run: terminated},
 		{number: "22", name: "second_SIGTERM", run: secondSignal},
 		{number: "23", name: "replicas_at_random", run: replicas},
+	}
+}
+
+// crashLoop: an event kills every process that handles it. It is given up, and all
+// others are handled.
+func crashLoop(r *round) {
+	const inFlight, deaths = 32, 2
+	r.serve()
+	c := config{channel: fmt.Sprint("max_deliveries = ", deaths, "\nin_flight = ", inFlight)}
+	r.repeats = deaths * inFlight
+	do := make([]string, r.between(50, 100))
+	at := r.rand.IntN(len(do))
+	do[at] = "kill"
+	r.producer.add(context.Background(), do...)
+	for range deaths {
+		r.awaitDeath(r.launch(c))
+	}
+	r.router(c)
+	r.mend()
+	r.settle()
+	id, _ := r.producer.message(at, "kill")
+	if dead := r.dead(); len(dead) != 1 || dead[0] != (letter{id, "crash_loop"}) {
+		r.violate("letters", "want one dead letter for %s, because of a crash loop; got %+v", id, dead)
 	}
 }
 

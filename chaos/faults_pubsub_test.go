@@ -60,7 +60,8 @@ func (r *round) hears() {
 
 // pubsubCut ends the connection and allows no other for a while.
 func (r *round) pubsubCut(lasting time.Duration) {
-	p := r.listen(config{})
+	r.sequence = true
+	p := r.listen(config{channel: `seq_field = "data.n"`})
 	stop := r.load(500)
 	r.awaitHandled(100)
 	from := time.Now()

@@ -11,7 +11,7 @@ import (
 
 // faults are all of them, in the order of docs/reliability.md.
 func faults() []fault {
-	return slices.Concat(killFaults(), groupFaults(), claimFaults(), linkFaults(), redisFaults(), processFaults(), pubsubFaults(), poisonFaults())
+	return slices.Concat(killFaults(), groupFaults(), claimFaults(), linkFaults(), redisFaults(), processFaults(), pubsubFaults(), poisonFaults(), trimFaults())
 }
 
 // TestFaults breaks things, and nothing may be lost.
@@ -24,10 +24,10 @@ func TestFaults(t *testing.T) {
 			if f.large && !*large {
 				t.Skip("takes minutes: only with -large")
 			}
-			t.Parallel()
 			for i := range *rounds {
 				s := *seed + uint64(i) //nolint:gosec // not negative
 				t.Run(fmt.Sprint(s), func(t *testing.T) {
+					t.Parallel()
 					begin := time.Now()
 					r := newRound(t, s, "")
 					defer func() { results.add(f, s, r, time.Since(begin)) }()

@@ -301,7 +301,7 @@ func (r *round) flat() {
 // countLost checks that on Pub/Sub what was not handled is what the routers say they
 // lost, but for what was published while a router says that it was blind (I1).
 func (r *round) countLost(effects map[string][]*effect) {
-	inGap, elsewhere, counted := 0, 0, 0
+	inGap, elsewhere, counted, missing := 0, 0, 0, 0
 	for id, s := range r.producer.known() {
 		switch {
 		case !s.acknowledged || handled(effects[id]):
@@ -314,10 +314,15 @@ func (r *round) countLost(effects map[string][]*effect) {
 	for _, p := range r.procs {
 		s, _ := p.summary()
 		counted += s.Lost
+		missing += s.Missing
 	}
-	r.lost = inGap + elsewhere
+	r.told = inGap + min(elsewhere, counted)
+	r.lost = elsewhere - min(elsewhere, counted)
 	if elsewhere != counted {
 		r.violate("I1", "%d events were lost outside of gaps, and %d are counted", elsewhere, counted)
+	}
+	if r.sequence && missing != inGap {
+		r.violate("sequence", "%d events were lost in gaps, and by their numbers %d", inGap, missing)
 	}
 }
 

@@ -16,7 +16,8 @@ type row struct {
 	fault             fault
 	rounds, bad       int
 	events            int
-	lost, duplicates  int
+	lost, told        int
+	duplicates        int
 	recovery, longest time.Duration
 	seed              uint64 // of the round with the worst recovery, or of the first bad one
 }
@@ -46,6 +47,7 @@ func (p *report) add(f fault, seed uint64, r *round, took time.Duration) {
 		of.events += r.producer.events()
 	}
 	of.lost += r.lost
+	of.told += r.told
 	of.duplicates += r.duplicates
 	of.longest = max(of.longest, took)
 	if len(r.found) > 0 || r.Failed() {
@@ -67,7 +69,7 @@ func (p *report) markdown(faults []fault) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var b strings.Builder
-	b.WriteString("| | fault | rounds | events | lost | duplicates | worst recovery | its seed |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| | fault | rounds | events | lost silently | lost and told | duplicates | worst recovery | its seed |\n|---|---|---|---|---|---|---|---|---|\n")
 	for _, f := range faults {
 		for _, of := range p.rows {
 			if of.fault.name != f.name {
@@ -81,8 +83,8 @@ func (p *report) markdown(faults []fault) string {
 			if of.recovery > 0 {
 				recovery = of.recovery.Round(10 * time.Millisecond).String()
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %s | %d |\n",
-				f.number, strings.ReplaceAll(f.name, "_", " "), rounds, of.events, of.lost, of.duplicates, recovery, of.seed)
+			fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %s | %d |\n",
+				f.number, strings.ReplaceAll(f.name, "_", " "), rounds, of.events, of.lost, of.told, of.duplicates, recovery, of.seed)
 		}
 	}
 	return b.String()

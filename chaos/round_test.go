@@ -48,15 +48,17 @@ type round struct {
 	recovery   time.Duration
 	found      []string // violations of invariants
 	duplicates int
-	lost       int
+	lost       int // and nobody said so
+	told       int // lost, and the routers said so
 }
 
 // expect is what a fault permits.
 type expect struct {
-	repeats int           // events that may be handled again, at most
-	within  time.Duration // how soon everything is well after mended
-	routes  int           // that take each event; 0: 1
-	gaps    []gap         // in which events on Pub/Sub may be lost uncounted
+	repeats  int           // events that may be handled again, at most
+	within   time.Duration // how soon everything is well after mended
+	routes   int           // that take each event; 0: 1
+	sequence bool          // the channel knows where events have their number
+	gaps     []gap         // when routers say that they were blind
 }
 
 // What routers log of the faults.
