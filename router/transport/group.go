@@ -24,8 +24,9 @@ type groupKey struct{ stream, name string }
 
 // hold is an entry that this process has in hand.
 type hold struct {
-	sub  *streamSub
-	done bool // only its acknowledgement is outstanding
+	sub   *streamSub
+	done  bool          // only its acknowledgement is outstanding
+	acked chan struct{} // closed when that is written; nil: nobody waits
 }
 
 // group is what this process has in hand of one consumer group, whichever of its
@@ -177,6 +178,24 @@ func (g *group) complete(id string) bool {
 	return true
 }
 
+// awaitAck returns when the acknowledgement of a completed id is written, or ctx ends.
+func (g *group) awaitAck(ctx context.Context, id string) {
+	g.mu.Lock()
+	h, held := g.hand[id]
+	if !held || !h.done {
+		g.mu.Unlock()
+		return
+	}
+	h.acked = make(chan struct{})
+	g.hand[id] = h
+	g.mu.Unlock()
+	signal(g.full)
+	select {
+	case <-h.acked:
+	case <-ctx.Done():
+	}
+}
+
 // acknowledge writes completed ids to Redis until it closes.
 func (g *group) acknowledge() {
 	var retry backoff
@@ -247,6 +266,9 @@ func (g *group) flush(ctx context.Context) bool {
 		}
 		g.mu.Lock()
 		for _, id := range ids {
+			if acked := g.hand[id].acked; acked != nil {
+				close(acked)
+			}
 			delete(g.hand, id)
 			if g.looks > 0 {
 				g.late[id] = struct{}{}

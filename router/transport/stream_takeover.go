@@ -117,8 +117,8 @@ func (s *streamSub) isTrimmed(id string) bool {
 	return err == nil && len(msgs) == 0
 }
 
-// takeOne fetches one entry that is ours, delivers it and waits until it is done. It
-// reports false when the subscription ends.
+// takeOne fetches one entry that is ours, delivers it and waits until it is done and
+// acknowledged. It reports false when the subscription ends.
 func (s *streamSub) takeOne(id string) bool {
 	if s.window.reserve(s.ctx, 1, 1, true) == 0 {
 		return false
@@ -150,6 +150,8 @@ func (s *streamSub) takeOne(id string) bool {
 	s.poke()
 	select {
 	case <-e.done:
+		// Else the next one, should it kill us, would cost this one a delivery too.
+		s.group.awaitAck(s.ctx, id)
 		return true
 	case <-s.ctx.Done():
 		return false
