@@ -46,7 +46,7 @@ func TestHarnessCatches(t *testing.T) {
 					r.finish()
 					found = append(found, r.found...)
 				})
-				for _, by := range strings.Fields(tt.by) {
+				for by := range strings.FieldsSeq(tt.by) {
 					if slices.ContainsFunc(found, func(v string) bool { return strings.HasPrefix(v, by+":") }) {
 						return
 					}

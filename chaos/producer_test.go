@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -136,9 +137,5 @@ func (p *producer) events() int {
 func (p *producer) known() map[string]sent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known := make(map[string]sent, len(p.sent))
-	for id, s := range p.sent {
-		known[id] = s
-	}
-	return known
+	return maps.Clone(p.sent)
 }
