@@ -29,10 +29,12 @@ type route struct {
 	lanes   *lanes
 	log     *slog.Logger
 	observe func(Outcome)
-	debug   bool // a line for each event that was handled
+	debug   bool  // a line for each event that was handled
+	gate    *gate // nil: every event passes
 
 	handled, failed, retried, skipped, filtered, abandoned, unfinished atomic.Uint64
 	refused                                                            atomic.Uint64 // of failed: by an error of the condition, before the lanes
+	duplicates, unmarked                                               atomic.Uint64
 }
 
 func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome), running *sync.WaitGroup) *route {
@@ -51,7 +53,7 @@ func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome
 func (r *route) run(w *worker) bool {
 	work := w.tries[0].ctx.Context
 	for failures := 0; ; failures++ {
-		w.tries = r.sift(work, w.tries)
+		w.tries = r.sift(work, r.gate.admit(work, w))
 		if len(w.tries) == 0 {
 			return true
 		}
@@ -65,8 +67,7 @@ func (r *route) run(w *worker) bool {
 			r.log.Warn("a handler that was left behind has returned", "channel", r.Channel)
 			return false
 		}
-		var pause time.Duration
-		w.tries, pause = r.judge(w.tries, func(i int) error {
+		result := func(i int) error {
 			err := verdict
 			if verdicts != nil {
 				err = verdicts[i]
@@ -75,7 +76,10 @@ func (r *route) run(w *worker) bool {
 				err = fmt.Errorf("no result within the timeout of %v: %w", r.Policy.Timeout, err)
 			}
 			return err
-		}, r.Policy.Retry.pause(failures), begin)
+		}
+		r.gate.settle(work, w.tries, result)
+		var pause time.Duration
+		w.tries, pause = r.judge(w.tries, result, r.Policy.Retry.pause(failures), begin)
 		if len(w.tries) > 0 {
 			sleep(work, pause)
 		}
@@ -86,6 +90,7 @@ func (r *route) run(w *worker) bool {
 // else those that are too old by now.
 func (r *route) sift(work context.Context, tries []try) []try {
 	if stopped := work.Err(); stopped != nil {
+		r.gate.release(tries)
 		for _, t := range tries {
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, stopped, time.Time{})
@@ -102,6 +107,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 			left = append(left, t)
 			continue
 		}
+		r.gate.release([]try{t})
 		r.skipped.Add(1)
 		r.tell(Skipped, t, fmt.Errorf("%v old, max age %v", age.Round(max(time.Millisecond, r.Policy.MaxAge/50)), r.Policy.MaxAge), time.Time{})
 		t.ticket.release()
@@ -153,7 +159,7 @@ func (r *route) judge(tries []try, verdict func(int) error, pause time.Duration,
 		case interrupted(&t.ctx, err):
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, err, begin)
-		case IsPermanent(err), !away && t.attempts >= r.Policy.Retry.Attempts:
+		case r.final(err, t.attempts):
 			r.fail(t, err, begin)
 		default:
 			wait = max(wait, after)
@@ -162,6 +168,12 @@ func (r *route) judge(tries []try, verdict func(int) error, pause time.Duration,
 		}
 	}
 	return again, wait
+}
+
+// final reports whether err, after so many attempts, ends an event.
+func (r *route) final(err error, attempts int) bool {
+	_, away := IsUnavailable(err)
+	return IsPermanent(err) || !away && attempts >= r.Policy.Retry.Attempts
 }
 
 // finish completes an event that is done.

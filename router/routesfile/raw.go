@@ -98,11 +98,12 @@ type rawDefaults struct {
 type rawRoute struct {
 	located
 	rawPolicy
-	Name       string `toml:"name" doc:"for metrics and logs; default: the handler's name"`
-	Channel    names  `toml:"channel" doc:"a channel, a list of them, or * for every declared channel"`
-	Type       names  `toml:"type" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`
-	When       string `toml:"when" doc:"a condition in CEL on event and service; only events for which it is true are handled"`
-	Handler    names  `toml:"handler" doc:"a handler or a list of them; the name of a kind is one with default options"`
-	Enabled    *bool  `toml:"enabled" doc:"false takes the route out; default true"`
-	AllowCycle bool   `toml:"allow_cycle" doc:"true allows this route to close a cycle of channels"`
+	Name       string     `toml:"name" doc:"for metrics and logs; default: the handler's name"`
+	Channel    names      `toml:"channel" doc:"a channel, a list of them, or * for every declared channel"`
+	Type       names      `toml:"type" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`
+	When       string     `toml:"when" doc:"a condition in CEL on event and service; only events for which it is true are handled"`
+	Dedupe     *rawDedupe `toml:"dedupe" doc:"how long an event that was handled is remembered, so that the same one is not handled again; or a table"`
+	Handler    names      `toml:"handler" doc:"a handler or a list of them; the name of a kind is one with default options"`
+	Enabled    *bool      `toml:"enabled" doc:"false takes the route out; default true"`
+	AllowCycle bool       `toml:"allow_cycle" doc:"true allows this route to close a cycle of channels"`
 }
