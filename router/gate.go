@@ -46,16 +46,16 @@ type gate struct {
 type hold struct{ key, token string }
 
 // newGate returns nil for a route whose events may all pass.
-func newGate(r *route, cfg Config, ch Channel, store Dedupe) *gate {
+func newGate(r *route, service string, store Dedupe) *gate {
 	if r.Policy.Dedupe.Window == 0 {
 		return nil
 	}
 	return &gate{
 		route: r, store: store,
-		prefix: dedupePrefix(cfg.Service, ch.Group, ch.Name, r.Name),
+		prefix: dedupePrefix(service, r.channel.Group, r.channel.Name, r.Name),
 		owner:  newID() + ".",
 		lease:  max(r.Policy.Timeout, 0) + leaseMargin,
-		waits:  ch.Transport != PubSub,
+		waits:  r.channel.Transport != PubSub,
 		held:   map[*hold]struct{}{},
 	}
 }

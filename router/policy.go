@@ -34,6 +34,8 @@ type Policy struct {
 	// Dedupe says that an event is handled only once; it needs Options.Dedupe. The
 	// question is asked before MaxAge is looked at.
 	Dedupe DedupePolicy
+	// DeadLetter is where the events are kept that this route gave up.
+	DeadLetter DeadLetter
 }
 
 // Retry tries again after longer and longer pauses: Backoff, twice that, and so on up

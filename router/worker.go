@@ -37,7 +37,8 @@ type worker struct {
 type try struct {
 	*delivery
 	attempts int
-	hold     *hold // of the route's gate; nil: none
+	failedAt time.Time // when an attempt failed first
+	hold     *hold     // of the route's gate; nil: none
 }
 
 // work handles events until none wait.

@@ -93,8 +93,12 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 		return
 	}
 	for _, to := range channels {
+		deadLetters := e.checkDeadLetter(n, raw.DeadLetter, to)
 		for _, added := range handlers {
 			added.Channel = to.Name
+			if deadLetters {
+				added.Policy.DeadLetter = raw.DeadLetter.DeadLetter
+			}
 			e.add(added, len(raw.Handler.all) > 1)
 		}
 		if len(e.routes) > maxRoutes {
