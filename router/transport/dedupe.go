@@ -47,10 +47,10 @@ func (d *Dedupe) Claim(ctx context.Context, keys, tokens []string, lease time.Du
 		switch {
 		case getErr != nil && !errors.Is(getErr, redis.Nil):
 			return nil, nil, fmt.Errorf("get %s: %w", keys[i], getErr)
-		case mine[i] && !set[i].Val(): // perhaps refused, by a Redis that is full: it is ours all the same
-			held = append(held, i)
-		case !mine[i] && !done[i] && set[i].Err() != nil:
+		case getErr != nil && set[i].Err() != nil: // a Redis that is full refuses it
 			return nil, nil, fmt.Errorf("set %s: %w", keys[i], set[i].Err())
+		case mine[i] && !set[i].Val():
+			held = append(held, i)
 		}
 	}
 	if err := d.renew(ctx, keys, held, mine, lease); err != nil {
