@@ -257,7 +257,9 @@ func (k *keeper) message(ctx context.Context, l *letter) *message.Message {
 	if replay := l.item.Replay; replay != nil {
 		about["replays"] = strconv.Itoa(replay.Count)
 	}
-	return message.NewMessageWithContext(ctx, or(id, newID()), l.payload)
+	msg := message.NewMessageWithContext(ctx, or(id, newID()), l.payload)
+	msg.Metadata = about
+	return msg
 }
 
 // plainText is text that every Redis client can read.
