@@ -65,6 +65,9 @@ func (d *decoder) open(in Message) (whole gjson.Result, parts []part, split bool
 	if err := d.check(in.Payload); err != nil {
 		return gjson.Result{}, nil, false, err
 	}
+	if in.Twice != "" {
+		return gjson.Result{}, nil, false, standsTwice(in.Payload, in.Twice, 0)
+	}
 	whole = gjson.Parse(text(in.Payload))
 	array, id, err := d.array(in, whole)
 	if err != nil || !array.IsArray() {
@@ -117,7 +120,7 @@ func (d *decoder) array(in Message, whole gjson.Result) (array gjson.Result, id 
 		defer d.walkers.Put(w)
 		w.walk(d.carrier, whole)
 		if w.twice != nil {
-			return array, "", malformed(in.Payload, CauseTwice, w.where, fmt.Sprintf("the field %q stands twice", w.twice.path))
+			return array, "", standsTwice(in.Payload, w.twice.path, w.where)
 		}
 		array, id = w.slots[slotSplit], textOf(w.slots[slotID])
 	}
@@ -136,7 +139,7 @@ func (d *decoder) event(ev *Event, in Message, message gjson.Result) error {
 	defer d.walkers.Put(w)
 	w.walk(d.members, message)
 	if w.twice != nil {
-		return malformed(in.Payload, CauseTwice, w.where, fmt.Sprintf("the field %q stands twice", w.twice.path))
+		return standsTwice(in.Payload, w.twice.path, w.where)
 	}
 	typ, err := d.typeOf(w, in.Payload)
 	if err != nil {
@@ -166,6 +169,10 @@ func (d *decoder) event(ev *Event, in Message, message gjson.Result) error {
 		ev.Data = bytesOf(data.Raw)
 	}
 	return nil
+}
+
+func standsTwice(payload []byte, field string, offset int) error {
+	return malformed(payload, CauseTwice, offset, fmt.Sprintf("the field %q stands twice", field))
 }
 
 func (d *decoder) typeOf(w *walker, payload []byte) (string, error) {

@@ -154,6 +154,17 @@ func TestDecodeAccepts(t *testing.T) {
 	}
 }
 
+// A stream entry that has the message itself twice is rejected, also where it would
+// pass as an event.
+func TestDecodeEntryTwice(t *testing.T) {
+	ch := Channel{Name: "in", Fields: Fields{DefaultType: "quote", Split: "."}}
+	_, err := Decode(ch, Message{Payload: []byte(`{"payload":"a","payload":"b","type":"t"}`), Twice: "payload"})
+	m, ok := AsMalformed(err)
+	if !ok || m.Cause != CauseTwice || m.Detail != `the field "payload" stands twice` {
+		t.Errorf("error %v, want the cause %s", err, CauseTwice)
+	}
+}
+
 // Every line of the sample has a cause of its own kind, and its text names it.
 func TestDecodeRejectsTheSample(t *testing.T) {
 	content, err := os.ReadFile("testdata/samples/malformed.txt")

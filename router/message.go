@@ -8,6 +8,7 @@ type Message struct {
 	Name    string    // the Redis name it came on
 	ID      string    // of the stream entry; may be empty
 	Time    time.Time // of the entry, or of the arrival
+	Twice   string    // the field of the entry that should be the message and stands twice; empty: none
 }
 
 // Decode turns one message of a channel into the event it is, or into the events of

@@ -91,6 +91,9 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		t := &tickets[i]
 		t.item = item
 		t.hold()
+		if item.Replay != nil && item.Replay.Group != s.channel.Group {
+			continue // a dead letter of another group
+		}
 		if s.loops(item) {
 			g.letters = append(g.letters, s.crashLoop(t))
 			continue
@@ -152,6 +155,9 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	}
 	s.received.Add(1)
 	routes := d.batch.table.routes(d.event.Type)
+	if d.ticket.item.Replay != nil {
+		routes = replayed(routes, d.ticket.item.Replay)
+	}
 	if len(routes) == 0 {
 		s.passBy(d)
 		return nil, nil

@@ -112,20 +112,17 @@ func (w *watch) followPubSub(ctx context.Context, sub subscription) error {
 // followStreams reads all streams by one blocking command, and so by one connection.
 func (w *watch) followStreams(ctx context.Context) error {
 	for ctx.Err() == nil {
-		args := &redis.XReadArgs{Block: watchBlock, Count: 256, Streams: slices.Clone(w.streams)}
+		after := slices.Clone(w.streams)
 		for _, name := range w.streams {
-			args.Streams = append(args.Streams, w.last[name])
+			after = append(after, w.last[name])
 		}
-		read, err := w.redis.XRead(ctx, args).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
+		entries, err := transport.ReadEntries(ctx, w.redis, watchBlock, after...)
+		if err != nil {
 			return fmt.Errorf("read streams: %w", err)
 		}
-		for _, stream := range read {
-			for _, entry := range stream.Messages {
-				w.last[stream.Stream] = entry.ID
-				payload, at := transport.DecodeEntry(entry)
-				w.view.show(w.declared[stream.Stream], router.Message{Payload: payload, Name: stream.Stream, ID: entry.ID, Time: at})
-			}
+		for _, e := range entries {
+			w.last[e.Stream] = e.ID
+			w.view.show(w.declared[e.Stream], router.Message{Payload: e.Payload, Name: e.Stream, ID: e.ID, Time: e.Time, Twice: e.Twice})
 		}
 	}
 	return ctx.Err()

@@ -34,7 +34,7 @@
 // Everybody: HELLO, AUTH, SELECT, PING, CLIENT SETNAME. Pub/Sub: SUBSCRIBE,
 // UNSUBSCRIBE, PSUBSCRIBE, PUNSUBSCRIBE on the names and patterns as they are
 // configured; PUBLISH. Publishing to streams: XADD. Reading streams: XGROUP CREATE,
-// XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, CLIENT ID,
-// CLIENT UNBLOCK, and SET, PEXPIRE, EXISTS, DEL on the keys signalbox:alive:*.
+// XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, XINFO GROUPS,
+// CLIENT ID, CLIENT UNBLOCK, and SET, PEXPIRE, EXISTS, DEL on the keys signalbox:alive:*.
 // Deduplication: SET, GET, PEXPIRE, DEL on the keys signalbox:dedupe:*.
 package transport

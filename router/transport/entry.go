@@ -12,7 +12,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/redis/go-redis/v9"
 )
 
 // The fields of an entry that watermill-redisstream wrote.
@@ -22,44 +21,62 @@ const (
 	uuidField     = redisstream.UUIDHeaderKey
 )
 
-// DecodeEntry returns the message that a stream entry carries, and the time of its
-// id, as a subscription would deliver them. It is for looking at streams.
-func DecodeEntry(entry redis.XMessage) (payload []byte, at time.Time) {
-	return entryPayload(entry.Values), entryTime(entry.ID)
-}
-
 // entryPayload returns the message that a stream entry carries, however it was
 // written: the field "payload", as Watermill writes it; else the only field when it
 // is named "data" or "message"; else all fields as one JSON object. There the values
 // are strings, except that a field "data" of valid JSON is embedded as it is. Bytes
 // that are not UTF-8 stay as they are: who decodes the message then rejects it.
 //
+// A field that stands twice also does so in the object. Where it should have been the
+// message itself it is named in twice, and the message is the object.
+//
 // It never fails, whatever the entry holds.
-func entryPayload(fields map[string]any) []byte {
-	if payload, ok := fields[payloadField]; ok {
-		return []byte(text(payload))
+func entryPayload(fields []string) (payload []byte, twice string) {
+	if value, times := lookUp(fields, payloadField); times == 1 {
+		return []byte(value), ""
+	} else if times > 1 {
+		return entryObject(fields), payloadField
 	}
-	if len(fields) == 1 {
-		for _, name := range []string{"data", "message"} {
-			if only, ok := fields[name]; ok {
-				return []byte(text(only))
-			}
+	for _, name := range []string{"data", "message"} {
+		value, times := lookUp(fields, name)
+		switch {
+		case times == 0 || 2*times < len(fields): // or not the only field
+		case times == 1:
+			return []byte(value), ""
+		default:
+			return entryObject(fields), name
 		}
 	}
-	return entryObject(fields)
+	return entryObject(fields), ""
 }
 
-// entryObject writes fields as a JSON object with sorted keys.
-func entryObject(fields map[string]any) []byte {
+// lookUp returns a field's last value and how many times it stands there.
+func lookUp(fields []string, name string) (value string, times int) {
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields[i] == name {
+			value = fields[i+1]
+			times++
+		}
+	}
+	return value, times
+}
+
+// entryObject writes fields as a JSON object with sorted names.
+func entryObject(fields []string) []byte {
+	names := make([]int, 0, len(fields)/2) // where they are in fields
+	for i := 0; i+1 < len(fields); i += 2 {
+		names = append(names, i)
+	}
+	slices.SortStableFunc(names, func(i, j int) int { return strings.Compare(fields[i], fields[j]) })
 	var b bytes.Buffer
 	b.WriteByte('{')
-	for i, name := range slices.Sorted(maps.Keys(fields)) {
-		if i > 0 {
+	for n, i := range names {
+		if n > 0 {
 			b.WriteByte(',')
 		}
+		name, value := fields[i], fields[i+1]
 		writeString(&b, name)
 		b.WriteByte(':')
-		value := text(fields[name])
 		if name == "data" && json.Valid([]byte(value)) {
 			b.WriteString(value)
 		} else {
@@ -91,27 +108,23 @@ func writeString(b *bytes.Buffer, s string) {
 	b.WriteByte('"')
 }
 
-// text returns a field's value; go-redis gives strings.
-func text(value any) string {
-	s, _ := value.(string)
-	return s
-}
-
 // entryHeader returns the Watermill UUID and metadata of an entry that has them.
 // Metadata that cannot be read is left out: it must not stop the event.
-func entryHeader(fields map[string]any) (uuid string, metadata message.Metadata) {
-	uuid = text(fields[uuidField])
+func entryHeader(fields []string) (uuid string, metadata message.Metadata) {
+	uuid, _ = lookUp(fields, uuidField)
+	packed, _ := lookUp(fields, metadataField)
 	metadata = make(message.Metadata)
 	msg, err := redisstream.DefaultMarshallerUnmarshaller{}.Unmarshal(map[string]any{
 		uuidField:     uuid,
-		metadataField: text(fields[metadataField]),
+		metadataField: packed,
 	})
 	if err == nil {
 		maps.Copy(metadata, msg.Metadata)
 	}
-	for name, value := range fields {
+	for i := 0; i+1 < len(fields); i += 2 {
+		name, value := fields[i], fields[i+1]
 		if name != payloadField && name != metadataField && name != uuidField && utf8.ValidString(name) {
-			metadata[name] = text(value)
+			metadata[name] = value
 		}
 	}
 	return uuid, metadata

@@ -26,6 +26,9 @@ type StreamConfig struct {
 	// StartNew makes a new group begin with what is added from now on instead of with
 	// all that the stream holds. A group that vanished is always made again at the beginning.
 	StartNew bool
+	// Like names a group of the stream. While Group does not exist and that one does, Group
+	// begins where that one is: with what it has not delivered yet.
+	Like string
 	// MaxBatch is how many events one message carries at most; 0: 1.
 	MaxBatch int
 	// InFlight is how many events are read and not yet done at most; 0: 1,024.
@@ -82,9 +85,9 @@ type streamSub struct {
 
 	mu       sync.Mutex
 	queue    deque[*entry]
-	unread   map[string]struct{} // taken over from a dead consumer and not fetched yet
-	verified int                 // the alive mark's losses that ownership was checked after
-	wake     chan struct{}       // capacity 1: the pump has something to look at
+	unread   map[string]int // taken over from a dead consumer and not fetched yet: how often it was delivered
+	verified int            // the alive mark's losses that ownership was checked after
+	wake     chan struct{}  // capacity 1: the pump has something to look at
 
 	taking   atomic.Bool // takeOver runs
 	claiming atomic.Bool // autoclaim runs
@@ -98,7 +101,7 @@ func newStreamSub(r *Redis, cfg StreamConfig, l *lifetime) *streamSub {
 		cfg:      cfg,
 		group:    r.group(l.topic, cfg.Group),
 		window:   newWindow(cfg.InFlight),
-		unread:   make(map[string]struct{}),
+		unread:   make(map[string]int),
 		wake:     make(chan struct{}, 1),
 	}
 	s.reread.Store(true) // an earlier subscription of this process may have left some

@@ -1,6 +1,6 @@
 package transport
 
-import "github.com/redis/go-redis/v9"
+import "context"
 
 // autoclaim goes once through everything that is pending in the group and claims what
 // nobody touched for ClaimAfter: the entries of consumers that are no Signalbox
@@ -29,10 +29,7 @@ func (s *streamSub) autoclaimPage(cursor string, n int) (next string, ok bool) {
 	defer s.group.look(-1)
 	ctx, cancel := s.commandContext()
 	defer cancel()
-	msgs, next, gone, err := s.r.writer.XAutoClaimWithDeleted(ctx, &redis.XAutoClaimArgs{
-		Stream: s.topic, Group: s.cfg.Group, Consumer: s.r.consumer,
-		MinIdle: s.cfg.ClaimAfter, Start: cursor, Count: int64(n),
-	}).Result()
+	records, next, gone, err := s.claimIdle(ctx, cursor, n)
 	if err != nil {
 		s.window.release(n)
 		if !isNoGroup(err) {
@@ -43,11 +40,34 @@ func (s *streamSub) autoclaimPage(cursor string, n int) (next string, ok bool) {
 	gone = s.group.take(s, gone) // what is in hand is not lost
 	s.group.drop(gone)
 	s.trimmed(len(gone))
-	kept := s.withoutTrimmed(msgs)
+	kept := s.withoutTrimmed(records)
 	s.window.release(n - len(kept))
 	if len(kept) > 0 {
 		s.log.Info("claimed entries that were left pending", "events", len(kept))
 	}
 	s.accept(kept)
 	return next, true
+}
+
+// claimIdle sends one XAUTOCLAIM. It returns the ids of pending entries that it found
+// trimmed, too; Redis before 7.0 doesn't tell them.
+func (s *streamSub) claimIdle(ctx context.Context, cursor string, n int) (records []record, next string, gone []string, err error) {
+	reply, err := s.r.writer.Do(ctx, "XAUTOCLAIM", s.topic, s.cfg.Group, s.r.consumer,
+		s.cfg.ClaimAfter.Milliseconds(), cursor, "COUNT", n).Slice()
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if len(reply) < 2 {
+		return nil, "", nil, strangeReply(reply)
+	}
+	if records, err = recordsOf(reply[1]); err != nil {
+		return nil, "", nil, err
+	}
+	if len(reply) > 2 {
+		deleted, _ := reply[2].([]any)
+		for _, id := range deleted {
+			gone = append(gone, text(id))
+		}
+	}
+	return records, text(reply[0]), gone, nil
 }

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/redis/go-redis/v9"
 
 	"signalbox/router/internal/batch"
 )
@@ -11,21 +10,18 @@ import (
 type entry struct {
 	item   batch.Item
 	sub    *streamSub
-	fields map[string]any // kept only while Watermill's UUID and metadata are wanted
-	done   chan struct{}  // closed when done or dropped; nil: nobody waits
-	orphan bool           // its group vanished while it was queued: nobody else can have it
+	fields []string      // kept only while Watermill's UUID and metadata are wanted
+	done   chan struct{} // closed when done or dropped; nil: nobody waits
+	orphan bool          // its group vanished while it was queued: nobody else can have it
 }
 
-func (s *streamSub) entry(msg redis.XMessage) *entry {
-	e := &entry{sub: s, item: batch.Item{
-		Topic:   s.topic,
-		ID:      msg.ID,
-		Time:    entryTime(msg.ID),
-		Payload: entryPayload(msg.Values),
-	}}
+func (s *streamSub) entry(rec record) *entry {
+	e := &entry{sub: s, item: batch.Item{Topic: s.topic, ID: rec.id, Time: entryTime(rec.id)}}
+	e.item.Payload, e.item.Twice = entryPayload(rec.fields)
+	e.item.Replay = replayOf(rec.fields)
 	e.item.Owner = e
-	if _, ok := msg.Values[uuidField]; ok && s.cfg.MaxBatch == 1 {
-		e.fields = msg.Values
+	if _, times := lookUp(rec.fields, uuidField); times > 0 && s.cfg.MaxBatch == 1 {
+		e.fields = rec.fields
 	}
 	return e
 }

@@ -11,18 +11,15 @@ import (
 // reader is the state of a subscription's read loop.
 type reader struct {
 	*streamSub
-	made   bool   // the group is there, as far as we know
-	start  string // where a missing group begins
+	made   bool // the group is there, as far as we know
+	again  bool // and was there before: if it vanishes, what was added meanwhile must not be lost
 	retry  backoff
 	absent limiter // lines about a missing group
 }
 
 // read fills the queue until the subscription ends.
 func (s *streamSub) read() {
-	r := &reader{streamSub: s, start: "0"}
-	if s.cfg.StartNew {
-		r.start = "$"
-	}
+	r := &reader{streamSub: s}
 	for s.ctx.Err() == nil {
 		if err := r.step(); err != nil && !r.overcome(err) {
 			return
@@ -52,12 +49,12 @@ func (r *reader) step() error {
 	if n == 0 || r.ctx.Err() != nil {
 		return nil
 	}
-	msgs, err := r.readGroup(">", n, readBlock)
-	r.window.release(n - len(msgs))
+	records, err := r.readGroup(">", n, readBlock)
+	r.window.release(n - len(records))
 	if err != nil {
 		return err
 	}
-	r.accept(msgs)
+	r.accept(records)
 	return nil
 }
 
@@ -68,14 +65,39 @@ func (r *reader) setUp() error {
 	if err := r.r.alive.ensure(ctx); err != nil {
 		return err
 	}
-	err := r.r.writer.XGroupCreateMkStream(ctx, r.topic, r.cfg.Group, r.start).Err()
+	start, err := r.start(ctx)
+	if err != nil {
+		return err
+	}
+	err = r.r.writer.XGroupCreateMkStream(ctx, r.topic, r.cfg.Group, start).Err()
 	if err != nil && !hasReply(err, "BUSYGROUP") {
 		return err
 	}
-	r.made = true
-	r.start = "0" // if it vanishes, what was added until it is back must not be lost
+	r.made, r.again = true, true
 	r.works()
 	return nil
+}
+
+// start is the id behind which the group begins, if it is missing.
+func (r *reader) start(ctx context.Context) (string, error) {
+	if r.again {
+		return "0", nil
+	}
+	if r.cfg.Like != "" {
+		groups, err := r.r.writer.XInfoGroups(ctx, r.topic).Result()
+		if err != nil && !isNoGroup(err) {
+			return "", err
+		}
+		for _, g := range groups {
+			if g.Name == r.cfg.Like {
+				return g.LastDeliveredID, nil
+			}
+		}
+	}
+	if r.cfg.StartNew {
+		return "$", nil
+	}
+	return "0", nil
 }
 
 // works notes that Redis answers as it should.
@@ -123,46 +145,48 @@ func (r *reader) overcome(err error) bool {
 
 // readGroup reads up to n entries after id, and no longer than block when there are
 // none; ">" is what nobody has read. No entries is no error.
-func (r *reader) readGroup(id string, n int, block time.Duration) ([]redis.XMessage, error) {
+func (r *reader) readGroup(id string, n int, block time.Duration) (records []record, err error) {
 	ctx, cancel := context.WithTimeout(r.ctx, max(0, block)+readSlack)
 	defer cancel()
-	streams, err := r.client.XReadGroup(ctx, &redis.XReadGroupArgs{
-		Group:    r.cfg.Group,
-		Consumer: r.r.consumer,
-		Streams:  []string{r.topic, id},
-		Count:    int64(n),
-		Block:    block,
-	}).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	args := []any{"XREADGROUP", "GROUP", r.cfg.Group, r.r.consumer, "COUNT", n}
+	if block > 0 {
+		args = append(args, "BLOCK", block.Milliseconds())
+	}
+	reply, err := r.client.Do(ctx, append(args, "STREAMS", r.topic, id)...).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+	case err != nil:
 		return nil, err
+	default:
+		err = eachStream(reply, func(_ string, read []record) { records = read })
+		if err != nil {
+			return nil, err
+		}
 	}
 	r.retry.reset()
 	r.works()
-	if len(streams) == 0 {
-		return nil, nil
-	}
-	return streams[0].Messages, nil
+	return records, nil
 }
 
 // accept queues entries that have their places in the window. It gives back the
 // places of those that are in hand already.
-func (s *streamSub) accept(msgs []redis.XMessage) {
-	if len(msgs) == 0 {
+func (s *streamSub) accept(records []record) {
+	if len(records) == 0 {
 		return
 	}
-	ids := make([]string, len(msgs))
-	for i := range msgs {
-		ids[i] = msgs[i].ID
+	ids := make([]string, len(records))
+	for i := range records {
+		ids[i] = records[i].id
 	}
 	fresh := s.group.take(s, ids)
-	if len(fresh) < len(msgs) {
-		s.window.release(len(msgs) - len(fresh))
+	if len(fresh) < len(records) {
+		s.window.release(len(records) - len(fresh))
 	}
 	entries := make([]*entry, 0, len(fresh))
-	for i := range msgs {
-		// fresh keeps the order of msgs.
-		if len(entries) < len(fresh) && msgs[i].ID == fresh[len(entries)] {
-			entries = append(entries, s.entry(msgs[i]))
+	for i := range records {
+		// fresh keeps the order of records.
+		if len(entries) < len(fresh) && records[i].id == fresh[len(entries)] {
+			entries = append(entries, s.entry(records[i]))
 		}
 	}
 	s.push(entries...)
@@ -190,27 +214,27 @@ func (r *reader) readPending() error {
 func (r *reader) pendingPage(after string, n int) (last string, err error) {
 	r.group.look(1)
 	defer r.group.look(-1)
-	msgs, err := r.readGroup(after, n, -1)
-	if err != nil || len(msgs) == 0 {
+	records, err := r.readGroup(after, n, 0)
+	if err != nil || len(records) == 0 {
 		r.window.release(n)
 		return "", err
 	}
-	last = msgs[len(msgs)-1].ID
-	kept := r.withoutTrimmed(msgs)
+	last = records[len(records)-1].id
+	kept := r.withoutTrimmed(records)
 	r.window.release(n - len(kept))
 	r.accept(kept)
 	return last, nil
 }
 
 // withoutTrimmed counts and acknowledges the entries whose message is gone.
-func (s *streamSub) withoutTrimmed(msgs []redis.XMessage) []redis.XMessage {
-	kept := msgs[:0]
+func (s *streamSub) withoutTrimmed(records []record) []record {
+	kept := records[:0]
 	var gone []string
-	for _, msg := range msgs {
-		if msg.Values == nil {
-			gone = append(gone, msg.ID)
+	for _, rec := range records {
+		if rec.fields == nil {
+			gone = append(gone, rec.id)
 		} else {
-			kept = append(kept, msg)
+			kept = append(kept, rec)
 		}
 	}
 	if len(gone) > 0 {

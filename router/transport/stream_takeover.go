@@ -65,8 +65,10 @@ func (s *streamSub) claimAll(dead string) []string {
 			return ours
 		}
 		ids := make([]string, len(page))
+		deliveries := make(map[string]int, len(page))
 		for i, p := range page {
 			ids[i] = p.ID
+			deliveries[p.ID] = int(p.RetryCount)
 		}
 		start = "(" + ids[len(ids)-1]
 		claimed, err := s.claimed(takeoverIdle, ids)
@@ -78,7 +80,7 @@ func (s *streamSub) claimAll(dead string) []string {
 		fresh := s.group.take(s, claimed)
 		s.mu.Lock()
 		for _, id := range fresh {
-			s.unread[id] = struct{}{}
+			s.unread[id] = deliveries[id]
 		}
 		s.mu.Unlock()
 		ours = append(ours, fresh...)
@@ -118,7 +120,7 @@ func (s *streamSub) takeOne(id string) bool {
 	if s.window.reserve(s.ctx, 1, 1, true) == 0 {
 		return false
 	}
-	msg, ok := s.fetch(id)
+	rec, ok := s.fetch(id)
 	if s.ctx.Err() != nil {
 		return false
 	}
@@ -127,11 +129,12 @@ func (s *streamSub) takeOne(id string) bool {
 		s.window.release(1)
 		return true
 	}
-	e := s.entry(msg)
+	e := s.entry(rec)
 	e.done = make(chan struct{})
 	s.mu.Lock()
-	_, ours := s.unread[id]
+	deliveries, ours := s.unread[id]
 	if ours {
+		e.item.Deliveries = deliveries + 1
 		delete(s.unread, id)
 		s.queue.pushFront(e)
 	}
@@ -152,7 +155,7 @@ func (s *streamSub) takeOne(id string) bool {
 
 // fetch reads an entry that is ours and counts its delivery. It tries until Redis
 // answers, and reports false when the entry is not ours any more, or gone.
-func (s *streamSub) fetch(id string) (redis.XMessage, bool) {
+func (s *streamSub) fetch(id string) (record, bool) {
 	var retry backoff
 	for {
 		losses, marked := s.r.alive.state()
@@ -161,32 +164,35 @@ func (s *streamSub) fetch(id string) (redis.XMessage, bool) {
 		sure := marked && losses == s.verified
 		s.mu.Unlock()
 		if !ours {
-			return redis.XMessage{}, false
+			return record{}, false
 		}
 		if sure {
-			msgs, err := s.claimOne(id)
+			records, err := s.claimOne(id)
 			switch {
-			case err == nil && len(msgs) == 1 && msgs[0].Values != nil:
-				return msgs[0], true
+			case err == nil && len(records) == 1 && records[0].fields != nil:
+				return records[0], true
 			case err == nil:
 				if s.isTrimmed(id) {
 					s.trimmed(1)
 				}
-				return redis.XMessage{}, false
+				return record{}, false
 			case isNoGroup(err):
-				return redis.XMessage{}, false
+				return record{}, false
 			}
 		}
 		if !pause(s.ctx, retry.next()) {
-			return redis.XMessage{}, false
+			return record{}, false
 		}
 	}
 }
 
-func (s *streamSub) claimOne(id string) ([]redis.XMessage, error) {
+// claimOne returns nothing when the entry is gone.
+func (s *streamSub) claimOne(id string) ([]record, error) {
 	ctx, cancel := s.commandContext()
 	defer cancel()
-	return s.r.writer.XClaim(ctx, &redis.XClaimArgs{
-		Stream: s.topic, Group: s.cfg.Group, Consumer: s.r.consumer, Messages: []string{id},
-	}).Result()
+	reply, err := s.r.writer.Do(ctx, "XCLAIM", s.topic, s.cfg.Group, s.r.consumer, 0, id).Result()
+	if err != nil {
+		return nil, err
+	}
+	return recordsOf(reply)
 }

@@ -14,7 +14,8 @@ type Item struct {
 	ID      string    // the stream entry's id; empty where the transport has none
 	Time    time.Time // the entry's time, or its arrival
 	Payload []byte
-	Owner   Owner // told when the message is done
+	Twice   string // the field of the entry that should be the payload and stands twice; empty: none
+	Owner   Owner  // told when the message is done
 	// Deliveries is how often the entry was delivered, this time included, where a
 	// process died with it in hand; else 0.
 	Deliveries int
