@@ -84,8 +84,15 @@ func (p *program) summarize(stats router.Stats, took time.Duration) {
 		name  string
 		count uint64
 	}{
-		{"retried", t.Retried}, {"skipped", t.Skipped}, {"filtered", t.Filtered}, {"duplicates", t.Duplicates}, {"unmarked", t.Unmarked},
-		{"abandoned", t.Abandoned}, {"crash_loop", t.CrashLoop}, {"dead_letters", t.Dead}, {"unfinished", t.Unfinished},
+		{"retried", t.Retried},
+		{"skipped", t.Skipped},
+		{"filtered", t.Filtered},
+		{"duplicates", t.Duplicates},
+		{"unmarked", t.Unmarked},
+		{"abandoned", t.Abandoned},
+		{"crash_loop", t.CrashLoop},
+		{"dead_letters", t.Dead},
+		{"unfinished", t.Unfinished},
 	} {
 		if more.count > 0 {
 			attrs = append(attrs, more.name, more.count)
