@@ -77,7 +77,10 @@ type Fields struct {
 	Key         string // default none; a number becomes its text
 	KeyFromName bool   // without Key: the Redis name is the key (patterns)
 	Split       string // path of an array whose elements are the messages; "." is the message itself
-	MaxBytes    int    // larger messages are rejected; 0: 1 MiB
+	// Seq is where the producer counts its messages, for each key by itself; only for
+	// PubSub, default none. Numbers that are missing are counted, and a [TypeGap] event tells.
+	Seq      string
+	MaxBytes int // larger messages are rejected; 0: 1 MiB
 }
 
 // HandlerSpec is a named handler to be made when the router starts.

@@ -34,6 +34,7 @@ func newDecoder(ch Channel) *decoder {
 		slotSource: "source",
 		slotKey:    f.Key,
 		slotData:   "data",
+		slotSeq:    f.Seq,
 	}
 	members, count := memberTree(paths)
 	d := &decoder{channel: ch, members: members}
@@ -163,6 +164,9 @@ func (d *decoder) event(ev *Event, in Message, message gjson.Result) error {
 	}
 	if ev.Key = textOf(w.slots[slotKey]); ev.Key == "" && d.channel.Fields.KeyFromName {
 		ev.Key = in.Name
+	}
+	if number, err := strconv.ParseUint(textOf(w.slots[slotSeq]), 10, 64); err == nil {
+		ev.seq = sequence{number, true}
 	}
 	ev.Data = in.Payload
 	if data := w.slots[slotData]; data.Exists() {

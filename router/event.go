@@ -27,4 +27,12 @@ type Event struct {
 	Data json.RawMessage
 	// Msg is the whole message as it was received.
 	Msg json.RawMessage
+
+	seq sequence
+}
+
+// sequence is the number that a producer gave a message, if there is one.
+type sequence struct {
+	n     uint64
+	known bool
 }

@@ -2,7 +2,6 @@ package router
 
 import (
 	"fmt"
-	"strings"
 
 	"signalbox/router/internal/batch"
 )
@@ -14,7 +13,7 @@ func (s *subscription) passBy(d *delivery) {
 		s.log.Info("no route takes this type", "channel", s.channel.Name, "type", clip(event.Type), "id", clip(event.ID))
 	}
 	keep := s.channel.KeepUnmatched || d.ticket.item.Replay != nil // what was kept once is not lost now
-	if keep && s.dead != nil && !strings.HasPrefix(event.Type, ownPrefix) {
+	if keep && s.dead != nil && !isOwn(event.Type) {
 		d.ticket.hold()
 		l := s.letter(d.ticket, ReasonUnmatched, fmt.Errorf("no route of channel %q takes type %q", s.channel.Name, clip(event.Type)), Outcome{Result: Unmatched, Event: event})
 		l.event, l.payload = event, event.Msg

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -212,7 +211,7 @@ func (r *route) letter(t try, err error, begin time.Time) letter {
 func (r *route) letterTo(t try, reason Reason, err error, begin time.Time) letter {
 	took := since(begin)
 	to := r.dead
-	if strings.HasPrefix(t.event.Type, ownPrefix) {
+	if isOwn(t.event.Type) {
 		to = nil // what we say of ourselves never causes more of it
 	}
 	return letter{

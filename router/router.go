@@ -58,6 +58,8 @@ type Router struct {
 	lanes         sync.WaitGroup
 	running       chan struct{}
 	started       atomic.Bool
+	telling       sync.Mutex
+	drained       bool        // nothing new begins; guarded by telling
 	gaveUp        atomic.Bool // handlers were left behind at the end of the drain
 }
 
@@ -89,7 +91,7 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	r.log = slog.New(r.quiet)
 	opts.Logger = r.log
 	r.opts = opts
-	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, publishers: map[string]message.Publisher{}}
+	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, publishers: map[string]message.Publisher{}, tell: r.dead}
 	defer func() {
 		if err != nil {
 			r.closeSubscribers()
@@ -149,7 +151,7 @@ func (r *Router) makeSubscriptions(cfg Config) error {
 			return fmt.Errorf("channel %q: %w", ch.Name, err)
 		}
 		s := newSubscription(ch, subscriber, byChannel[ch.Name], r.opts)
-		s.keeper = r.keeper
+		s.keeper, s.service = r.keeper, cfg.Service
 		s.dead = r.deadLetters(cfg, &ch, DeadLetter{})
 		r.subscriptions = append(r.subscriptions, s)
 	}
@@ -220,6 +222,7 @@ func (r *Router) subscribe(ctx, work context.Context, cancel func()) (*message.R
 	}
 	keep := context.AfterFunc(ctx, cancel)
 	for _, s := range r.subscriptions {
+		s.work.Store(&work)
 		r.log.Debug("subscribing", "channel", s.channel.Name, "topic", s.channel.Topic)
 		messages, err := s.subscriber.Subscribe(work, s.channel.Topic)
 		if err != nil && ctx.Err() == nil {
@@ -256,6 +259,9 @@ func (r *Router) drain(ended <-chan error, cancel context.CancelFunc) {
 		if err := <-ended; err != nil {
 			r.log.Error("stopping the subscriptions failed", "err", err)
 		}
+		r.telling.Lock()
+		r.drained = true
+		r.telling.Unlock()
 		r.lanes.Wait()
 		close(idle)
 	}()

@@ -29,6 +29,10 @@ type subscription struct {
 	observe    func(Outcome)
 	keeper     *keeper
 	dead       *Channel // where what reaches no route is kept; nil: nowhere
+	service    string
+	work       atomic.Pointer[context.Context] // set while the router runs
+	saying     atomic.Int64                    // own events under way
+	sequences  sequences
 	channelCounters
 }
 
@@ -154,6 +158,9 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 		return nil, errors.New("middleware replaced the message's context: it must derive from the one it got")
 	}
 	s.received.Add(1)
+	if d.event.seq.known {
+		s.follow(&d.event)
+	}
 	routes := d.batch.table.routes(d.event.Type)
 	if d.ticket.item.Replay != nil {
 		routes = replayed(routes, d.ticket.item.Replay)

@@ -58,6 +58,7 @@ func (c *compiler) compileChannel(one *channel) {
 		Time:        string(raw.TimeField),
 		Key:         string(raw.KeyField),
 		KeyFromName: one.Pattern && raw.KeyField == "" && !raw.node.written("key_field"),
+		Seq:         string(raw.SeqField),
 		Split:       string(raw.Split),
 		MaxBytes:    int(raw.MaxBytes),
 	}

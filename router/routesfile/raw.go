@@ -48,6 +48,7 @@ type rawChannel struct {
 	IDField     path      `toml:"id_field" default:"id" doc:"path of the id"`
 	TimeField   path      `toml:"time_field" default:"time" doc:"path of the time: RFC 3339, or a number since 1970 in s, ms, µs or ns"`
 	KeyField    path      `toml:"key_field" doc:"path of the key, whose events stay in order; on a pattern, default: the name in Redis"`
+	SeqField    path      `toml:"seq_field" notstream:"a stream loses nothing on the way, and its replicas each see a part" doc:"path of the number that the producer gives its messages, one more each time, per key: missing ones are counted"`
 	Split       splitPath `toml:"split" doc:"true: a message is an array of messages; or the path of such an array"`
 	MaxBytes    size      `toml:"max_bytes" default:"1MiB" min:"1" max:"512MiB" doc:"larger messages are rejected"`
 
