@@ -37,4 +37,5 @@
 // XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, XINFO GROUPS,
 // XINFO STREAM, CLIENT ID, CLIENT UNBLOCK; SET, PEXPIRE, EXISTS, DEL on the keys
 // signalbox:alive:*, and GET, SET, DEL on signalbox:trimmed:*.
+// Deduplication: SET, GET, PEXPIRE, DEL on the keys signalbox:dedupe:*.
 package transport
