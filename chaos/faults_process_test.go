@@ -28,7 +28,7 @@ func crashLoop(r *round) {
 	const inFlight, deaths = 32, 2
 	r.serve()
 	c := config{channel: fmt.Sprint("max_deliveries = ", deaths, "\nin_flight = ", inFlight)}
-	r.repeats = deaths * inFlight
+	r.repeats = deaths * (inFlight + unacknowledged)
 	do := make([]string, r.between(50, 100))
 	at := r.rand.IntN(len(do))
 	do[at] = "kill"

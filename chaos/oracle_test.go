@@ -256,7 +256,7 @@ func (r *round) addsUp(p *proc, effects map[string][]*effect) {
 	}
 	routes := max(r.routes, 1)
 	taken := s.Received - s.Unmatched - s.Rejected - s.CrashLoop
-	if sum := s.Handled + s.Failed + s.Skipped + s.Filtered + s.Unfinished; sum != routes*taken {
+	if sum := s.Handled + s.Failed + s.Skipped + s.Filtered + s.Unfinished + s.Duplicates; sum != routes*taken {
 		r.violate("I6", "%s: routes got %d events, but what became of them adds up to %d: %+v", p.name, routes*taken, sum, s)
 	}
 	if p.raced() {

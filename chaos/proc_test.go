@@ -101,6 +101,7 @@ type line struct {
 type summary struct {
 	Received, Handled, Failed, Unmatched, Rejected, Lost int
 	Retried, Skipped, Filtered, Abandoned, Unfinished    int
+	Duplicates                                           int
 	Missing                                              int
 	CrashLoop                                            int `json:"crash_loop"`
 	DeadLetters                                          int `json:"dead_letters"`

@@ -123,6 +123,17 @@ func (p *producer) addRaw(ctx context.Context, messages ...[]byte) error {
 	return err
 }
 
+// last are the last n messages, as they were sent.
+func (p *producer) last(n int) [][]byte {
+	all := p.events()
+	var messages [][]byte
+	for i := max(0, all-n); i < all; i++ {
+		_, message := p.message(i, "")
+		messages = append(messages, message)
+	}
+	return messages
+}
+
 // pad makes events larger from now on.
 func (p *producer) pad(text string) { p.padding = text }
 

@@ -25,7 +25,9 @@ type fault struct {
 	number string // in docs/reliability.md
 	name   string
 	run    func(*round)
-	large  bool // only with -large
+	large  bool   // only with -large
+	once   bool   // one round is enough
+	known  string // why it fails, and is not run
 }
 
 // round is one go at a fault: a server, a producer, routers, and what is expected of them.
@@ -66,6 +68,10 @@ const (
 	away    = "redis is away; trying again until it is back"
 	noGroup = "consumer group is missing; making it again from the beginning"
 )
+
+// unacknowledged is how many events may be handled before Redis is told, beside those in
+// flight, when a router works as fast as it can.
+const unacknowledged = 256
 
 // topic is the Redis name of the channel work.
 const topic = "chaos:work"

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/failpoint"
 )
 
 var (
@@ -107,7 +109,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 	}
 	left := tries[:0]
 	for _, t := range tries {
-		age := time.Since(t.event.Time)
+		age := time.Since(t.event.Time) + failpoint.Skew()
 		if age <= r.Policy.MaxAge {
 			left = append(left, t)
 			continue

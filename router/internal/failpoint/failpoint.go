@@ -2,14 +2,16 @@
 //
 // Only a program built with the tag failpoints can be broken; in every other build the
 // functions are empty and the compiler leaves nothing of them. Such a program reads
-// two variables when the first point is reached:
+// these variables when the first point is reached:
 //
 //	CHAOS_FAILPOINTS=after-read=kill@3,before-ack=pause:2s@1
 //	CHAOS_BROKEN=no-claim
+//	CHAOS_CLOCK=1h
 //
 // The first kills the process (SIGKILL) when it reaches a point for the third time,
 // and holds it up when it reaches another for the first time. The second makes it
-// behave as if a mistake had been made in the code: the suite has to notice.
+// behave as if a mistake had been made in the code: the suite has to notice. The third
+// sets its clock ahead, where ages are told by it.
 package failpoint
 
 // Point is a place in the code.
@@ -20,6 +22,7 @@ const (
 	AfterRead Point = "after-read" // entries were read from a group, and nobody knows yet
 	BeforeAck Point = "before-ack" // events are done, and Redis has not been told
 	AfterDead Point = "after-dead" // dead letters were written, and their events are not done yet
+	AfterWork Point = "after-work" // events were handled, and dedupe has not marked them as done
 	MidClaim  Point = "mid-claim"  // a dead consumer's entries are ours, and not handled yet
 )
 
@@ -35,6 +38,7 @@ const (
 	CursorReset    Defect = "cursor-reset"    // each pass of XAUTOCLAIM begins at the beginning and is one page
 	NoReread       Defect = "no-reread"       // a lost reply is not looked for in what is pending
 	NoHeartbeat    Defect = "no-heartbeat"    // what is in hand is not extended
+	DoneFirst      Defect = "done-first"      // dedupe marks an event as done before it is handled
 	IgnoreDead     Defect = "ignore-dead"     // an event is done although its dead letter could not be written
 	DeleteConsumer Defect = "delete-consumer" // a consumer is deleted at the end, with what it has pending
 	RetryNewID     Defect = "retry-new-id"    // an event that is sent again is another event

@@ -72,5 +72,14 @@ func Hit(p Point) {
 	select {} // the signal is on its way
 }
 
+//nolint:gochecknoglobals // the same
+var skew = sync.OnceValue(func() time.Duration {
+	d, _ := time.ParseDuration(os.Getenv("CHAOS_CLOCK"))
+	return d
+})
+
+// Skew is how wrong the process's clock is.
+func Skew() time.Duration { return skew() }
+
 // Broken reports whether the program is to make a mistake.
 func Broken(d Defect) bool { return defect() == d }
