@@ -2,8 +2,8 @@
 // every event. It has nothing but tests, which need the build tag failpoints:
 //
 //	make chaos                  # 20 rounds of every fault, and the large scenarios
-//	make chaos ROUNDS=3         # what CI runs
-//	make chaos ARGS='-run TestFaults/kill_in_handler -seed 42' ROUNDS=1
+//	make chaos ROUNDS=3 LARGE=  # what CI runs
+//	make chaos ROUNDS=1 ARGS='-run TestFaults/kill_in_handler -seed 42'
 //
 // A round has a redis-server of its own, a producer whose connection no fault touches,
 // and routers: the test binary started again, as a program with every command of the

@@ -17,7 +17,7 @@ func faults() []fault {
 // TestFaults breaks things, and nothing may be lost.
 func TestFaults(t *testing.T) {
 	all := faults()
-	results := &report{}
+	results := &report{begin: time.Now()}
 	t.Cleanup(func() { results.print(t, all) })
 	for _, f := range all {
 		t.Run(f.name, func(t *testing.T) {

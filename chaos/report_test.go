@@ -24,8 +24,9 @@ type row struct {
 
 // report collects the rows of a run.
 type report struct {
-	mu   sync.Mutex
-	rows []*row
+	begin time.Time
+	mu    sync.Mutex
+	rows  []*row
 }
 
 // add takes in a round.
@@ -87,16 +88,16 @@ func (p *report) markdown(faults []fault) string {
 				f.number, strings.ReplaceAll(f.name, "_", " "), rounds, of.events, of.lost, of.told, of.duplicates, recovery, of.seed)
 		}
 	}
+	fmt.Fprintf(&b, "\nSeeds from %d on; %v in all.\n", *seed, time.Since(p.begin).Round(time.Second))
 	return b.String()
 }
 
-// print shows the table and writes it where it was asked for.
+// print shows the table, and writes it where it was asked for.
 func (p *report) print(t *testing.T, faults []fault) {
 	text := p.markdown(faults)
-	fmt.Print("\n" + text + "\n")
-	if *table != "" {
-		if err := os.WriteFile(*table, []byte(text), 0o600); err != nil {
-			t.Error(err)
-		}
+	if *table == "" {
+		fmt.Print("\n" + text)
+	} else if err := os.WriteFile(*table, []byte(text), 0o600); err != nil {
+		t.Error(err)
 	}
 }
