@@ -27,6 +27,7 @@ func TestFaults(t *testing.T) {
 			if f.known != "" {
 				t.Skip("known and not mended: " + f.known)
 			}
+			t.Parallel()
 			for i := range f.rounds() {
 				s := *seed + uint64(i) //nolint:gosec // not negative
 				t.Run(fmt.Sprint(s), func(t *testing.T) {

@@ -4,6 +4,9 @@ package chaos
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -36,14 +39,27 @@ func trimmedWhileStopped(r *round) {
 	r.trimmedCounted(heir)
 }
 
-// trimmedUnderLoad: handlers cannot keep up with the producer. There is a warning
-// before the first loss.
+// trimmedUnderLoad: handlers do not get on, and the producer does. There is a warning
+// before the first loss: a router looks once a second, and from the moment when there
+// is something to warn of, this takes longer.
 func trimmedUnderLoad(r *round) {
+	const keep, perSecond = 1000, 150
 	r.serve()
-	r.producer.trim = 400
-	p := r.router(config{channel: "in_flight = 16", handler: `sleep = "2ms"`})
-	stop := r.load(1500)
+	r.producer.trim = keep
+	sign := filepath.Join(r.dir, "away")
+	p := r.router(config{channel: "in_flight = 16", handler: fmt.Sprintf("away = %q", sign), route: `retry = { max_backoff = "500ms" }`})
+	for range 6 { // then it is being trimmed
+		r.producer.add(context.Background(), make([]string, keep/5)...)
+		r.settle()
+	}
+	if err := os.WriteFile(sign, nil, 0o600); err != nil {
+		r.Fatal(err)
+	}
+	stop := r.load(perSecond)
 	eventually(r, "events are lost", func() bool { return p.logged(trimmed) })
+	if err := os.Remove(sign); err != nil {
+		r.Fatal(err)
+	}
 	stop()
 	r.mend()
 	r.settle()
@@ -59,13 +75,7 @@ func trimmedUnderLoad(r *round) {
 // handled nor there any more.
 func (r *round) trimmedCounted(p *proc) {
 	r.Helper()
-	stored, effects := r.stored(topic), r.effects()
-	gone := 0
-	for id := range r.producer.known() {
-		if stored[id] == 0 && !handled(effects[id]) {
-			gone++
-		}
-	}
+	gone := r.goneUnread()
 	if gone == 0 {
 		r.Fatal("nothing was trimmed before it was delivered: the fault did not happen")
 	}
@@ -81,4 +91,15 @@ func (r *round) trimmedCounted(p *proc) {
 		r.violate("X", "%d events were trimmed before they were delivered, told: %d, counted: %d", gone, told(), s.Lost)
 	}
 	r.told = gone
+}
+
+// goneUnread is how many events are neither handled nor there any more.
+func (r *round) goneUnread() (gone int) {
+	stored, effects := r.stored(topic), r.effects()
+	for id := range r.producer.known() {
+		if stored[id] == 0 && !handled(effects[id]) {
+			gone++
+		}
+	}
+	return gone
 }
