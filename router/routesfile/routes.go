@@ -22,6 +22,7 @@ type expander struct {
 	*compiler
 	routes []route
 	named  map[[2]string]place // channel and route name: where it was given
+	shared map[[2]string]int   // channel and handler: the last number of a default name
 	work   int                 // comparisons so far, of maxWork
 }
 
@@ -48,6 +49,7 @@ func (c *compiler) compileRoutes(at place) {
 		}
 	}
 	e.nameDefaults()
+	e.checkDedupeNames()
 	switch {
 	case len(c.raw.Routes) == 0 && c.root.get("routes") != nil && c.root.get("routes").list == nil: // reported
 	case len(c.raw.Routes) == 0:
@@ -72,6 +74,7 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 	channels := e.channelsOf(raw)
 	types := e.typesOf(raw)
 	policy := e.policyOf(raw)
+	policy.Dedupe = e.dedupeOf(raw, channels)
 	when := e.conditionOf(raw)
 	var handlers []route
 	for _, used := range raw.Handler.all {
@@ -155,7 +158,7 @@ func (e *expander) add(r route, several bool) {
 // nameDefaults names the routes that have no name after their handlers: log, log.2,
 // log.3 in the order of the files, past the names that were given.
 func (e *expander) nameDefaults() {
-	next := make(map[[2]string]int)
+	e.shared = make(map[[2]string]int)
 	for i := range e.routes {
 		r := &e.routes[i]
 		if r.Name != "" {
@@ -163,9 +166,9 @@ func (e *expander) nameDefaults() {
 		}
 		handler := [2]string{r.Channel, r.Handler}
 		for {
-			next[handler]++
+			e.shared[handler]++
 			r.Name = r.Handler
-			if number := next[handler]; number > 1 {
+			if number := e.shared[handler]; number > 1 {
 				r.Name = fmt.Sprintf("%s.%d", r.Handler, number)
 			}
 			key := [2]string{r.Channel, r.Name}
