@@ -175,13 +175,12 @@ func (s *streamSub) interrupt(ended <-chan struct{}) {
 }
 
 // undelivered returns what is in hand and was not handed over.
-func (s *streamSub) undelivered() []string {
+func (s *streamSub) undelivered() []*entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var ids []string
+	var entries []*entry
 	for s.queue.len() > 0 {
-		e := s.queue.popFront()
-		ids = append(ids, e.item.ID)
+		entries = append(entries, s.queue.popFront())
 	}
-	return ids
+	return entries
 }

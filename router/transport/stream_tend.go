@@ -198,9 +198,8 @@ func (t *tender) dropForeign(foreign map[string]bool) {
 	var dropped []*entry
 	for range t.queue.len() {
 		e := t.queue.popFront()
-		if foreign[e.item.ID] {
+		if foreign[e.item.ID] && !e.orphan {
 			dropped = append(dropped, e)
-			ids = append(ids, e.item.ID)
 		} else {
 			t.queue.pushBack(e)
 		}
@@ -212,8 +211,9 @@ func (t *tender) dropForeign(foreign map[string]bool) {
 		}
 	}
 	t.mu.Unlock()
-	t.group.drop(ids)
+	t.group.dropUnread(ids)
 	for _, e := range dropped {
+		t.group.drop(e.hold)
 		e.settled()
 	}
 	t.log.Info("queued entries were claimed by others while this process was away; dropped", "events", len(ids))
