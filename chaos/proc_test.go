@@ -22,13 +22,13 @@ type proc struct {
 	name    string
 	log     string // file
 	effects string // file
+	config  string // file
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed when it has ended
 
-	started time.Time
-	ended   time.Time // guarded by exited
-	err     error     // how it ended; guarded by exited
-	paused  bool      // it was stopped by SIGSTOP for a while
+	ended  time.Time // guarded by exited
+	err    error     // how it ended; guarded by exited
+	paused bool      // it was stopped by SIGSTOP for a while
 }
 
 // start runs the test binary as a router on the configuration file.
@@ -39,7 +39,7 @@ func start(tb testing.TB, dir, name, config string, env ...string) *proc {
 		tb.Fatal(err)
 	}
 	p := &proc{
-		tb: tb, name: name, started: time.Now(), exited: make(chan struct{}),
+		tb: tb, name: name, config: config, exited: make(chan struct{}),
 		log: filepath.Join(dir, name+".log"), effects: filepath.Join(dir, name+".effects"),
 	}
 	log, err := os.Create(p.log)
@@ -124,6 +124,12 @@ func (p *proc) lines(msg string) []line {
 		}
 	}
 	return lines
+}
+
+// count is how often the message was logged.
+func (p *proc) count(msg string) int {
+	text, _ := os.ReadFile(p.log)
+	return bytes.Count(text, fmt.Appendf(nil, `"msg":%q`, msg))
 }
 
 // logged reports whether the message was logged.

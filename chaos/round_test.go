@@ -134,13 +134,12 @@ func one[T any](r *round, choices ...T) T { return choices[r.rand.IntN(len(choic
 // config is a configuration: lines for the channel work, for its route, for the handler.
 type config struct{ service, channel, route, handler, defaults, rest string }
 
-// write makes the file.
-func (r *round) write(c config) string {
-	r.Helper()
+// text is the file.
+func (r *round) text(c config) string {
 	if !strings.Contains(c.channel, "transport") {
 		c.channel = "transport = \"stream\"\n" + c.channel
 	}
-	text := fmt.Sprintf(`
+	return fmt.Sprintf(`
 [service]
 name = "chaos"
 %s
@@ -162,8 +161,13 @@ handler = "effect"
 %s
 %s
 `, c.service, topic, c.channel, c.handler, c.defaults, c.route, c.rest)
+}
+
+// write makes the file.
+func (r *round) write(c config) string {
+	r.Helper()
 	file := filepath.Join(r.dir, fmt.Sprintf("routes%d.toml", len(r.procs)))
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(r.text(c)), 0o600); err != nil {
 		r.Fatal(err)
 	}
 	return file
