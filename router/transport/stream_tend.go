@@ -18,6 +18,7 @@ type tender struct {
 	*streamSub
 	extended time.Time          // before the last confirmed extension of what is in hand
 	missing  map[string]absence // consumers without a mark
+	trims    trimWatch
 }
 
 // absence is when a consumer's mark was first missed, and our own losses by then.
@@ -43,6 +44,7 @@ func (s *streamSub) tend() {
 			look.Reset(jitter(lookEvery))
 			t.verifyAfterLoss()
 			t.look()
+			t.watchTrimming()
 		case <-extend.C:
 			t.extend()
 		case <-claim.C:
