@@ -36,6 +36,9 @@ type StreamConfig struct {
 	// ClaimAfter is the idle time after which entries of consumers that are not
 	// Signalbox processes are claimed; 0: 60 s. What is in hand is extended each third of it.
 	ClaimAfter time.Duration
+	// Routes says, in a word without spaces, what is done with the entries; it may change.
+	// Another router of the group that says something else is warned about. nil: nothing is said.
+	Routes func() string
 }
 
 // Stream returns a subscriber to streams. It reads ahead, up to InFlight entries, and

@@ -30,6 +30,7 @@ type absence struct {
 // tend extends what is in hand, looks for dead consumers, and starts claims.
 func (s *streamSub) tend() {
 	t := &tender{streamSub: s, extended: time.Now(), missing: make(map[string]absence)}
+	agreed := &agreement{streamSub: s}
 	look := time.NewTimer(jitter(lookEvery))
 	defer look.Stop()
 	extend := time.NewTicker(max(s.cfg.ClaimAfter/3, 10*time.Millisecond))
@@ -45,6 +46,7 @@ func (s *streamSub) tend() {
 			t.verifyAfterLoss()
 			t.look()
 			t.watchTrimming()
+			agreed.look()
 		case <-extend.C:
 			t.extend()
 		case <-claim.C:
