@@ -37,7 +37,7 @@ type Config struct {
 
 // Why events were lost.
 const (
-	LossOverflow = "overflow" // the queue was full: the oldest events were dropped
+	LossOverflow = "overflow" // the queue was full: see PubSubConfig.Key
 	LossGap      = "gap"      // the Pub/Sub connection was away for Blind; nobody knows how many were missed
 	LossShutdown = "shutdown" // the queue could not be worked off within Drain
 	LossTrimmed  = "trimmed"  // stream entries were trimmed before they could be delivered
