@@ -3,12 +3,14 @@
 package chaos
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -35,48 +37,73 @@ type effect struct {
 // use is what a process uses when nothing is going on.
 type use struct{ goroutines, files, heap int }
 
-// journalOf reads what a process wrote down: effects by event, in order.
-func journalOf(tb testing.TB, p *proc) (map[string][]*effect, []use) {
+// written is what a process wrote down so far: read bit by bit, since rounds look often.
+type written struct {
+	offset  int64
+	effects map[string][]*effect // by event, in order
+	uses    []use
+	done    map[byte]int // events that were handled, by the first letter of their ids
+}
+
+// read reads what was written since the last time.
+func (p *proc) read() *written {
+	w := &p.written
+	if w.effects == nil {
+		w.effects, w.done = map[string][]*effect{}, map[byte]int{}
+	}
 	file, err := os.Open(p.effects)
 	if os.IsNotExist(err) {
-		return nil, nil
+		return w
 	}
 	if err != nil {
-		tb.Fatal(err)
+		p.tb.Fatal(err)
 	}
 	defer func() { _ = file.Close() }()
-	effects := map[string][]*effect{}
-	var uses []use
-	for scan := bufio.NewScanner(file); scan.Scan(); {
-		line := scan.Text()
-		word, _, _ := strings.Cut(line, " ")
-		var id string
-		var at int64
-		switch word {
-		case "begin":
-			e := &effect{by: p}
-			if _, err := fmt.Sscanf(line, "begin %s %d %t", &id, &at, &e.intact); err != nil {
-				tb.Fatalf("%s: %q: %v", p.effects, line, err)
-			}
-			e.begin = time.Unix(0, at)
-			effects[id] = append(effects[id], e)
-		case "end":
-			var verdict string
-			if _, err := fmt.Sscanf(line, "end %s %d %s", &id, &at, &verdict); err != nil {
-				tb.Fatalf("%s: %q: %v", p.effects, line, err)
-			}
-			for _, e := range effects[id] {
-				if e.end.IsZero() {
-					e.end, e.ok = time.Unix(0, at), verdict == "ok"
-					break
-				}
-			}
-		case "use":
-			var u use
-			if _, err := fmt.Sscanf(line, "use %d %d %d", &u.goroutines, &u.files, &u.heap); err == nil {
-				uses = append(uses, u)
-			}
+	text, err := io.ReadAll(io.NewSectionReader(file, w.offset, 1<<30))
+	if err != nil {
+		p.tb.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasSuffix(line, "\n") {
+			break // it is being written
+		}
+		w.offset += int64(len(line))
+		if err := w.add(p, strings.Fields(line)); err != nil {
+			p.tb.Fatalf("%s: %q: %v", p.effects, line, err)
 		}
 	}
-	return effects, uses
+	return w
+}
+
+// add takes in a line.
+func (w *written) add(p *proc, words []string) error {
+	if len(words) != 4 {
+		return errors.New("want four words")
+	}
+	if words[0] == "use" {
+		var u use
+		_, err := fmt.Sscan(strings.Join(words[1:], " "), &u.goroutines, &u.files, &u.heap)
+		w.uses = append(w.uses, u)
+		return err
+	}
+	id := words[1]
+	ns, err := strconv.ParseInt(words[2], 10, 64)
+	if err != nil {
+		return err
+	}
+	at := time.Unix(0, ns)
+	if words[0] == "begin" {
+		w.effects[id] = append(w.effects[id], &effect{by: p, begin: at, intact: words[3] == "true"})
+		return nil
+	}
+	of := w.effects[id]
+	i := slices.IndexFunc(of, func(e *effect) bool { return e.end.IsZero() })
+	if i < 0 {
+		return errors.New("it ends and did not begin")
+	}
+	if words[3] == "ok" && !handled(of) {
+		w.done[id[0]]++
+	}
+	of[i].end, of[i].ok = at, words[3] == "ok"
+	return nil
 }

@@ -98,8 +98,7 @@ func (r *round) stored(name string) map[string]int {
 func (r *round) effects() map[string][]*effect {
 	all := map[string][]*effect{}
 	for _, p := range r.procs {
-		effects, _ := journalOf(r, p)
-		for id, of := range effects {
+		for id, of := range p.read().effects {
 			all[id] = append(all[id], of...)
 		}
 	}
@@ -256,7 +255,7 @@ func (r *round) addsUp(p *proc, effects map[string][]*effect) {
 	}
 	routes := max(r.routes, 1)
 	taken := s.Received - s.Unmatched - s.Rejected - s.CrashLoop
-	if sum := s.Handled + s.Failed + s.Skipped + s.Filtered + s.Unfinished + s.Duplicates; sum != routes*taken {
+	if sum := s.Handled + s.Failed + s.Skipped + s.Filtered + s.Unfinished + s.Duplicates + s.Withdrawn; sum != routes*taken {
 		r.violate("I6", "%s: routes got %d events, but what became of them adds up to %d: %+v", p.name, routes*taken, sum, s)
 	}
 	if p.raced() {

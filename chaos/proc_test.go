@@ -25,6 +25,7 @@ type proc struct {
 	config  string // file
 	cmd     *exec.Cmd
 	exited  chan struct{} // closed when it has ended
+	written written
 
 	ended  time.Time // guarded by exited
 	err    error     // how it ended; guarded by exited
@@ -101,6 +102,7 @@ type line struct {
 type summary struct {
 	Received, Handled, Failed, Unmatched, Rejected, Lost int
 	Retried, Skipped, Filtered, Abandoned, Unfinished    int
+	Withdrawn                                            int
 	Duplicates                                           int
 	Missing                                              int
 	CrashLoop                                            int `json:"crash_loop"`
@@ -186,7 +188,7 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 
 // within polls for a while and reports whether it came true.
 func within(limit time.Duration, ok func() bool) bool {
-	for deadline := time.Now().Add(limit); !ok(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return false
 		}
