@@ -35,6 +35,7 @@ type Channel struct {
 
 	// Only for Stream.
 	Group      string        // consumer group; empty: Config.Service
+	Like       string        // a new group begins where this one is, if there is one; else at Start
 	Start      Start         // where a new group starts; empty: StartOldest
 	MaxLen     int64         // approximate length kept when publishing; 0: 100,000
 	ClaimAfter time.Duration // idle time after which a foreign consumer's entries are claimed; 0: 60 s
@@ -86,6 +87,13 @@ type Route struct {
 	Handler string    // HandlerSpec.Name
 	When    Condition // nil: every event
 	Policy  Policy
+
+	// Isolated gives the route a subscription of its own, so that no other route waits
+	// for it: on a Stream in the group "<channel's group>.<Name>", which begins where the
+	// channel's group is; on PubSub with a queue of its own.
+	Isolated   bool
+	Queue      int // only for an isolated route of a PubSub channel; 0: the channel's
+	QueueBytes int // likewise
 }
 
 // normalize fills in defaults and checks what a Go program can get wrong. It returns
@@ -135,9 +143,13 @@ func normalize(cfg Config) (Config, error) {
 		if err := r.Policy.normalize(); err != nil {
 			fail("route %q: %w", r.Name, err)
 		}
+		if err := r.checkQueue(cfg.Channels); err != nil {
+			fail("route %q: %w", r.Name, err)
+		}
 		if _, err := ParseTypes(r.Types...); err != nil {
 			fail("route %q: %w", r.Name, err)
 		}
 	}
+	errs = append(errs, checkGroups(cfg)...)
 	return cfg, errors.Join(errs...)
 }

@@ -22,7 +22,8 @@ var (
 // route is a [Route] that runs: its handler, its lanes, and its counters.
 type route struct {
 	Route
-	index   int // among the routes of its channel
+	home    *subscription
+	index   int // among the routes of its home
 	handler Handler
 	batch   BatchHandler        // handler, if it takes batches
 	chain   message.HandlerFunc // for one event

@@ -23,7 +23,8 @@ const (
 
 // Options are what a Router runs with.
 type Options struct {
-	// Subscriber returns the subscriber of a channel; the router closes it. Required.
+	// Subscriber returns the subscriber of a channel; the router closes it. For an isolated
+	// route it is called again, with the route's group or queue in the channel. Required.
 	Subscriber func(Channel) (message.Subscriber, error)
 	// Publisher returns the publisher to a channel; whoever makes it closes it.
 	// Without it, handlers that publish fail.
@@ -132,11 +133,14 @@ func (r *Router) makeSubscriptions(cfg Config) error {
 		if len(byChannel[ch.Name]) == 0 {
 			continue
 		}
-		subscriber, err := r.opts.Subscriber(ch)
-		if err != nil {
-			return fmt.Errorf("channel %q: %w", ch.Name, err)
+		for _, s := range subscriptions(ch, byChannel[ch.Name], r.opts) {
+			subscriber, err := r.opts.Subscriber(s.channel)
+			if err != nil {
+				return fmt.Errorf("channel %q: %w", ch.Name, err)
+			}
+			s.subscriber = subscriber
+			r.subscriptions = append(r.subscriptions, s)
 		}
-		r.subscriptions = append(r.subscriptions, newSubscription(ch, subscriber, byChannel[ch.Name], r.opts))
 	}
 	return nil
 }
@@ -200,7 +204,7 @@ func (r *Router) subscribe(ctx, work context.Context, cancel func()) (*message.R
 		if err != nil && ctx.Err() == nil {
 			return nil, fmt.Errorf("subscribe to channel %q (%s): %w", s.channel.Name, s.channel.Topic, err)
 		}
-		carrier.AddConsumerHandler(s.channel.Name, s.channel.Topic, subscribed{s.subscriber, messages}, func(msg *message.Message) error {
+		carrier.AddConsumerHandler(s.channel.Name+"\x00"+s.isolated, s.channel.Topic, subscribed{s.subscriber, messages}, func(msg *message.Message) error {
 			return s.handle(work, msg)
 		})
 	}
@@ -271,7 +275,9 @@ func (r *Router) closeHandlers() {
 func (r *Router) Stats() Stats {
 	stats := Stats{Channels: make(map[string]ChannelStats, len(r.subscriptions))}
 	for _, s := range r.subscriptions {
-		stats.Channels[s.channel.Name] = s.stats()
+		if s.speaks {
+			stats.Channels[s.channel.Name] = s.stats()
+		}
 	}
 	for _, route := range r.routes {
 		of := RouteStats{

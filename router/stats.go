@@ -45,7 +45,7 @@ type Stats struct {
 }
 
 // ChannelStats counts the messages of a channel. An array that is split counts as
-// its elements.
+// its elements. What isolated routes read beside the others is not counted again.
 type ChannelStats struct {
 	Received  uint64
 	Unmatched uint64

@@ -15,36 +15,67 @@ import (
 	"signalbox/router/internal/batch"
 )
 
-// subscription is one channel being read: it splits what crosses Watermill's Router
-// into events and hands each to the lanes of the routes that take its type.
+// subscription is a channel being read, by its plain routes together or by an isolated
+// one alone: it splits what crosses Watermill's Router into events and hands each to
+// the lanes of the routes that take its type.
 type subscription struct {
 	channel    Channel
+	isolated   string // the only route's name; empty: the plain routes
+	speaks     bool   // for its channel: it counts and logs what arrives there
 	subscriber message.Subscriber
 	front      message.HandlerFunc // middleware → decode → gather
 	metadata   bool                // the user's middleware may want to set metadata
-	routes     []*route
+	routes     []*route            // that it runs
 	table      atomic.Pointer[table]
 	gatherings sync.Pool
 	log        *slog.Logger
 	observe    func(Outcome)
-	channelCounters
+	*channelCounters
 }
 
-func newSubscription(ch Channel, subscriber message.Subscriber, routes []compiled, opts Options) *subscription {
-	s := &subscription{channel: ch, subscriber: subscriber, log: opts.Logger, observe: opts.Observe}
-	for i, c := range routes {
-		c.route.index = i
+// subscriptions are those that a channel with these routes needs. The first speaks for
+// the channel, so its table has all routes, also those that it doesn't run.
+func subscriptions(ch Channel, routes []compiled, opts Options) (all []*subscription) {
+	counters := &channelCounters{}
+	add := func(s *subscription, runs ...compiled) {
+		s.log, s.observe, s.channelCounters = opts.Logger, opts.Observe, counters
+		known := runs
+		if s.speaks = len(all) == 0; s.speaks {
+			known = routes
+		}
+		s.prepare(newTable(known), runs, opts.Middleware)
+		all = append(all, s)
+	}
+	var plain, isolated []compiled
+	for _, c := range routes {
+		if c.route.Isolated {
+			isolated = append(isolated, c)
+		} else {
+			plain = append(plain, c)
+		}
+	}
+	if len(plain) > 0 {
+		add(&subscription{channel: ch}, plain...)
+	}
+	for _, c := range isolated {
+		add(&subscription{channel: c.route.own(ch), isolated: c.route.Name}, c)
+	}
+	return all
+}
+
+func (s *subscription) prepare(t *table, runs []compiled, middleware []message.HandlerMiddleware) {
+	for i, c := range runs {
+		c.route.home, c.route.index = s, i
 		s.routes = append(s.routes, c.route)
 	}
-	s.table.Store(newTable(routes))
+	s.table.Store(t)
 	s.gatherings.New = func() any { return &gathering{byRoute: make([][]*delivery, len(s.routes))} }
-	s.front = DecodeJSON(ch)(s.gather)
-	for _, v := range slices.Backward(opts.Middleware) {
+	s.front = DecodeJSON(s.channel)(s.gather)
+	for _, v := range slices.Backward(middleware) {
 		s.front = v(s.front)
 	}
 	s.front = Recover(s.front)
-	s.metadata = len(opts.Middleware) > 0
-	return s
+	s.metadata = len(middleware) > 0
 }
 
 // handle takes over what a Watermill message carries. A batch is done when each of
@@ -140,14 +171,16 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	if d == nil || d.batch == nil {
 		return nil, errors.New("middleware replaced the message's context: it must derive from the one it got")
 	}
-	s.received.Add(1)
+	if s.speaks {
+		s.received.Add(1)
+	}
 	routes := d.batch.table.routes(d.event.Type)
-	if len(routes) == 0 {
+	if len(routes) == 0 && s.speaks {
 		s.passBy(&d.event)
 		return nil, nil
 	}
 	for _, r := range routes {
-		if !r.admits(d) {
+		if r.home != s || !r.admits(d) {
 			continue
 		}
 		d.ticket.hold()
@@ -166,8 +199,12 @@ func (s *subscription) passBy(event *Event) {
 	}
 }
 
-// reject counts and logs a message, or an element of an array, that is no event.
+// reject counts and logs a message, or an element of an array, that is no event. Only
+// one subscription of the channel does.
 func (s *subscription) reject(item *batch.Item, err error) {
+	if !s.speaks {
+		return
+	}
 	cause, place := CauseMiddleware, 0
 	if m, ok := AsMalformed(err); ok {
 		cause, place = m.Cause, m.Offset

@@ -154,7 +154,11 @@ func (p *program) announce(ctx context.Context, r *router.Router) {
 	}
 	p.warnOfLoss(ctx)
 	for _, line := range wiring(p.loaded.Config) {
-		p.log.Info("listening", "channel", line.channel.Name, "transport", string(line.channel.Transport), "routes", line.String())
+		attrs := []any{"channel", line.channel.Name, "transport", string(line.channel.Transport), "routes", line.String()}
+		if line.isolated != "" {
+			attrs = append(attrs, "isolated", line.isolated)
+		}
+		p.log.Info("listening", attrs...)
 	}
 	p.log.Info("ready", "channels", len(r.Stats().Channels), "routes", len(p.loaded.Config.Routes))
 }
@@ -168,7 +172,7 @@ func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
 		}), nil
 	case router.Stream:
 		return p.redis.Stream(transport.StreamConfig{
-			Group: ch.Group, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,
+			Group: ch.Group, Like: ch.Like, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,
 			InFlight: ch.InFlight, ClaimAfter: ch.ClaimAfter,
 		}), nil
 	default:

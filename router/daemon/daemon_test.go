@@ -64,6 +64,7 @@ func TestWiring(t *testing.T) {
 			{Channel: "commands", Types: []string{"*", "!enter"}, Handler: "log"},
 			{Channel: "commands", Types: []string{"stop", "start"}, Handler: "save"},
 			{Channel: "commands", Types: []string{"*"}, Handler: "bot"},
+			{Channel: "commands", Types: []string{"*"}, Name: "slow", Handler: "slow", Isolated: true},
 			{Channel: "commands", Types: []string{"*", "signalbox.gap"}, Handler: "alarm"},
 		},
 	}
@@ -71,7 +72,7 @@ func TestWiring(t *testing.T) {
 	for _, line := range wiring(cfg) {
 		got = append(got, line.channel.Name+": "+line.String())
 	}
-	want := "prices: order.* !order.old → log\ncommands: start stop → log save, * → bot, * signalbox.gap → alarm"
+	want := "prices: order.* !order.old → log\ncommands: start stop → log save, * → bot, * signalbox.gap → alarm\ncommands: * → slow"
 	if strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}

@@ -20,13 +20,14 @@ type route struct {
 // expander turns the raw routes into routes and names them.
 type expander struct {
 	*compiler
-	routes []route
-	named  map[[2]string]place // channel and route name: where it was given
-	work   int                 // comparisons so far, of maxWork
+	routes  []route
+	named   map[[2]string]place // channel and route name: where it was given
+	unnamed map[[2]string]int   // channel and handler: how many routes have no name, those that are off included
+	work    int                 // comparisons so far, of maxWork
 }
 
 func (c *compiler) compileRoutes(at place) {
-	e := &expander{compiler: c, named: make(map[[2]string]place)}
+	e := &expander{compiler: c, named: make(map[[2]string]place), unnamed: make(map[[2]string]int)}
 	c.checkRetry(c.raw.Defaults.Retry)
 	disabled := 0
 	for i := range c.raw.Routes {
@@ -48,6 +49,8 @@ func (c *compiler) compileRoutes(at place) {
 		}
 	}
 	e.nameDefaults()
+	e.checkIsolated()
+	e.adviseIsolation()
 	switch {
 	case len(c.raw.Routes) == 0 && c.root.get("routes") != nil && c.root.get("routes").list == nil: // reported
 	case len(c.raw.Routes) == 0:
@@ -86,13 +89,17 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 		return
 	}
 	channels = e.checkTypes(raw, channels)
-	if off {
-		return
-	}
+	e.checkQueue(raw, channels)
 	for _, to := range channels {
 		for _, added := range handlers {
 			added.Channel = to.Name
-			e.add(added, len(raw.Handler.all) > 1)
+			if raw.Name == "" {
+				e.unnamed[[2]string{to.Name, added.Handler}]++
+			}
+			if !off {
+				e.isolate(&added, to)
+				e.add(added, len(raw.Handler.all) > 1)
+			}
 		}
 		if len(e.routes) > maxRoutes {
 			return
