@@ -37,9 +37,14 @@ func (r *route) admits(d *delivery) bool {
 		r.tell(Filtered, t, nil, time.Time{})
 		return false
 	}
-	r.failed.Add(1)
-	r.refused.Add(1)
 	r.log.Error("condition failed", "channel", d.event.Channel, "type", clip(d.event.Type), "id", clip(d.event.ID), "err", err)
-	r.tell(Failed, t, err, time.Time{})
+	d.ticket.hold()
+	l := r.letterTo(t, ReasonPermanent, err, time.Time{})
+	fail := l.done
+	l.done = func(kept bool) {
+		r.refused.Add(1)
+		fail(kept)
+	}
+	d.batch.letters = append(d.batch.letters, l)
 	return false
 }

@@ -29,6 +29,12 @@ type Channel struct {
 
 	InFlight int // events taken over and not yet done, at most; 0: 1,024
 
+	// DeadLetter is where events of routes are kept that don't say otherwise, and
+	// messages that reach no route: malformed ones, crash loops and, with
+	// KeepUnmatched, those whose type no route takes.
+	DeadLetter    DeadLetter
+	KeepUnmatched bool
+
 	// Only for PubSub: what waits between Redis and the routes, whichever is full first.
 	Queue      int // events; 0: 65,536
 	QueueBytes int // bytes; 0: 32 MiB
@@ -39,6 +45,9 @@ type Channel struct {
 	Start      Start         // where a new group starts; empty: StartOldest
 	MaxLen     int64         // approximate length kept when publishing; 0: 100,000
 	ClaimAfter time.Duration // idle time after which a foreign consumer's entries are claimed; 0: 60 s
+	// MaxDeliveries is how often an entry is delivered that was in hand whenever a
+	// process died; then it is given up. 0: 5; negative: for ever.
+	MaxDeliveries int
 }
 
 // Transport is how a channel is carried.
@@ -104,16 +113,24 @@ func normalize(cfg Config) (Config, error) {
 	if cfg.Service == "" {
 		cfg.Service = "router"
 	}
-	channels := map[string]bool{}
+	channels := map[string]*Channel{}
 	cfg.Channels = slices.Clone(cfg.Channels)
 	for i := range cfg.Channels {
 		ch := &cfg.Channels[i]
-		if ch.Name == "" || channels[ch.Name] {
+		if ch.Name == "" || channels[ch.Name] != nil {
 			fail("channel %q: the name is empty or declared twice", ch.Name)
 		}
-		channels[ch.Name] = true
+		channels[ch.Name] = ch
 		ch.Topic = or(ch.Topic, ch.Name)
 		ch.Group = or(ch.Group, cfg.Service)
+		if ch.MaxDeliveries == 0 {
+			ch.MaxDeliveries = defaultMaxDeliveries
+		}
+	}
+	for i := range cfg.Channels {
+		if _, err := deadLetters(cfg.Channels, &cfg.Channels[i], cfg.Channels[i].DeadLetter); err != nil {
+			fail("channel %q: %w", cfg.Channels[i].Name, err)
+		}
 	}
 	handlers := map[string]bool{}
 	for _, h := range cfg.Handlers {
@@ -130,7 +147,8 @@ func normalize(cfg Config) (Config, error) {
 	for i := range cfg.Routes {
 		r := &cfg.Routes[i]
 		r.Name = or(r.Name, r.Handler)
-		if !channels[r.Channel] {
+		ch := channels[r.Channel]
+		if ch == nil {
 			fail("route %q: channel %q is not declared", r.Name, r.Channel)
 		}
 		if !handlers[r.Handler] {
@@ -145,6 +163,11 @@ func normalize(cfg Config) (Config, error) {
 		}
 		if err := r.checkQueue(cfg.Channels); err != nil {
 			fail("route %q: %w", r.Name, err)
+		}
+		if ch != nil {
+			if _, err := deadLetters(cfg.Channels, ch, r.Policy.DeadLetter); err != nil {
+				fail("route %q: %w", r.Name, err)
+			}
 		}
 		if _, err := ParseTypes(r.Types...); err != nil {
 			fail("route %q: %w", r.Name, err)

@@ -7,8 +7,11 @@ import (
 	"slices"
 )
 
-// own is the channel as an isolated route's subscriber is opened.
+// own is the channel as the route's subscriber is opened.
 func (r *Route) own(ch Channel) Channel {
+	if !r.Isolated {
+		return ch
+	}
 	if ch.Transport == Stream {
 		ch.Like, ch.Group = ch.Group, ch.Group+"."+r.Name
 		return ch

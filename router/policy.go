@@ -31,6 +31,8 @@ type Policy struct {
 	// BatchHandler's chunk waits as one for the attempts of what failed in it, and what
 	// is tried again comes after what succeeded.
 	Workers int
+	// DeadLetter is where the events are kept that this route gave up.
+	DeadLetter DeadLetter
 }
 
 // Retry tries again after longer and longer pauses: Backoff, twice that, and so on up

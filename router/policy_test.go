@@ -143,12 +143,12 @@ func (s *script) got() string {
 
 func TestPolicyDefaults(t *testing.T) {
 	for _, tc := range []struct{ policy, want Policy }{
-		{Policy{}, Policy{30 * time.Second, Retry{1, 200 * time.Millisecond, 30 * time.Second}, 0, 1}},
+		{Policy{}, Policy{Timeout: 30 * time.Second, Retry: Retry{1, 200 * time.Millisecond, 30 * time.Second}, Workers: 1}},
 		{
-			Policy{-1, Retry{7, time.Minute, time.Second}, time.Hour, 64},
-			Policy{-1, Retry{7, time.Minute, time.Minute}, time.Hour, 64},
+			Policy{Timeout: -1, Retry: Retry{7, time.Minute, time.Second}, MaxAge: time.Hour, Workers: 64},
+			Policy{Timeout: -1, Retry: Retry{7, time.Minute, time.Minute}, MaxAge: time.Hour, Workers: 64},
 		},
-		{Policy{Timeout: 1}, Policy{1, Retry{1, 200 * time.Millisecond, 30 * time.Second}, 0, 1}},
+		{Policy{Timeout: 1}, Policy{Timeout: 1, Retry: Retry{1, 200 * time.Millisecond, 30 * time.Second}, Workers: 1}},
 	} {
 		cfg := under(tc.policy, accepting)
 		r := start(t, cfg, Options{})

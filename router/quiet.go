@@ -19,11 +19,14 @@ const maxText = 256
 
 // clip cuts a text that a stranger chose: a type, an id or a channel's name can be as
 // long as a message.
-func clip(text string) string {
-	if len(text) <= maxText {
+func clip(text string) string { return shortened(text, maxText) }
+
+// shortened is text with at most so many bytes of it.
+func shortened(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
-	end := maxText
+	end := most
 	for !utf8.RuneStart(text[end]) {
 		end--
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,13 +32,18 @@ type route struct {
 	log     *slog.Logger
 	observe func(Outcome)
 	debug   bool // a line for each event that was handled
+	keeper  *keeper
+	channel *Channel
+	dead    *Channel // where its dead letters go; nil: nowhere
 
 	handled, failed, retried, skipped, filtered, abandoned, unfinished atomic.Uint64
+	kept                                                               atomic.Uint64 // of failed: as dead letters
 	refused                                                            atomic.Uint64 // of failed: by an error of the condition, before the lanes
 }
 
-func newRoute(cfg Route, handler Handler, log *slog.Logger, observe func(Outcome), running *sync.WaitGroup) *route {
-	r := &route{Route: cfg, handler: handler, observe: observe}
+func newRoute(cfg Route, ch *Channel, handler Handler, opts Options, keeper *keeper, running *sync.WaitGroup) *route {
+	r := &route{Route: cfg, handler: handler, observe: opts.Observe, keeper: keeper, channel: ch}
+	log := opts.Logger
 	r.log = log.With("route", cfg.Name, "handler", cfg.Handler)
 	r.debug = r.log.Enabled(context.Background(), slog.LevelDebug)
 	r.batch, _ = handler.(BatchHandler)
@@ -67,13 +73,13 @@ func (r *route) run(w *worker) bool {
 			return false
 		}
 		var pause time.Duration
-		w.tries, pause = r.judge(w.tries, func(i int) error {
+		w.tries, pause = r.judge(work, w.tries, func(i int) error {
 			err := verdict
 			if verdicts != nil {
 				err = verdicts[i]
 			}
 			if expired && err != nil {
-				err = fmt.Errorf("no result within the timeout of %v: %w", r.Policy.Timeout, err)
+				err = &timeoutError{r.Policy.Timeout, err}
 			}
 			return err
 		}, r.Policy.Retry.pause(failures), begin)
@@ -136,9 +142,10 @@ func (r *route) call(ctx context.Context, tries []try) (verdicts []error, verdic
 
 // judge finishes the events whose verdict is final. It returns those that are to be
 // tried again, and when.
-func (r *route) judge(tries []try, verdict func(int) error, pause time.Duration, begin time.Time) ([]try, time.Duration) {
+func (r *route) judge(work context.Context, tries []try, verdict func(int) error, pause time.Duration, begin time.Time) ([]try, time.Duration) {
 	again := tries[:0]
 	wait := pause
+	var letters []letter
 	for i, t := range tries {
 		err := verdict(i)
 		if err == nil {
@@ -155,13 +162,17 @@ func (r *route) judge(tries []try, verdict func(int) error, pause time.Duration,
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, err, begin)
 		case IsPermanent(err), !away && t.attempts >= r.Policy.Retry.Attempts:
-			r.fail(t, err, begin)
+			letters = append(letters, r.letter(t, err, begin))
 		default:
 			wait = max(wait, after)
+			if t.failedAt.IsZero() {
+				t.failedAt = time.Now()
+			}
 			again = append(again, t)
 			r.retry(t, err, max(pause, after), away, begin)
 		}
 	}
+	r.keeper.settle(work, letters)
 	return again, wait
 }
 
@@ -175,12 +186,39 @@ func (r *route) finish(t try, begin time.Time) {
 	t.ticket.release()
 }
 
-// fail gives up an event.
-func (r *route) fail(t try, err error, begin time.Time) {
-	logError(r.log.With("attempt", t.attempts), &t.msg, err)
-	r.failed.Add(1)
-	r.tell(Failed, t, err, begin)
-	t.ticket.release()
+// letter gives up an event: it failed once its letter is settled.
+func (r *route) letter(t try, err error, begin time.Time) letter {
+	reason := reasonOf(err)
+	log := r.log.With("attempt", t.attempts, "reason", string(reason))
+	if r.dead != nil {
+		log = log.With("dead_letter", r.dead.Topic)
+	}
+	logError(log, &t.msg, err)
+	return r.letterTo(t, reason, err, begin)
+}
+
+// letterTo is the letter of an event whose failure is logged already.
+func (r *route) letterTo(t try, reason Reason, err error, begin time.Time) letter {
+	took := since(begin)
+	to := r.dead
+	if strings.HasPrefix(t.event.Type, ownPrefix) {
+		to = nil // what we say of ourselves never causes more of it
+	}
+	return letter{
+		to: to, reason: reason, err: err, channel: r.channel, route: r, event: &t.event, payload: t.event.Msg,
+		item: t.ticket.item, ticket: t.ticket, attempts: t.attempts, first: t.failedAt,
+		done: func(kept bool) {
+			r.failed.Add(1)
+			if kept {
+				r.kept.Add(1)
+			}
+			r.observed(Outcome{Result: Failed, Event: &t.event, Err: err, Attempt: t.attempts, Took: took, Reason: reason, Kept: kept})
+		},
+		cut: func(err error) {
+			r.unfinished.Add(1)
+			r.observed(Outcome{Result: Unfinished, Event: &t.event, Err: err, Attempt: t.attempts, Took: took})
+		},
+	}
 }
 
 // giveUp fails an event that took its worker with it.
@@ -194,7 +232,7 @@ func (r *route) giveUp(t try, err error) {
 		}
 		r.abandoned.Add(1)
 	}
-	r.fail(t, err, time.Time{})
+	r.keeper.settle(t.ctx.Context, []letter{r.letter(t, err, time.Time{})})
 }
 
 // retry counts and tells that an event will be tried again.
@@ -206,26 +244,29 @@ func (r *route) retry(t try, err error, pause time.Duration, away bool, begin ti
 	} else {
 		r.log.Warn("attempt failed", append(attrs, "attempt", t.attempts, "attempts", r.Policy.Retry.Attempts)...)
 	}
-	r.tellAll(Retried, t, err, begin, pause)
+	r.observed(Outcome{Result: Retried, Event: &t.event, Err: err, Attempt: t.attempts, Took: since(begin), Pause: pause})
 }
 
 // tell tells the observer, if there is one.
 func (r *route) tell(result Result, t try, err error, begin time.Time) {
-	r.tellAll(result, t, err, begin, 0)
+	r.observed(Outcome{Result: result, Event: &t.event, Err: err, Attempt: t.attempts, Took: since(begin)})
 }
 
-func (r *route) tellAll(result Result, t try, err error, begin time.Time, pause time.Duration) {
+// observed tells the observer what became of an event on this route.
+func (r *route) observed(o Outcome) {
 	if r.observe == nil {
 		return
 	}
-	o := Outcome{
-		Result: result, Channel: t.event.Channel, Route: r.Name, Handler: r.Handler,
-		Event: &t.event, Err: err, Attempt: t.attempts, Pause: pause,
-	}
-	if !begin.IsZero() {
-		o.Took = time.Since(begin)
-	}
+	o.Channel, o.Route, o.Handler = o.Event.Channel, r.Name, r.Handler
 	r.observe(o)
+}
+
+// since is how long ago begin was; 0 when nobody looked at the clock.
+func since(begin time.Time) time.Duration {
+	if begin.IsZero() {
+		return 0
+	}
+	return time.Since(begin)
 }
 
 // interrupted reports whether err only says that the router stopped.

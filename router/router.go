@@ -52,6 +52,7 @@ type Router struct {
 	subscriptions []*subscription
 	routes        []*route // in the order of the configuration
 	handlers      []namedHandler
+	keeper        *keeper
 	lanes         sync.WaitGroup
 	running       chan struct{}
 	started       atomic.Bool
@@ -69,6 +70,9 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	if opts.Subscriber == nil {
 		err = errors.Join(err, errors.New("Options.Subscriber is missing"))
 	}
+	if opts.Publisher == nil && keepsDeadLetters(cfg) {
+		err = errors.Join(err, errors.New("dead letters are to be kept, and Options.Publisher is missing"))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +86,7 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	r.log = slog.New(r.quiet)
 	opts.Logger = r.log
 	r.opts = opts
+	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, publishers: map[string]message.Publisher{}}
 	defer func() {
 		if err != nil {
 			r.closeSubscribers()
@@ -125,7 +130,10 @@ func (r *Router) makeSubscriptions(cfg Config) error {
 			return fmt.Errorf("route %q: %w", route.Name, err)
 		}
 		i := slices.IndexFunc(r.handlers, func(h namedHandler) bool { return h.name == route.Handler })
-		running := newRoute(route, r.handlers[i].Handler, r.log, r.opts.Observe, &r.lanes)
+		at := slices.IndexFunc(cfg.Channels, func(ch Channel) bool { return ch.Name == route.Channel })
+		ch := route.own(cfg.Channels[at])
+		running := newRoute(route, &ch, r.handlers[i].Handler, r.opts, r.keeper, &r.lanes)
+		running.dead = r.deadLetters(cfg, &ch, route.Policy.DeadLetter)
 		r.routes = append(r.routes, running)
 		byChannel[route.Channel] = append(byChannel[route.Channel], compiled{running, types})
 	}
@@ -138,11 +146,21 @@ func (r *Router) makeSubscriptions(cfg Config) error {
 			if err != nil {
 				return fmt.Errorf("channel %q: %w", ch.Name, err)
 			}
-			s.subscriber = subscriber
+			s.subscriber, s.keeper, s.dead = subscriber, r.keeper, r.deadLetters(cfg, &ch, DeadLetter{})
 			r.subscriptions = append(r.subscriptions, s)
 		}
 	}
 	return nil
+}
+
+// deadLetters is where what is given up on a channel is kept; nil: nowhere. Without a
+// publisher there is no place to keep it; New has made sure that none was asked for.
+func (r *Router) deadLetters(cfg Config, ch *Channel, set DeadLetter) *Channel {
+	if r.opts.Publisher == nil {
+		return nil
+	}
+	to, _ := deadLetters(cfg.Channels, ch, set) // checked by normalize
+	return to
 }
 
 // Running is closed when every subscriber has subscribed; never when one could not.
@@ -283,7 +301,7 @@ func (r *Router) Stats() Stats {
 		of := RouteStats{
 			Channel: route.Channel, Route: route.Name, Handler: route.Handler,
 			Handled: route.handled.Load(), Failed: route.failed.Load(), Retried: route.retried.Load(), Skipped: route.skipped.Load(),
-			Filtered: route.filtered.Load(), Abandoned: route.abandoned.Load(),
+			Filtered: route.filtered.Load(), Abandoned: route.abandoned.Load(), Dead: route.kept.Load(),
 			Unfinished: route.unfinished.Load(),
 		}
 		if r.gaveUp.Load() { // what was left behind will tell too late, or never

@@ -15,11 +15,12 @@ type Result string
 const (
 	Handled   Result = "handled"
 	Failed    Result = "failed"
-	Unmatched Result = "unmatched" // no route takes its type
-	Rejected  Result = "rejected"  // the message is no event
-	Retried   Result = "retried"   // an attempt failed, or the target is away; the event is tried again
-	Skipped   Result = "skipped"   // older than the route's MaxAge
-	Filtered  Result = "filtered"  // the route's condition is false
+	Unmatched Result = "unmatched"  // no route takes its type
+	Rejected  Result = "rejected"   // the message is no event
+	CrashLoop Result = "crash_loop" // it was delivered too often, to processes that died
+	Retried   Result = "retried"    // an attempt failed, or the target is away; the event is tried again
+	Skipped   Result = "skipped"    // older than the route's MaxAge
+	Filtered  Result = "filtered"   // the route's condition is false
 	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
 	// they are lost.
 	Unfinished Result = "unfinished"
@@ -36,6 +37,8 @@ type Outcome struct {
 	Attempt int           // how many attempts were made; a target that is away uses none
 	Pause   time.Duration // until the next attempt, when Retried
 	Took    time.Duration // in the handler, by the last attempt; of its whole batch for a BatchHandler
+	Reason  Reason        // why it was given up: when Failed, Rejected or Unmatched and kept
+	Kept    bool          // as a dead letter
 }
 
 // Stats are the counters of a router since it was made.
@@ -50,6 +53,8 @@ type ChannelStats struct {
 	Received  uint64
 	Unmatched uint64
 	Rejected  map[Cause]uint64
+	CrashLoop uint64 // delivered more than Channel.MaxDeliveries times
+	Dead      uint64 // of these three: kept as dead letters
 }
 
 // RouteStats counts the events of a route.
@@ -60,6 +65,7 @@ type RouteStats struct {
 	Skipped                 uint64 // older than MaxAge
 	Filtered                uint64 // the condition was false
 	Abandoned               uint64 // of Failed: the handler did not return after its timeout
+	Dead                    uint64 // of Failed: kept as dead letters
 	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
 	// they are lost.
 	Unfinished uint64
@@ -69,7 +75,7 @@ type RouteStats struct {
 const maxUnmatchedTypes = 1000
 
 type channelCounters struct {
-	received, unmatched atomic.Uint64
+	received, unmatched, crashLoop, kept atomic.Uint64
 
 	mu       sync.Mutex
 	rejected map[Cause]uint64
@@ -105,5 +111,8 @@ func (c *channelCounters) unmatchedType(typ string) (first bool) {
 func (c *channelCounters) stats() ChannelStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ChannelStats{Received: c.received.Load(), Unmatched: c.unmatched.Load(), Rejected: maps.Clone(c.rejected)}
+	return ChannelStats{
+		Received: c.received.Load(), Unmatched: c.unmatched.Load(), Rejected: maps.Clone(c.rejected),
+		CrashLoop: c.crashLoop.Load(), Dead: c.kept.Load(),
+	}
 }

@@ -30,6 +30,8 @@ type subscription struct {
 	gatherings sync.Pool
 	log        *slog.Logger
 	observe    func(Outcome)
+	keeper     *keeper
+	dead       *Channel // where what reaches no route is kept; nil: nowhere
 	*channelCounters
 }
 
@@ -120,6 +122,10 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		t := &tickets[i]
 		t.item = item
 		t.hold()
+		if s.loops(item) {
+			g.letters = append(g.letters, s.crashLoop(t))
+			continue
+		}
 		d := newDelivery(ctx, values, item.Payload)
 		d.ticket, d.batch, d.msg.UUID = t, g, item.ID
 		if s.metadata {
@@ -130,15 +136,20 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		}
 		if _, err := s.front(&d.msg); err != nil {
 			for _, part := range each(&d.msg, err) {
-				s.reject(item, part.error)
+				if s.speaks { // else another subscription of the channel does it
+					g.letters = append(g.letters, s.reject(t, part))
+				}
 			}
 		}
 	}
 	g.flush()
+	letters := g.letters
+	g.letters = nil
 	s.gatherings.Put(g)
 	for i := range tickets {
 		tickets[i].release()
 	}
+	s.keeper.settle(ctx, letters) // until then nothing more is read
 }
 
 // gathering collects the events of one batch by route.
@@ -146,6 +157,7 @@ type gathering struct {
 	table   *table
 	byRoute [][]*delivery // by route.index
 	touched []*route
+	letters []letter
 }
 
 func (g *gathering) add(r *route, d *delivery) {
@@ -176,7 +188,7 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	}
 	routes := d.batch.table.routes(d.event.Type)
 	if len(routes) == 0 && s.speaks {
-		s.passBy(&d.event)
+		s.passBy(d)
 		return nil, nil
 	}
 	for _, r := range routes {
@@ -187,32 +199,4 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 		d.batch.add(r, d)
 	}
 	return nil, nil
-}
-
-// passBy counts an event that no route takes, and logs each type once.
-func (s *subscription) passBy(event *Event) {
-	if s.unmatchedType(event.Type) {
-		s.log.Info("no route takes this type", "channel", s.channel.Name, "type", clip(event.Type), "id", clip(event.ID))
-	}
-	if s.observe != nil {
-		s.observe(Outcome{Result: Unmatched, Channel: s.channel.Name, Event: event})
-	}
-}
-
-// reject counts and logs a message, or an element of an array, that is no event. Only
-// one subscription of the channel does.
-func (s *subscription) reject(item *batch.Item, err error) {
-	if !s.speaks {
-		return
-	}
-	cause, place := CauseMiddleware, 0
-	if m, ok := AsMalformed(err); ok {
-		cause, place = m.Cause, m.Offset
-	}
-	s.received.Add(1)
-	s.rejectedFor(cause)
-	s.log.Warn("message rejected", "channel", s.channel.Name, "cause", string(cause), "name", clip(item.Topic), "byte", place, "err", err)
-	if s.observe != nil {
-		s.observe(Outcome{Result: Rejected, Channel: s.channel.Name, Err: err})
-	}
 }

@@ -37,6 +37,7 @@ type worker struct {
 type try struct {
 	*delivery
 	attempts int
+	failedAt time.Time // when an attempt failed first
 }
 
 // work handles events until none wait.

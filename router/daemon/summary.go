@@ -33,6 +33,8 @@ func (l *losses) total() (events int, blind time.Duration) {
 type sums struct {
 	Received, Handled, Failed, Unmatched, Rejected uint64
 	Retried, Skipped, Filtered, Abandoned          uint64
+	CrashLoop                                      uint64
+	Dead                                           uint64 // kept as dead letters
 	Unfinished                                     uint64 // kept by their streams
 	Lost                                           uint64 // cut short on Pub/Sub, which keeps nothing
 }
@@ -44,6 +46,8 @@ func (p *program) totals(stats router.Stats) (t sums) {
 	for _, ch := range stats.Channels {
 		t.Received += ch.Received
 		t.Unmatched += ch.Unmatched
+		t.CrashLoop += ch.CrashLoop
+		t.Dead += ch.Dead
 		for _, n := range ch.Rejected {
 			t.Rejected += n
 		}
@@ -55,6 +59,7 @@ func (p *program) totals(stats router.Stats) (t sums) {
 		t.Skipped += r.Skipped
 		t.Filtered += r.Filtered
 		t.Abandoned += r.Abandoned
+		t.Dead += r.Dead
 		if ch, _ := p.channel(r.Channel); ch.Transport == router.Stream {
 			t.Unfinished += r.Unfinished
 		} else {
@@ -75,7 +80,7 @@ func (p *program) summarize(stats router.Stats, took time.Duration) {
 	for _, more := range []struct {
 		name  string
 		count uint64
-	}{{"retried", t.Retried}, {"skipped", t.Skipped}, {"filtered", t.Filtered}, {"abandoned", t.Abandoned}, {"unfinished", t.Unfinished}} {
+	}{{"retried", t.Retried}, {"skipped", t.Skipped}, {"filtered", t.Filtered}, {"abandoned", t.Abandoned}, {"crash_loop", t.CrashLoop}, {"dead_letters", t.Dead}, {"unfinished", t.Unfinished}} {
 		if more.count > 0 {
 			attrs = append(attrs, more.name, more.count)
 		}

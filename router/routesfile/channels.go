@@ -38,6 +38,7 @@ func (c *compiler) compileChannels() {
 		}
 	}
 	c.checkSameRedisName()
+	c.checkDeadLetters()
 }
 
 func (c *compiler) compileChannel(one *channel) {
@@ -69,6 +70,7 @@ func (c *compiler) compileChannel(one *channel) {
 	case router.Stream:
 		one.Group = cmp.Or(raw.Group, c.raw.Service.Name)
 		one.Start, one.MaxLen, one.ClaimAfter = router.Start(raw.Start), raw.MaxLen, raw.ClaimAfter
+		one.MaxDeliveries = raw.MaxDeliveries
 	}
 	if typ := raw.DefaultType; typ != "" && !one.open && len(one.Types) > 0 && !slices.Contains(one.Types, typ) {
 		c.report.errorf(raw.node.place("default_type"), "%s: default_type %q is not in its types%s", raw.node.subject(), typ, didYouMean(typ, "types", one.Types))

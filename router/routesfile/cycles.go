@@ -44,7 +44,7 @@ func (c *compiler) checkCycles() {
 		if r.raw.AllowCycle || r.raw.node.get("allow_cycle").skips() {
 			continue
 		}
-		for _, name := range c.handlers[r.Handler].publishes {
+		for _, name := range c.targets(r) {
 			if to := c.channels[name]; to != nil {
 				from, target := stop{channel: r.Channel}, stop{name, true}
 				g.edges[from] = append(g.edges[from], edge{target, r})
@@ -59,6 +59,16 @@ func (c *compiler) checkCycles() {
 			g.visit(from, nil)
 		}
 	}
+}
+
+// targets are the channels that a route's events, or its dead letters, may go to.
+func (c *compiler) targets(r *route) []string {
+	names := c.handlers[r.Handler].publishes
+	dead := cmp.Or(r.Policy.DeadLetter, c.channels[r.Channel].DeadLetter)
+	if dead.Channel != "" {
+		names = append(slices.Clone(names), dead.Channel)
+	}
+	return names
 }
 
 // receivers are the channels that get what is published to a channel: itself, and

@@ -54,12 +54,15 @@ type rawChannel struct {
 	InFlight   int    `toml:"in_flight" default:"1024" min:"1" max:"1000000" doc:"events taken over and not yet done, at most"`
 	Queue      int    `toml:"queue" default:"65536" min:"1" max:"100000000" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"events that wait between Redis and the routes, at most"`
 	QueueBytes size   `toml:"queue_bytes" default:"32MiB" min:"1" max:"64GiB" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"bytes that wait between Redis and the routes, at most"`
-	Unmatched  string `toml:"unmatched" default:"count" enum:"count" doc:"what happens to an event that no route takes"`
+	Unmatched  string `toml:"unmatched" default:"count" enum:"count,dead_letter" doc:"what happens to an event that no route takes: it is counted, or also kept as a dead letter"`
 
-	Group      string        `toml:"group" notpubsub:"Redis keeps nothing for it, so every process gets every message" doc:"consumer group; default: the service"`
-	Start      string        `toml:"start" default:"oldest" enum:"oldest,new" notpubsub:"only a stream keeps old messages to start with" doc:"where a new group begins"`
-	MaxLen     int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it; never unlimited, which would fill Redis"`
-	ClaimAfter time.Duration `toml:"claim_after" default:"60s" min:"1s" max:"24h" notpubsub:"only entries of a stream stay pending" doc:"idle time after which entries of consumers that are not ours are taken over"`
+	DeadLetter deadLetter `toml:"dead_letter" doc:"where what is given up is kept: true is the stream NAME.dead, or a channel, or false; default true on streams"`
+
+	Group         string        `toml:"group" notpubsub:"Redis keeps nothing for it, so every process gets every message" doc:"consumer group; default: the service"`
+	Start         string        `toml:"start" default:"oldest" enum:"oldest,new" notpubsub:"only a stream keeps old messages to start with" doc:"where a new group begins"`
+	MaxLen        int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it; never unlimited, which would fill Redis"`
+	ClaimAfter    time.Duration `toml:"claim_after" default:"60s" min:"1s" max:"24h" notpubsub:"only entries of a stream stay pending" doc:"idle time after which entries of consumers that are not ours are taken over"`
+	MaxDeliveries int           `toml:"max_deliveries" default:"5" min:"1" max:"1000000" notpubsub:"only entries of a stream are delivered again" doc:"how often an entry is delivered that is in hand whenever a process dies; then it is given up"`
 }
 
 // rawHandler is a table whose keys, but for kind, are the kind's options.
@@ -98,14 +101,15 @@ type rawDefaults struct {
 type rawRoute struct {
 	located
 	rawPolicy
-	Name       string `toml:"name" doc:"for metrics and logs; default: the handler's name"`
-	Channel    names  `toml:"channel" doc:"a channel, a list of them, or * for every declared channel"`
-	Type       names  `toml:"type" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`
-	When       string `toml:"when" doc:"a condition in CEL on event and service; only events for which it is true are handled"`
-	Handler    names  `toml:"handler" doc:"a handler or a list of them; the name of a kind is one with default options"`
-	Enabled    *bool  `toml:"enabled" doc:"false takes the route out; default true"`
-	Isolated   bool   `toml:"isolated" doc:"true gives the route a subscription of its own, so that no other route waits for it"`
-	Queue      int    `toml:"queue" min:"1" max:"100000000" doc:"of an isolated route on Pub/Sub: events that wait for it, at most; default: the channel's"`
-	QueueBytes size   `toml:"queue_bytes" min:"1" max:"64GiB" doc:"of an isolated route on Pub/Sub: bytes that wait for it, at most; default: the channel's"`
-	AllowCycle bool   `toml:"allow_cycle" doc:"true allows this route to close a cycle of channels"`
+	Name       string     `toml:"name" doc:"for metrics and logs; default: the handler's name"`
+	Channel    names      `toml:"channel" doc:"a channel, a list of them, or * for every declared channel"`
+	Type       names      `toml:"type" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`
+	DeadLetter deadLetter `toml:"dead_letter" doc:"where events are kept that this route gave up: true, false or a channel; default: as the channel says"`
+	When       string     `toml:"when" doc:"a condition in CEL on event and service; only events for which it is true are handled"`
+	Handler    names      `toml:"handler" doc:"a handler or a list of them; the name of a kind is one with default options"`
+	Enabled    *bool      `toml:"enabled" doc:"false takes the route out; default true"`
+	Isolated   bool       `toml:"isolated" doc:"true gives the route a subscription of its own, so that no other route waits for it"`
+	Queue      int        `toml:"queue" min:"1" max:"100000000" doc:"of an isolated route on Pub/Sub: events that wait for it, at most; default: the channel's"`
+	QueueBytes size       `toml:"queue_bytes" min:"1" max:"64GiB" doc:"of an isolated route on Pub/Sub: bytes that wait for it, at most; default: the channel's"`
+	AllowCycle bool       `toml:"allow_cycle" doc:"true allows this route to close a cycle of channels"`
 }

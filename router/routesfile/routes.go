@@ -91,10 +91,14 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 	channels = e.checkTypes(raw, channels)
 	e.checkQueue(raw, channels)
 	for _, to := range channels {
+		deadLetters := e.checkDeadLetter(n, raw.DeadLetter, to)
 		for _, added := range handlers {
 			added.Channel = to.Name
 			if raw.Name == "" {
 				e.unnamed[[2]string{to.Name, added.Handler}]++
+			}
+			if deadLetters {
+				added.Policy.DeadLetter = raw.DeadLetter.DeadLetter
 			}
 			if !off {
 				e.isolate(&added, to)

@@ -16,6 +16,19 @@ type Item struct {
 	Payload []byte
 	Twice   string // the field of the entry that should be the payload and stands twice; empty: none
 	Owner   Owner  // told when the message is done
+	// Deliveries is how often the entry was delivered, this time included, where a
+	// process died with it in hand; else 0.
+	Deliveries int
+	Replay     *Replay // not nil: the message is a dead letter that is tried again
+}
+
+// Replay says whom a dead letter that is tried again is for, and what it was.
+type Replay struct {
+	Group string    // only this consumer group handles it
+	Route string    // only this route runs; empty: all of the group
+	Count int       // how often it was replayed, this time included
+	ID    string    // of the event; empty: the message has its own
+	Time  time.Time // likewise
 }
 
 // Owner is the subscription that an item came from.
