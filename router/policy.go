@@ -31,6 +31,9 @@ type Policy struct {
 	// BatchHandler's chunk waits as one for the attempts of what failed in it, and what
 	// is tried again comes after what succeeded.
 	Workers int
+	// Dedupe says that an event is handled only once; it needs Options.Dedupe. The
+	// question is asked before MaxAge is looked at.
+	Dedupe DedupePolicy
 	// DeadLetter is where the events are kept that this route gave up.
 	DeadLetter DeadLetter
 }
@@ -54,6 +57,9 @@ func (p *Policy) normalize() error {
 		return fmt.Errorf("max age %v is negative", p.MaxAge)
 	case p.Workers < 0:
 		return fmt.Errorf("%d workers", p.Workers)
+	}
+	if err := p.Dedupe.check(); err != nil {
+		return err
 	}
 	p.Timeout = orDefault(p.Timeout, defaultTimeout)
 	p.Retry.Attempts = max(p.Retry.Attempts, 1)

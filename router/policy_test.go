@@ -142,13 +142,14 @@ func (s *script) got() string {
 }
 
 func TestPolicyDefaults(t *testing.T) {
+	once := Retry{1, 200 * time.Millisecond, 30 * time.Second}
 	for _, tc := range []struct{ policy, want Policy }{
-		{Policy{}, Policy{Timeout: 30 * time.Second, Retry: Retry{1, 200 * time.Millisecond, 30 * time.Second}, Workers: 1}},
+		{Policy{}, Policy{Timeout: 30 * time.Second, Retry: once, Workers: 1}},
 		{
 			Policy{Timeout: -1, Retry: Retry{7, time.Minute, time.Second}, MaxAge: time.Hour, Workers: 64},
 			Policy{Timeout: -1, Retry: Retry{7, time.Minute, time.Minute}, MaxAge: time.Hour, Workers: 64},
 		},
-		{Policy{Timeout: 1}, Policy{Timeout: 1, Retry: Retry{1, 200 * time.Millisecond, 30 * time.Second}, Workers: 1}},
+		{Policy{Timeout: 1}, Policy{Timeout: 1, Retry: once, Workers: 1}},
 	} {
 		cfg := under(tc.policy, accepting)
 		r := start(t, cfg, Options{})

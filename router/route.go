@@ -31,7 +31,8 @@ type route struct {
 	lanes   *lanes
 	log     *slog.Logger
 	observe func(Outcome)
-	debug   bool // a line for each event that was handled
+	debug   bool  // a line for each event that was handled
+	gate    *gate // nil: every event passes
 	keeper  *keeper
 	channel *Channel
 	dead    *Channel // where its dead letters go; nil: nowhere
@@ -39,6 +40,7 @@ type route struct {
 	handled, failed, retried, skipped, filtered, abandoned, unfinished atomic.Uint64
 	kept                                                               atomic.Uint64 // of failed: as dead letters
 	refused                                                            atomic.Uint64 // of failed: by an error of the condition, before the lanes
+	duplicates, unmarked                                               atomic.Uint64
 }
 
 func newRoute(cfg Route, ch *Channel, handler Handler, opts Options, keeper *keeper, running *sync.WaitGroup) *route {
@@ -58,7 +60,7 @@ func newRoute(cfg Route, ch *Channel, handler Handler, opts Options, keeper *kee
 func (r *route) run(w *worker) bool {
 	work := w.tries[0].ctx.Context
 	for failures := 0; ; failures++ {
-		w.tries = r.sift(work, w.tries)
+		w.tries = r.sift(work, r.gate.admit(work, w))
 		if len(w.tries) == 0 {
 			return true
 		}
@@ -72,8 +74,7 @@ func (r *route) run(w *worker) bool {
 			r.log.Warn("a handler that was left behind has returned", "channel", r.Channel)
 			return false
 		}
-		var pause time.Duration
-		w.tries, pause = r.judge(work, w.tries, func(i int) error {
+		result := func(i int) error {
 			err := verdict
 			if verdicts != nil {
 				err = verdicts[i]
@@ -82,7 +83,10 @@ func (r *route) run(w *worker) bool {
 				err = &timeoutError{r.Policy.Timeout, err}
 			}
 			return err
-		}, r.Policy.Retry.pause(failures), begin)
+		}
+		r.gate.settle(work, w.tries, result)
+		var pause time.Duration
+		w.tries, pause = r.judge(work, w.tries, result, r.Policy.Retry.pause(failures), begin)
 		if len(w.tries) > 0 {
 			sleep(work, pause)
 		}
@@ -93,6 +97,7 @@ func (r *route) run(w *worker) bool {
 // else those that are too old by now.
 func (r *route) sift(work context.Context, tries []try) []try {
 	if stopped := work.Err(); stopped != nil {
+		r.gate.release(tries)
 		for _, t := range tries {
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, stopped, time.Time{})
@@ -109,6 +114,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 			left = append(left, t)
 			continue
 		}
+		r.gate.release([]try{t})
 		r.skipped.Add(1)
 		r.tell(Skipped, t, fmt.Errorf("%v old, max age %v", age.Round(max(time.Millisecond, r.Policy.MaxAge/50)), r.Policy.MaxAge), time.Time{})
 		t.ticket.release()
@@ -161,7 +167,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		case interrupted(&t.ctx, err):
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, err, begin)
-		case IsPermanent(err), !away && t.attempts >= r.Policy.Retry.Attempts:
+		case r.final(err, t.attempts):
 			letters = append(letters, r.letter(t, err, begin))
 		default:
 			wait = max(wait, after)
@@ -174,6 +180,12 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 	}
 	r.keeper.settle(work, letters)
 	return again, wait
+}
+
+// final reports whether err, after so many attempts, ends an event.
+func (r *route) final(err error, attempts int) bool {
+	_, away := IsUnavailable(err)
+	return IsPermanent(err) || !away && attempts >= r.Policy.Retry.Attempts
 }
 
 // finish completes an event that is done.

@@ -37,6 +37,9 @@ type Options struct {
 	Middleware []message.HandlerMiddleware
 	// Drain is how long Run finishes what is in hand once its context ends; default 8 s.
 	Drain time.Duration
+	// Dedupe remembers what routes whose policy says Dedupe have handled. Without it,
+	// such a route is an error.
+	Dedupe Dedupe
 	// Observe, when not nil, is told every outcome. It is called by the goroutines
 	// that handle events, must be quick and must not panic.
 	Observe func(Outcome)
@@ -70,6 +73,7 @@ func New(cfg Config, opts Options) (_ *Router, err error) {
 	if opts.Subscriber == nil {
 		err = errors.Join(err, errors.New("Options.Subscriber is missing"))
 	}
+	err = errors.Join(err, checkDedupe(cfg, opts.Dedupe))
 	if opts.Publisher == nil && keepsDeadLetters(cfg) {
 		err = errors.Join(err, errors.New("dead letters are to be kept, and Options.Publisher is missing"))
 	}
@@ -133,6 +137,7 @@ func (r *Router) makeSubscriptions(cfg Config) error {
 		at := slices.IndexFunc(cfg.Channels, func(ch Channel) bool { return ch.Name == route.Channel })
 		ch := route.own(cfg.Channels[at])
 		running := newRoute(route, &ch, r.handlers[i].Handler, r.opts, r.keeper, &r.lanes)
+		running.gate = newGate(running, cfg.Service, r.opts.Dedupe)
 		running.dead = r.deadLetters(cfg, &ch, route.Policy.DeadLetter)
 		r.routes = append(r.routes, running)
 		byChannel[route.Channel] = append(byChannel[route.Channel], compiled{running, types})
@@ -302,10 +307,11 @@ func (r *Router) Stats() Stats {
 			Channel: route.Channel, Route: route.Name, Handler: route.Handler,
 			Handled: route.handled.Load(), Failed: route.failed.Load(), Retried: route.retried.Load(), Skipped: route.skipped.Load(),
 			Filtered: route.filtered.Load(), Abandoned: route.abandoned.Load(), Dead: route.kept.Load(),
+			Duplicates: route.duplicates.Load(), Unmarked: route.unmarked.Load(),
 			Unfinished: route.unfinished.Load(),
 		}
 		if r.gaveUp.Load() { // what was left behind will tell too late, or never
-			of.Unfinished = route.lanes.pushed() + route.refused.Load() - of.Handled - of.Failed - of.Skipped
+			of.Unfinished = route.lanes.pushed() + route.refused.Load() - of.Handled - of.Failed - of.Skipped - of.Duplicates
 		}
 		stats.Routes = append(stats.Routes, of)
 	}

@@ -38,6 +38,7 @@ type try struct {
 	*delivery
 	attempts int
 	failedAt time.Time // when an attempt failed first
+	hold     *hold     // of the route's gate; nil: none
 }
 
 // work handles events until none wait.
@@ -74,6 +75,18 @@ func (w *worker) next() bool {
 	}
 	w.rest = w.rest[n:]
 	return true
+}
+
+// putBack makes events the next ones again.
+func (w *worker) putBack(tries []try) {
+	if len(tries) == 0 {
+		return
+	}
+	rest := make([]*delivery, 0, len(tries)+len(w.rest))
+	for _, t := range tries {
+		rest = append(rest, t.delivery)
+	}
+	w.rest = append(rest, w.rest...)
 }
 
 // begin marks the beginning of an attempt and returns its context.
@@ -167,6 +180,7 @@ func (w *worker) exited() {
 // handOver finishes what the handler had with err, and lets another worker go on.
 func (w *worker) handOver(err error) {
 	defer w.lanes.running.Done()
+	w.lanes.route.gate.leave(w.tries, err)
 	for _, t := range w.tries {
 		w.lanes.route.giveUp(t, err)
 	}

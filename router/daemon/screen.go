@@ -90,8 +90,8 @@ func (s *screen) outcome(o router.Outcome) {
 		s.printf("%s  ✗ %-*s  %s failed: %s · the next one is handled\n", begin, s.handler, o.Handler, printable(o.Event.ID), printable(o.Err.Error()))
 	case router.Retried:
 		s.printf("%s  ✗ %-*s  %s attempt %d: %s · again in %.1f s\n", begin, s.handler, o.Handler, printable(o.Event.ID), o.Attempt, printable(o.Err.Error()), o.Pause.Seconds())
-	case router.Skipped:
-		s.printf("%s  – %-*s  %s skipped: %s\n", begin, s.handler, o.Handler, printable(o.Event.ID), o.Err)
+	case router.Skipped, router.Duplicate:
+		s.printf("%s  – %-*s  %s %s: %s\n", begin, s.handler, o.Handler, printable(o.Event.ID), o.Result, o.Err)
 	case router.Unmatched:
 		s.printf("%s  – no route takes this type\n", begin)
 	}

@@ -33,6 +33,7 @@ func (l *losses) total() (events int, blind time.Duration) {
 type sums struct {
 	Received, Handled, Failed, Unmatched, Rejected uint64
 	Retried, Skipped, Filtered, Abandoned          uint64
+	Duplicates, Unmarked                           uint64
 	CrashLoop                                      uint64
 	Dead                                           uint64 // kept as dead letters
 	Unfinished                                     uint64 // kept by their streams
@@ -59,6 +60,8 @@ func (p *program) totals(stats router.Stats) (t sums) {
 		t.Skipped += r.Skipped
 		t.Filtered += r.Filtered
 		t.Abandoned += r.Abandoned
+		t.Duplicates += r.Duplicates
+		t.Unmarked += r.Unmarked
 		t.Dead += r.Dead
 		if ch, _ := p.channel(r.Channel); ch.Transport == router.Stream {
 			t.Unfinished += r.Unfinished
@@ -80,7 +83,10 @@ func (p *program) summarize(stats router.Stats, took time.Duration) {
 	for _, more := range []struct {
 		name  string
 		count uint64
-	}{{"retried", t.Retried}, {"skipped", t.Skipped}, {"filtered", t.Filtered}, {"abandoned", t.Abandoned}, {"crash_loop", t.CrashLoop}, {"dead_letters", t.Dead}, {"unfinished", t.Unfinished}} {
+	}{
+		{"retried", t.Retried}, {"skipped", t.Skipped}, {"filtered", t.Filtered}, {"duplicates", t.Duplicates}, {"unmarked", t.Unmarked},
+		{"abandoned", t.Abandoned}, {"crash_loop", t.CrashLoop}, {"dead_letters", t.Dead}, {"unfinished", t.Unfinished},
+	} {
 		if more.count > 0 {
 			attrs = append(attrs, more.name, more.count)
 		}

@@ -96,6 +96,13 @@ func shownPolicy(route router.Route) string {
 	if p.MaxAge > 0 {
 		words = append(words, fmt.Sprintf("max_age %v", p.MaxAge))
 	}
+	if d := p.Dedupe; d.Window > 0 {
+		word := fmt.Sprintf("dedupe %v", d.Window)
+		if d.By == router.DedupeByKey {
+			word += " by key"
+		}
+		words = append(words, word)
+	}
 	if p.Retry.Attempts > 1 {
 		words = append(words, fmt.Sprintf("%d attempts", p.Retry.Attempts))
 	}

@@ -61,6 +61,7 @@ func New(cfg router.Config, log *slog.Logger) (*Box, error) {
 	r, err := router.New(b.config, router.Options{
 		Subscriber: func(router.Channel) (message.Subscriber, error) { return pubsub, nil },
 		Publisher:  func(ch router.Channel) (message.Publisher, error) { return recorder{b, ch}, nil },
+		Dedupe:     &transport.MemoryDedupe{},
 		Logger:     log,
 		Observe:    b.observe,
 	})

@@ -106,6 +106,7 @@ type rawRoute struct {
 	Type       names      `toml:"type" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`
 	DeadLetter deadLetter `toml:"dead_letter" doc:"where events are kept that this route gave up: true, false or a channel; default: as the channel says"`
 	When       string     `toml:"when" doc:"a condition in CEL on event and service; only events for which it is true are handled"`
+	Dedupe     *rawDedupe `toml:"dedupe" doc:"how long an event that was handled is remembered, so that the same one is not handled again; or a table"`
 	Handler    names      `toml:"handler" doc:"a handler or a list of them; the name of a kind is one with default options"`
 	Enabled    *bool      `toml:"enabled" doc:"false takes the route out; default true"`
 	Isolated   bool       `toml:"isolated" doc:"true gives the route a subscription of its own, so that no other route waits for it"`

@@ -51,6 +51,7 @@ func (c *compiler) compileRoutes(at place) {
 	e.nameDefaults()
 	e.checkIsolated()
 	e.adviseIsolation()
+	e.checkDedupeNames()
 	switch {
 	case len(c.raw.Routes) == 0 && c.root.get("routes") != nil && c.root.get("routes").list == nil: // reported
 	case len(c.raw.Routes) == 0:
@@ -75,6 +76,7 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 	channels := e.channelsOf(raw)
 	types := e.typesOf(raw)
 	policy := e.policyOf(raw)
+	policy.Dedupe = e.dedupeOf(raw, channels)
 	when := e.conditionOf(raw)
 	var handlers []route
 	for _, used := range raw.Handler.all {
@@ -162,7 +164,7 @@ func (e *expander) add(r route, several bool) {
 // nameDefaults names the routes that have no name after their handlers: log, log.2,
 // log.3 in the order of the files, past the names that were given.
 func (e *expander) nameDefaults() {
-	next := make(map[[2]string]int)
+	last := make(map[[2]string]int) // number of a default name, by channel and handler
 	for i := range e.routes {
 		r := &e.routes[i]
 		if r.Name != "" {
@@ -170,9 +172,9 @@ func (e *expander) nameDefaults() {
 		}
 		handler := [2]string{r.Channel, r.Handler}
 		for {
-			next[handler]++
+			last[handler]++
 			r.Name = r.Handler
-			if number := next[handler]; number > 1 {
+			if number := last[handler]; number > 1 {
 				r.Name = fmt.Sprintf("%s.%d", r.Handler, number)
 			}
 			key := [2]string{r.Channel, r.Name}

@@ -36,4 +36,5 @@
 // configured; PUBLISH. Publishing to streams: XADD. Reading streams: XGROUP CREATE,
 // XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, XINFO GROUPS,
 // CLIENT ID, CLIENT UNBLOCK, and SET, PEXPIRE, EXISTS, DEL on the keys signalbox:alive:*.
+// Deduplication: SET, GET, PEXPIRE, DEL on the keys signalbox:dedupe:*.
 package transport
