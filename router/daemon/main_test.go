@@ -18,9 +18,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must happen.
-const patience = 30 * time.Second
-
 // journal is a log that can be waited for.
 type journal struct {
 	mu    sync.Mutex
