@@ -85,6 +85,9 @@ type Fields struct {
 type HandlerSpec struct {
 	Name string
 	Kind string // for logs and docs; may be empty
+	// Revision stands for the kind's options: a reload keeps a handler whose Name, Kind and
+	// Revision stay, and makes any other anew. Empty: always anew.
+	Revision string
 	New  func(Env) (Handler, error)
 }
 
@@ -96,6 +99,8 @@ type Route struct {
 	Handler string    // HandlerSpec.Name
 	When    Condition // nil: every event
 	Policy  Policy
+	// WhenText is what When was made from, so that a reload can tell whether it changed.
+	WhenText string
 
 	// Isolated gives the route a subscription of its own, so that no other route waits
 	// for it: on a Stream in the group "<channel's group>.<Name>", which begins where the
@@ -138,9 +143,6 @@ func normalize(cfg Config) (Config, error) {
 			fail("handler %q: the name or New is missing, or the name is declared twice", h.Name)
 		}
 		handlers[h.Name] = true
-	}
-	if len(cfg.Routes) == 0 {
-		fail("there are no routes, or none is enabled")
 	}
 	names := map[[2]string]bool{}
 	cfg.Routes = slices.Clone(cfg.Routes)

@@ -134,7 +134,13 @@ type keeper struct {
 	log     *slog.Logger
 
 	mu         sync.Mutex
-	publishers map[string]message.Publisher // by topic
+	publishers map[place]message.Publisher
+}
+
+// place is where letters are kept, and how many.
+type place struct {
+	topic  string
+	maxLen int64
 }
 
 // settle writes letters, however long that takes, and completes their events. When
@@ -216,14 +222,15 @@ func (k *keeper) write(work context.Context, to *Channel, letters []letter) (lef
 func (k *keeper) publisher(to Channel) (message.Publisher, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p := k.publishers[to.Topic]; p != nil {
+	at := place{to.Topic, to.MaxLen}
+	if p := k.publishers[at]; p != nil {
 		return p, nil
 	}
 	p, err := k.open(to)
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", to.Topic, err)
 	}
-	k.publishers[to.Topic] = p
+	k.publishers[at] = p
 	return p, nil
 }
 

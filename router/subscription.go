@@ -7,26 +7,24 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
 )
 
-// subscription is a channel being read, by its plain routes together or by an isolated
-// one alone: it splits what crosses Watermill's Router into events and hands each to
-// the lanes of the routes that take its type.
+// subscription is a channel as one configuration reads it, by its plain routes together
+// or by an isolated one alone: it splits what crosses Watermill's Router into events and
+// hands each to the lanes of the routes that take its type. It is immutable; a feed
+// brings what it reads.
 type subscription struct {
 	channel    Channel
 	isolated   string // the only route's name; empty: the plain routes
 	speaks     bool   // for its channel: it counts and logs what arrives there
-	subscriber message.Subscriber
 	front      message.HandlerFunc // middleware → decode → gather
 	metadata   bool                // the user's middleware may want to set metadata
 	routes     []*route            // that it runs
-	table      atomic.Pointer[table]
+	table      *table
 	gatherings sync.Pool
 	log        *slog.Logger
 	observe    func(Outcome)
@@ -37,8 +35,7 @@ type subscription struct {
 
 // subscriptions are those that a channel with these routes needs. The first speaks for
 // the channel, so its table has all routes, also those that it doesn't run.
-func subscriptions(ch Channel, routes []compiled, opts Options) (all []*subscription) {
-	counters := &channelCounters{}
+func subscriptions(ch Channel, routes []compiled, counters *channelCounters, opts Options) (all []*subscription) {
 	add := func(s *subscription, runs ...compiled) {
 		s.log, s.observe, s.channelCounters = opts.Logger, opts.Observe, counters
 		known := runs
@@ -70,7 +67,7 @@ func (s *subscription) prepare(t *table, runs []compiled, middleware []message.H
 		c.route.home, c.route.index = s, i
 		s.routes = append(s.routes, c.route)
 	}
-	s.table.Store(t)
+	s.table = t
 	s.gatherings.New = func() any { return &gathering{byRoute: make([][]*delivery, len(s.routes))} }
 	s.front = DecodeJSON(s.channel)(s.gather)
 	for _, v := range slices.Backward(middleware) {
@@ -80,43 +77,14 @@ func (s *subscription) prepare(t *table, runs []compiled, middleware []message.H
 	s.metadata = len(middleware) > 0
 }
 
-// handle takes over what a Watermill message carries. A batch is done when each of
-// its items is; a message from any other subscriber is acked when its event is done.
-func (s *subscription) handle(ctx context.Context, msg *message.Message) error {
-	if ctx.Err() != nil { // a subscriber that still delivers at the end of the drain
-		return ctx.Err()
-	}
-	if b := batch.FromContext(msg.Context()); b != nil {
-		s.dispatch(ctx, nil, b.Take())
-		return nil
-	}
-	done := make(signal)
-	topic := or(message.SubscribeTopicFromCtx(msg.Context()), s.channel.Topic)
-	item := &batch.Item{Topic: topic, ID: msg.UUID, Time: time.Now(), Payload: msg.Payload, Owner: done}
-	s.dispatch(ctx, msg, []*batch.Item{item})
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// signal is the owner of a message that did not come in a batch.
-type signal chan struct{}
-
-// Done closes the signal.
-func (s signal) Done(*batch.Item) { close(s) }
-
 // dispatch decodes items and hands their events to the lanes; foreign is the message
-// of the only item when it did not come in a batch.
-func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, items []*batch.Item) {
+// of the only item when it did not come in a batch. It returns what is to be settled.
+func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, items []*batch.Item) []letter {
 	var values context.Context
 	if foreign != nil {
 		values = foreign.Context()
 	}
 	g := s.gatherings.Get().(*gathering)
-	g.table = s.table.Load()
 	tickets := make([]ticket, len(items))
 	for i, item := range items {
 		t := &tickets[i]
@@ -149,12 +117,11 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 	for i := range tickets {
 		tickets[i].release()
 	}
-	s.keeper.settle(ctx, letters) // until then nothing more is read
+	return letters
 }
 
 // gathering collects the events of one batch by route.
 type gathering struct {
-	table   *table
 	byRoute [][]*delivery // by route.index
 	touched []*route
 	letters []letter
@@ -186,7 +153,7 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	if s.speaks {
 		s.received.Add(1)
 	}
-	routes := d.batch.table.routes(d.event.Type)
+	routes := s.table.routes(d.event.Type)
 	if len(routes) == 0 && s.speaks {
 		s.passBy(d)
 		return nil, nil
