@@ -10,19 +10,19 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// feeds are carriers, one for each subscription, in the order in which they were opened.
-type feeds struct {
+// fakes are carriers, one for each subscription, in the order in which they were opened.
+type fakes struct {
 	carriers []*carrier
 	channels []Channel
 }
 
-func (f *feeds) open(ch Channel) (message.Subscriber, error) {
+func (f *fakes) open(ch Channel) (message.Subscriber, error) {
 	f.carriers, f.channels = append(f.carriers, newCarrier()), append(f.channels, ch)
 	return f.carriers[len(f.carriers)-1], nil
 }
 
 // sendAll sends the same payloads to every subscription, as Redis would.
-func (f *feeds) sendAll(t *testing.T, payloads ...string) {
+func (f *fakes) sendAll(t *testing.T, payloads ...string) {
 	t.Helper()
 	for _, c := range f.carriers {
 		c.await(t, c.send(t, payloads...))
@@ -45,7 +45,7 @@ func TestIsolatedRoutesHaveSubscriptionsOfTheirOwn(t *testing.T) {
 			{Name: "as the channel", Channel: "prices", Types: []string{"*"}, Handler: "h", Isolated: true},
 		},
 	}
-	f := &feeds{}
+	f := &fakes{}
 	start(t, cfg, Options{Subscriber: f.open})
 	var got []string
 	for _, ch := range f.channels {
@@ -79,7 +79,7 @@ func TestIsolatedRoutesCountOnce(t *testing.T) {
 			for i := range routes {
 				routes[i].Channel, routes[i].Handler = "in", "h"
 			}
-			f := &feeds{}
+			f := &fakes{}
 			cfg := Config{Channels: []Channel{{Name: "in"}}, Handlers: handlers(map[string]Handler{"h": accepting}), Routes: routes}
 			r := start(t, cfg, Options{Subscriber: f.open})
 			f.sendAll(t, message0("1", "a"), message0("2", "slow"), message0("3", "plain"), message0("4", "other"), message0("5", "unknown"), `{`)
@@ -102,7 +102,7 @@ func TestIsolatedRoutesCountOnce(t *testing.T) {
 // Only the isolated route waits for its handler.
 func TestIsolatedRouteWaitsAlone(t *testing.T) {
 	h := newSlow()
-	f := &feeds{}
+	f := &fakes{}
 	handled := make(chan string, 10)
 	fast := HandlerFunc(func(_ context.Context, e *Event) error { handled <- e.ID; return nil })
 	start(t, Config{
@@ -139,7 +139,7 @@ func TestIsolatedRoutesThatCannotBe(t *testing.T) {
 			{Name: "plain", Channel: "prices", Types: []string{"*"}, Handler: "h", QueueBytes: 1},
 			{Name: "negative", Channel: "prices", Types: []string{"*"}, Handler: "h", Isolated: true, Queue: -1},
 		},
-	}, Options{Subscriber: (&feeds{}).open})
+	}, Options{Subscriber: (&fakes{}).open})
 	if err == nil {
 		t.Fatal("no error")
 	}

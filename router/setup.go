@@ -63,7 +63,7 @@ func (b *builder) makeHandlers() error {
 		if handler == nil {
 			return fmt.Errorf("handler %q: New returned neither a handler nor an error", spec.Name)
 		}
-		b.handlers = append(b.handlers, &instance{spec: spec, Handler: handler})
+		b.handlers = append(b.handlers, newInstance(spec, handler))
 	}
 	return nil
 }

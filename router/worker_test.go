@@ -345,7 +345,7 @@ func TestAbandonAfterAStandstill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newSlow()
 		var running sync.WaitGroup
-		r := newRoute(one(h).Routes[0], &Channel{}, &instance{Handler: h}, Options{Logger: slog.New(slog.DiscardHandler)}, nil, &running)
+		r := newRoute(one(h).Routes[0], &Channel{}, newInstance(HandlerSpec{}, h), Options{Logger: slog.New(slog.DiscardHandler)}, nil, &running)
 		r.Policy.Timeout = time.Minute
 		w := &worker{lanes: r.lanes}
 		running.Add(1)
