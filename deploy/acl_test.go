@@ -41,6 +41,11 @@ var allowed = []string{
 	"XINFO GROUPS trade_commands",
 	"XINFO CONSUMERS trade_commands router",
 	"XGROUP CREATE trade_commands router 0 MKSTREAM",
+	"XGROUP CREATE trade_commands router 0 MKSTREAM ENTRIESREAD 5",
+	"SET signalbox:routes:trade_commands:router hash EX 60 GET",
+	"GET signalbox:trimmed:trade_commands:router",
+	"SET signalbox:trimmed:trade_commands:router 5 GET",
+	"DEL signalbox:trimmed:trade_commands:router",
 	"XLEN trade_commands",
 	"TYPE trade_commands",
 	"INFO persistence",
@@ -54,6 +59,11 @@ var allowed = []string{
 	"PEXPIRE signalbox:alive:router:c 3000",
 	"EXPIRE signalbox:alive:router:c 3",
 	"DEL signalbox:alive:router:c",
+	"SET signalbox:dedupe:bot:bot:orders:enter:o-1 lease:token PX 40000 NX",
+	"SET signalbox:dedupe:bot:bot:orders:enter:o-1 done EX 600",
+	"GET signalbox:dedupe:bot:bot:orders:enter:o-1",
+	"PEXPIRE signalbox:dedupe:bot:bot:orders:enter:o-1 40000",
+	"DEL signalbox:dedupe:bot:bot:orders:enter:o-1",
 }
 
 var denied = []string{
@@ -184,6 +194,11 @@ func TestLogin(t *testing.T) {
 		"PUBLISH bot_status {}",
 		"SET signalbox:alive:router:c 1 PX 3000",
 		"DEL signalbox:alive:router:c",
+		"SET signalbox:dedupe:bot:bot:orders:enter:o-1 lease:token PX 40000 NX",
+		"GET signalbox:dedupe:bot:bot:orders:enter:o-1",
+		"PEXPIRE signalbox:dedupe:bot:bot:orders:enter:o-1 40000",
+		"SET signalbox:dedupe:bot:bot:orders:enter:o-1 done EX 600",
+		"DEL signalbox:dedupe:bot:bot:orders:enter:o-1",
 	} {
 		if err := client.Do(ctx, words(command)...).Err(); err != nil {
 			t.Errorf("%s: %v", command, err)

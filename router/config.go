@@ -36,8 +36,9 @@ type Channel struct {
 	KeepUnmatched bool
 
 	// Only for PubSub: what waits between Redis and the routes, whichever is full first.
-	Queue      int // events; 0: 65,536
-	QueueBytes int // bytes; 0: 32 MiB
+	Queue      int      // events; 0: 65,536
+	QueueBytes int      // bytes; 0: 32 MiB
+	Overflow   Overflow // what is dropped then; empty: DropOldest
 
 	// Only for Stream.
 	Group      string        // consumer group; empty: Config.Service
@@ -78,7 +79,10 @@ type Fields struct {
 	Key         string // default none; a number becomes its text
 	KeyFromName bool   // without Key: the Redis name is the key (patterns)
 	Split       string // path of an array whose elements are the messages; "." is the message itself
-	MaxBytes    int    // larger messages are rejected; 0: 1 MiB
+	// Seq is where the producer counts its messages, for each key by itself; only for
+	// PubSub, default none. Numbers that are missing are counted, and a [TypeGap] event tells.
+	Seq      string
+	MaxBytes int // larger messages are rejected; 0: 1 MiB
 }
 
 // HandlerSpec is a named handler to be made when the router starts.
@@ -88,7 +92,7 @@ type HandlerSpec struct {
 	// Revision stands for the kind's options: a reload keeps a handler whose Name, Kind and
 	// Revision stay, and makes any other anew. Empty: always anew.
 	Revision string
-	New  func(Env) (Handler, error)
+	New      func(Env) (Handler, error)
 }
 
 // Route sends the events of one channel that match Types to one handler.
@@ -108,6 +112,7 @@ type Route struct {
 	Isolated   bool
 	Queue      int // only for an isolated route of a PubSub channel; 0: the channel's
 	QueueBytes int // likewise
+	Overflow   Overflow
 }
 
 // normalize fills in defaults and checks what a Go program can get wrong. It returns
@@ -128,6 +133,9 @@ func normalize(cfg Config) (Config, error) {
 		channels[ch.Name] = ch
 		ch.Topic = or(ch.Topic, ch.Name)
 		ch.Group = or(ch.Group, cfg.Service)
+		if err := ch.checkOverflow(); err != nil {
+			fail("channel %q: %w", ch.Name, err)
+		}
 		if ch.MaxDeliveries == 0 {
 			ch.MaxDeliveries = defaultMaxDeliveries
 		}

@@ -132,6 +132,7 @@ type keeper struct {
 	service string
 	open    func(Channel) (message.Publisher, error)
 	log     *slog.Logger
+	tell    func(*letter) // of each that was written
 
 	mu         sync.Mutex
 	publishers map[place]message.Publisher
@@ -213,6 +214,7 @@ func (k *keeper) write(work context.Context, to *Channel, letters []letter) (lef
 		if each != nil && each[i] != nil {
 			left = append(left, letters[i])
 		} else {
+			k.tell(&letters[i])
 			letters[i].complete(true)
 		}
 	}

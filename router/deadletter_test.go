@@ -3,8 +3,10 @@ package router
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -354,5 +356,45 @@ func TestDeadLettersThatCannotBe(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
+	}
+}
+
+// A dead letter that is tried again goes to its route of its group only, and keeps the
+// id and time of its event.
+func TestReplay(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	note := func(name string) Handler {
+		return HandlerFunc(func(_ context.Context, e *Event) error {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, name+" "+e.ID+" "+e.Time.UTC().Format(time.TimeOnly))
+			return nil
+		})
+	}
+	cfg := onStream(note("h"))
+	cfg.Handlers = append(cfg.Handlers, handlers(map[string]Handler{"other": note("other")})...)
+	cfg.Routes = append(cfg.Routes, Route{Channel: "in", Types: []string{"a"}, Handler: "other"})
+	kept := &shelf{}
+	r := start(t, cfg, Options{Publisher: kept.open})
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var items []*batch.Item
+	for i, replay := range []*batch.Replay{
+		{Group: "router", Route: "h", Count: 1, ID: "first", Time: at},
+		{Group: "elsewhere", Route: "h", Count: 1, ID: "second"},
+		{Group: "router", Count: 1, ID: "third", Time: at},
+		{Group: "router", Route: "gone", Count: 4, ID: "fourth", Time: at},
+	} {
+		items = append(items, &batch.Item{Topic: "topic", ID: fmt.Sprint(i, "-0"), Time: time.Now(), Payload: []byte(`{"type":"a"}`), Owner: r.carrier, Replay: replay})
+	}
+	r.sendItems(t, items)
+	r.await(t, items)
+	slices.Sort(got)
+	if text := strings.Join(got, ", "); text != "h first 03:04:05, h third 03:04:05, other third 03:04:05" {
+		t.Error(text)
+	}
+	letters := kept.kept()
+	if len(letters) != 1 || letters[0].Metadata.Get("reason") != "unmatched" || letters[0].Metadata.Get("replays") != "4" || letters[0].Metadata.Get("id") != "fourth" {
+		t.Errorf("kept %v", letters)
 	}
 }

@@ -34,6 +34,7 @@ func newDecoder(ch Channel) *decoder {
 		slotSource: "source",
 		slotKey:    f.Key,
 		slotData:   "data",
+		slotSeq:    f.Seq,
 	}
 	members, count := memberTree(paths)
 	d := &decoder{channel: ch, members: members}
@@ -164,6 +165,7 @@ func (d *decoder) event(ev *Event, in Message, message gjson.Result) error {
 	if ev.Key = textOf(w.slots[slotKey]); ev.Key == "" && d.channel.Fields.KeyFromName {
 		ev.Key = in.Name
 	}
+	ev.seq = sequenceOf(w.slots[slotSeq])
 	ev.Data = in.Payload
 	if data := w.slots[slotData]; data.Exists() {
 		ev.Data = bytesOf(data.Raw)

@@ -27,4 +27,6 @@ type Event struct {
 	Data json.RawMessage
 	// Msg is the whole message as it was received.
 	Msg json.RawMessage
+
+	seq sequence
 }

@@ -334,3 +334,28 @@ func ExampleRegistry() {
 	// ! TICK
 	// handled <nil>
 }
+
+// A producer that sends a command again, not knowing whether it arrived, does no harm.
+func ExampleDedupePolicy() {
+	box, err := routertest.New(router.Config{
+		Channels: []router.Channel{{Name: "trade_commands", Transport: router.Stream}},
+		Routes: []router.Route{{
+			Channel: "trade_commands", Types: []string{"enter"}, Handler: "trade",
+			Policy: router.Policy{Dedupe: router.DedupePolicy{Window: 10 * time.Minute}},
+		}},
+	}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	box.Send("trade_commands", `{"type":"enter","id":"c-1"}`, `{"type":"enter","id":"c-1"}`, `{"type":"enter","id":"c-2"}`)
+	for _, o := range box.Outcomes() {
+		fmt.Println(o.Event.ID, o.Result)
+	}
+	fmt.Println(box.Close())
+	// Output:
+	// c-1 handled
+	// c-1 duplicate
+	// c-2 handled
+	// <nil>
+}

@@ -27,15 +27,20 @@ type feed struct {
 	subscriber message.Subscriber
 	carrier    *message.Router
 	messages   <-chan *message.Message // nil: not subscribed yet
-	cancel     context.CancelFunc      // ends the work on what it brought
+	work       context.Context         //nolint:containedctx // of what it brings
+	cancel     context.CancelFunc      // ends it
 	stop       context.CancelFunc      // tells Watermill that the end is meant
 	once       sync.Once
 	closing    chan struct{} // closed when close begins
 	ended      chan struct{} // closed when every message is through; nil: never started
 	lost       atomic.Bool   // it reads nothing, and nobody meant that
 
-	mu sync.RWMutex // held for reading while events go to their lanes
-	to *subscription
+	saying    atomic.Int64 // own events under way
+	sequences sequences
+
+	mu   sync.RWMutex // held for reading while events go to their lanes
+	to   *subscription
+	mute bool // it says nothing of itself any more
 }
 
 func newFeed(s *subscription, subscriber message.Subscriber, opts Options) (*feed, error) {
@@ -51,7 +56,9 @@ func newFeed(s *subscription, subscriber message.Subscriber, opts Options) (*fee
 
 // opening is what of a channel its subscriber was opened for.
 func opening(ch Channel) Channel {
-	ch.Name, ch.Description, ch.Types, ch.Fields = "", "", nil, Fields{}
+	if ch.Name, ch.Description, ch.Types = "", "", nil; ch.Overflow != NewestPerKey { // which looks at keys
+		ch.Fields = Fields{}
+	}
 	ch.DeadLetter, ch.KeepUnmatched, ch.MaxLen, ch.MaxDeliveries = DeadLetter{}, false, 0, 0
 	ch.Start, ch.Like = "", "" // of use only to a group that doesn't exist
 	return ch
@@ -78,11 +85,12 @@ func (f *feed) subscribe(work context.Context, log *slog.Logger) error {
 func (f *feed) start(work context.Context, to *subscription, log *slog.Logger, lost chan<- *feed) {
 	// Watermill cancels its handlers' contexts as soon as it stops, which is too early:
 	// ours end when the drain does.
-	work, f.cancel = context.WithCancel(work)
+	f.work, f.cancel = context.WithCancel(work)
 	carry, stop := context.WithCancel(context.WithoutCancel(work))
-	f.to, f.stop, f.ended = to, stop, make(chan struct{})
+	f.stop, f.ended = stop, make(chan struct{})
+	f.swap(to)
 	f.carrier.AddConsumerHandler("feed", f.channel.Topic, subscribed{f.subscriber, f.messages}, func(msg *message.Message) error {
-		return f.handle(work, msg)
+		return f.handle(f.work, msg)
 	})
 	go func() {
 		if err := f.carrier.Run(carry); err != nil {

@@ -2,7 +2,6 @@ package router
 
 import (
 	"fmt"
-	"strings"
 
 	"signalbox/router/internal/batch"
 )
@@ -13,7 +12,8 @@ func (s *subscription) passBy(d *delivery) {
 	if s.unmatchedType(event.Type) {
 		s.log.Info("no route takes this type", "channel", s.channel.Name, "type", clip(event.Type), "id", clip(event.ID))
 	}
-	if s.channel.KeepUnmatched && s.dead != nil && !strings.HasPrefix(event.Type, ownPrefix) {
+	keep := s.channel.KeepUnmatched || d.ticket.item.Replay != nil // what was kept once is not lost now
+	if keep && s.dead != nil && !isOwn(event.Type) {
 		d.ticket.hold()
 		l := s.letter(d.ticket, ReasonUnmatched, fmt.Errorf("no route of channel %q takes type %q", s.channel.Name, clip(event.Type)), Outcome{Result: Unmatched, Event: event})
 		l.event, l.payload = event, event.Msg
@@ -21,6 +21,19 @@ func (s *subscription) passBy(d *delivery) {
 		return
 	}
 	s.observed(Outcome{Result: Unmatched, Event: event})
+}
+
+// replayed are those of routes that a dead letter is for.
+func replayed(routes []*route, to *batch.Replay) []*route {
+	if to.Route == "" {
+		return routes
+	}
+	for i, r := range routes {
+		if r.Name == to.Route {
+			return routes[i : i+1]
+		}
+	}
+	return nil
 }
 
 // reject counts and logs a message, or an element of an array, that is no event.

@@ -16,24 +16,28 @@ func (r *Route) own(ch Channel) Channel {
 		ch.Like, ch.Group = ch.Group, ch.Group+"."+r.Name
 		return ch
 	}
-	ch.Queue, ch.QueueBytes = cmp.Or(r.Queue, ch.Queue), cmp.Or(r.QueueBytes, ch.QueueBytes)
+	ch.Queue, ch.QueueBytes, ch.Overflow = cmp.Or(r.Queue, ch.Queue), cmp.Or(r.QueueBytes, ch.QueueBytes), cmp.Or(r.Overflow, ch.Overflow)
 	return ch
 }
 
 // checkQueue says what is wrong with a queue of the route's own.
 func (r *Route) checkQueue(channels []Channel) error {
-	isStream := slices.ContainsFunc(channels, func(ch Channel) bool { return ch.Name == r.Channel && ch.Transport == Stream })
+	var ch Channel
+	if i := slices.IndexFunc(channels, func(ch Channel) bool { return ch.Name == r.Channel }); i >= 0 {
+		ch = channels[i]
+	}
 	switch {
 	case r.Queue < 0 || r.QueueBytes < 0:
 		return fmt.Errorf("a queue of %d events and %d bytes", r.Queue, r.QueueBytes)
-	case r.Queue == 0 && r.QueueBytes == 0:
+	case r.Queue == 0 && r.QueueBytes == 0 && r.Overflow == "":
 		return nil
 	case !r.Isolated:
 		return errors.New("a queue of its own is for an isolated route")
-	case isStream:
+	case ch.Transport == Stream:
 		return errors.New("a queue of its own is for a Pub/Sub channel: a stream waits in Redis")
 	}
-	return nil
+	own := r.own(ch)
+	return own.checkOverflow()
 }
 
 // checkGroups finds isolated routes whose group another reader of their stream has:

@@ -30,6 +30,12 @@ func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*mes
 	if carrier != nil && carrier.ticket != nil {
 		item := carrier.ticket.item
 		in.Name, in.ID, in.Time, in.Twice = item.Topic, item.ID, item.Time, item.Twice
+		if replay := item.Replay; replay != nil {
+			in.ID = or(replay.ID, in.ID)
+			if !replay.Time.IsZero() {
+				in.Time = replay.Time
+			}
+		}
 	} else {
 		carrier = newDelivery(msg.Context(), nil, msg.Payload)
 		in.Name, in.ID, in.Time = message.SubscribeTopicFromCtx(msg.Context()), msg.UUID, time.Now()

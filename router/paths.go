@@ -16,6 +16,7 @@ const (
 	slotSource
 	slotKey
 	slotData
+	slotSeq
 	slotSplit // only of a message around an array
 	slotCount
 	noSlot slot = -1

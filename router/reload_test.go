@@ -272,8 +272,9 @@ func TestReloadOfAStreamDrainsFirst(t *testing.T) {
 
 type noting struct {
 	*carrier
-	name string
-	note func(string)
+	name   string
+	note   func(string)
+	closed sync.Once // Watermill closes it, too
 }
 
 func (n *noting) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
@@ -282,7 +283,7 @@ func (n *noting) Subscribe(ctx context.Context, topic string) (<-chan *message.M
 }
 
 func (n *noting) Close() error {
-	n.note("close " + n.name)
+	n.closed.Do(func() { n.note("close " + n.name) })
 	return n.carrier.Close()
 }
 
@@ -543,8 +544,10 @@ func TestReloadMovesPublishers(t *testing.T) {
 
 type publisherFunc func(string, ...*message.Message) error
 
-func (f publisherFunc) Publish(topic string, msgs ...*message.Message) error { return f(topic, msgs...) }
-func (publisherFunc) Close() error                                          { return nil }
+func (f publisherFunc) Publish(topic string, msgs ...*message.Message) error {
+	return f(topic, msgs...)
+}
+func (publisherFunc) Close() error { return nil }
 
 func TestChangesOfRoutes(t *testing.T) {
 	always := func(*Event) (bool, error) { return true, nil }

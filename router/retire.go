@@ -24,8 +24,9 @@ func (r *Router) retire(ctx, work context.Context, before *setup, gone, successo
 			r.succeed(ctx, work, f, r.subscriptions[i])
 		}
 	}
-	for _, end := range closed {
+	for f, end := range closed {
 		within(limit, end)
+		f.silence()
 	}
 	r.drainRoutes(ctx, limit, before, gone)
 	if ctx.Err() != nil {
@@ -43,7 +44,7 @@ func (r *Router) succeed(ctx, work context.Context, f *feed, to *subscription) {
 	}
 	if err := f.subscribe(work, r.log); err != nil {
 		f.lost.Store(true) // so that the next reload tries again
-		f.to = to
+		f.swap(to)
 		r.log.Error("the subscription could not be made again; nothing is read until the next reload", "channel", f.channel.Name, "err", err)
 		return
 	}

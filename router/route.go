@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,8 +77,11 @@ func (r *route) run(w *worker) bool {
 		if len(w.tries) == 0 {
 			return true
 		}
-		if !r.handler.enter() {
-			continue // a reload has come between
+		if !r.handler.enter() { // a reload has come between
+			if r.lanes.route.Load() == r {
+				r.lanes.dropped.Store(true)
+			}
+			continue
 		}
 		var begin time.Time
 		if r.observe != nil {
@@ -223,19 +225,23 @@ func (r *route) finish(t try, begin time.Time) {
 // letter gives up an event: it failed once its letter is settled.
 func (r *route) letter(t try, err error, begin time.Time) letter {
 	reason := reasonOf(err)
-	log := r.log.With("attempt", t.attempts, "reason", string(reason))
-	if r.dead != nil {
-		log = log.With("dead_letter", r.dead.Topic)
-	}
-	logError(log, &t.msg, err)
+	logError(r.deadLog().With("attempt", t.attempts, "reason", string(reason)), &t.msg, err)
 	return r.letterTo(t, reason, err, begin)
+}
+
+// deadLog says where what is given up is kept.
+func (r *route) deadLog() *slog.Logger {
+	if r.dead == nil {
+		return r.log
+	}
+	return r.log.With("dead_letter", r.dead.Topic)
 }
 
 // letterTo is the letter of an event whose failure is logged already.
 func (r *route) letterTo(t try, reason Reason, err error, begin time.Time) letter {
 	took := since(begin)
 	to := r.dead
-	if strings.HasPrefix(t.event.Type, ownPrefix) {
+	if isOwn(t.event.Type) {
 		to = nil // what we say of ourselves never causes more of it
 	}
 	return letter{

@@ -59,6 +59,8 @@ type Router struct {
 	publisher  *Publisher
 	lanes      sync.WaitGroup
 	started    atomic.Bool
+	telling    sync.Mutex
+	drained    bool        // nothing new begins; guarded by telling
 	gaveUp     atomic.Bool // handlers were left behind at the end of the drain
 
 	running chan struct{}
@@ -98,7 +100,7 @@ func New(cfg Config, opts Options) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, publishers: map[place]message.Publisher{}}
+	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, publishers: map[place]message.Publisher{}, tell: r.dead}
 	r.publisher = NewPublisher(cfg, opts.Publisher)
 	if r.setup, err = r.build(cfg, r.setup); err != nil {
 		return nil, err
@@ -176,6 +178,9 @@ func (r *Router) drain(cancel context.CancelFunc) {
 	idle := make(chan struct{})
 	go func() {
 		r.closeFeeds()
+		r.telling.Lock()
+		r.drained = true
+		r.telling.Unlock()
 		r.lanes.Wait()
 		close(idle)
 	}()

@@ -130,11 +130,12 @@ func (b *builder) makeFeeds() error {
 		b.channels[ch.Name] = counters
 		dead := b.router.deadLetters(b.config, &ch, DeadLetter{})
 		for _, s := range subscriptions(ch, byChannel[ch.Name], counters, b.router.opts) {
-			s.keeper, s.dead = b.router.keeper, dead
+			s.keeper, s.dead, s.service = b.router.keeper, dead, b.config.Service
 			f, err := b.feedFor(s, &free)
 			if err != nil {
 				return fmt.Errorf("channel %q: %w", ch.Name, err)
 			}
+			s.feed = f
 			b.subscriptions, b.feeds = append(b.subscriptions, s), append(b.feeds, f)
 		}
 	}

@@ -56,7 +56,8 @@ type ChannelStats struct {
 	Unmatched uint64
 	Rejected  map[Cause]uint64
 	CrashLoop uint64 // delivered more than Channel.MaxDeliveries times
-	Dead      uint64 // of these three: kept as dead letters
+	Missing   uint64 // numbers that the producers' messages (Fields.Seq) left out
+	Dead      uint64 // of Unmatched, Rejected and CrashLoop: kept as dead letters
 }
 
 // RouteStats counts the events of a route.
@@ -79,7 +80,7 @@ type RouteStats struct {
 const maxUnmatchedTypes = 1000
 
 type channelCounters struct {
-	received, unmatched, crashLoop, kept atomic.Uint64
+	received, unmatched, crashLoop, missing, kept atomic.Uint64
 
 	mu       sync.Mutex
 	rejected map[Cause]uint64
@@ -117,6 +118,6 @@ func (c *channelCounters) stats() ChannelStats {
 	defer c.mu.Unlock()
 	return ChannelStats{
 		Received: c.received.Load(), Unmatched: c.unmatched.Load(), Rejected: maps.Clone(c.rejected),
-		CrashLoop: c.crashLoop.Load(), Dead: c.kept.Load(),
+		CrashLoop: c.crashLoop.Load(), Missing: c.missing.Load(), Dead: c.kept.Load(),
 	}
 }

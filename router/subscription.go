@@ -19,8 +19,8 @@ import (
 // brings what it reads.
 type subscription struct {
 	channel    Channel
-	isolated   string // the only route's name; empty: the plain routes
-	speaks     bool   // for its channel: it counts and logs what arrives there
+	isolated   string              // the only route's name; empty: the plain routes
+	speaks     bool                // for its channel: it counts and logs what arrives there
 	front      message.HandlerFunc // middleware → decode → gather
 	metadata   bool                // the user's middleware may want to set metadata
 	routes     []*route            // that it runs
@@ -30,6 +30,8 @@ type subscription struct {
 	observe    func(Outcome)
 	keeper     *keeper
 	dead       *Channel // where what reaches no route is kept; nil: nowhere
+	feed       *feed
+	service    string
 	*channelCounters
 }
 
@@ -90,6 +92,9 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		t := &tickets[i]
 		t.item = item
 		t.hold()
+		if item.Replay != nil && item.Replay.Group != s.channel.Group {
+			continue // a dead letter of another group
+		}
 		if s.loops(item) {
 			g.letters = append(g.letters, s.crashLoop(t))
 			continue
@@ -153,7 +158,13 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	if s.speaks {
 		s.received.Add(1)
 	}
+	if d.event.seq.known {
+		s.follow(&d.event)
+	}
 	routes := s.table.routes(d.event.Type)
+	if d.ticket.item.Replay != nil {
+		routes = replayed(routes, d.ticket.item.Replay)
+	}
 	if len(routes) == 0 && s.speaks {
 		s.passBy(d)
 		return nil, nil

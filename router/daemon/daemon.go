@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -69,7 +70,8 @@ type program struct {
 	redis  *transport.Redis
 	log    *slog.Logger
 	losses losses
-	onStop func(router.Stats) // prints a summary instead of the log; may be nil
+	router atomic.Pointer[router.Router] // once it is made
+	onStop func(router.Stats)            // prints a summary instead of the log; may be nil
 }
 
 // open loads the configuration and prepares Redis; it connects to nothing.
@@ -86,8 +88,16 @@ func open(opts Options) (*program, error) {
 	}
 	p.log.Info("starting", "service", loaded.Config.Service, "redis", redacted(loaded.Settings.Redis.URL),
 		"config", strings.Join(loaded.Files, " "), "version", opts.Version)
-	p.redis, err = openRedis(loaded, p.losses.add, p.log)
+	p.redis, err = openRedis(loaded, p.lost, p.log)
 	return p, err
+}
+
+// lost counts what a transport knows to be lost, and lets routes know of a gap.
+func (p *program) lost(loss transport.Loss) {
+	p.losses.add(loss)
+	if r := p.router.Load(); r != nil && loss.Reason == transport.LossGap {
+		r.Blind(loss.Topic, loss.Blind)
+	}
 }
 
 func openRedis(loaded *routesfile.Result, onLoss func(transport.Loss), log *slog.Logger) (*transport.Redis, error) {
@@ -125,6 +135,7 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	if err != nil {
 		return err
 	}
+	p.router.Store(r)
 	ready := make(chan struct{})
 	waiting, stop := context.WithCancel(ctx)
 	go func() {
@@ -166,10 +177,14 @@ func (p *program) announce(ctx context.Context, r *router.Router) {
 func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
 	switch ch.Transport {
 	case router.PubSub:
-		return p.redis.PubSub(transport.PubSubConfig{
+		cfg := transport.PubSubConfig{
 			Pattern: ch.Pattern, MaxBatch: maxBatch, InFlight: ch.InFlight,
 			Queue: ch.Queue, QueueBytes: ch.QueueBytes, Drain: p.loaded.Settings.Drain,
-		}), nil
+		}
+		if ch.Overflow == router.NewestPerKey {
+			cfg.Key = router.KeyOf(ch)
+		}
+		return p.redis.PubSub(cfg), nil
 	case router.Stream:
 		return p.redis.Stream(transport.StreamConfig{
 			Group: ch.Group, Like: ch.Like, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,

@@ -44,9 +44,9 @@ func TestSummary(t *testing.T) {
 			"a": {Received: 10, Unmatched: 1, Rejected: map[router.Cause]uint64{router.CauseEmpty: 2, router.CauseNaN: 1}},
 			"b": {Received: 5},
 		},
-		Routes: []router.RouteStats{{Channel: "a", Handled: 7, Failed: 1, Unfinished: 4}, {Channel: "b", Handled: 4, Unfinished: 2}},
+		Routes: []router.RouteStats{{Channel: "a", Handled: 7, Failed: 1, Unfinished: 4}, {Channel: "b", Handled: 4, Duplicates: 3, Unmarked: 1, Unfinished: 2}},
 	}, 2*time.Second)
-	want := `"after":2000000000,"received":15,"handled":11,"failed":1,"unmatched":1,"rejected":3,"lost":7,"unfinished":2,"longest_gap":1500000000}`
+	want := `"after":2000000000,"received":15,"handled":11,"failed":1,"unmatched":1,"rejected":3,"lost":7,"duplicates":3,"unmarked":1,"unfinished":2,"longest_gap":1500000000}`
 	if !strings.HasSuffix(strings.TrimSpace(out.String()), want) {
 		t.Errorf("got  %swant …%s", out.String(), want)
 	}
@@ -75,6 +75,19 @@ func TestWiring(t *testing.T) {
 	want := "prices: order.* !order.old → log\ncommands: start stop → log save, * → bot, * signalbox.gap → alarm\ncommands: * → slow"
 	if strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+}
+
+func TestShownPolicy(t *testing.T) {
+	for want, policy := range map[string]router.Policy{
+		"":                          {Timeout: time.Second, Workers: 1},
+		"max_age 5s · dedupe 10m0s": {MaxAge: 5 * time.Second, Dedupe: router.DedupePolicy{Window: 10 * time.Minute, By: router.DedupeByID}},
+		"dedupe 1h0m0s by key":      {Dedupe: router.DedupePolicy{Window: time.Hour, By: router.DedupeByKey}},
+		"3 attempts · 64 workers":   {Retry: router.Retry{Attempts: 3}, Workers: 64},
+	} {
+		if got := shownPolicy(router.Route{Policy: policy}); got != want {
+			t.Errorf("%+v is shown as %q, want %q", policy, got, want)
+		}
 	}
 }
 

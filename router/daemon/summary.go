@@ -34,7 +34,7 @@ type sums struct {
 	Received, Handled, Failed, Unmatched, Rejected uint64
 	Retried, Skipped, Filtered, Abandoned          uint64
 	Duplicates, Unmarked                           uint64
-	CrashLoop                                      uint64
+	CrashLoop, Missing                             uint64
 	Dead                                           uint64 // kept as dead letters
 	Unfinished                                     uint64 // kept by their streams
 	Lost                                           uint64 // cut short on Pub/Sub, which keeps nothing
@@ -48,6 +48,7 @@ func (p *program) totals(stats router.Stats) (t sums) {
 		t.Received += ch.Received
 		t.Unmatched += ch.Unmatched
 		t.CrashLoop += ch.CrashLoop
+		t.Missing += ch.Missing
 		t.Dead += ch.Dead
 		for _, n := range ch.Rejected {
 			t.Rejected += n
@@ -84,8 +85,16 @@ func (p *program) summarize(stats router.Stats, took time.Duration) {
 		name  string
 		count uint64
 	}{
-		{"retried", t.Retried}, {"skipped", t.Skipped}, {"filtered", t.Filtered}, {"duplicates", t.Duplicates}, {"unmarked", t.Unmarked},
-		{"abandoned", t.Abandoned}, {"crash_loop", t.CrashLoop}, {"dead_letters", t.Dead}, {"unfinished", t.Unfinished},
+		{"retried", t.Retried},
+		{"skipped", t.Skipped},
+		{"filtered", t.Filtered},
+		{"duplicates", t.Duplicates},
+		{"unmarked", t.Unmarked},
+		{"abandoned", t.Abandoned},
+		{"crash_loop", t.CrashLoop},
+		{"missing", t.Missing},
+		{"dead_letters", t.Dead},
+		{"unfinished", t.Unfinished},
 	} {
 		if more.count > 0 {
 			attrs = append(attrs, more.name, more.count)

@@ -10,7 +10,7 @@ import (
 func (e *expander) isolate(r *route, to *channel) {
 	r.Isolated = r.raw.Isolated
 	if to.Transport == router.PubSub {
-		r.Queue, r.QueueBytes = r.raw.Queue, int(r.raw.QueueBytes)
+		r.Queue, r.QueueBytes, r.Overflow = r.raw.Queue, int(r.raw.QueueBytes), router.Overflow(r.raw.Overflow)
 	}
 }
 
@@ -23,7 +23,7 @@ func (e *expander) checkQueue(raw *rawRoute, channels []*channel) {
 			streams++
 		}
 	}
-	for _, key := range []string{"queue", "queue_bytes"} {
+	for _, key := range []string{"queue", "queue_bytes", "overflow"} {
 		switch {
 		case !n.written(key):
 		case !raw.Isolated && n.get("isolated").skips():
@@ -34,6 +34,9 @@ func (e *expander) checkQueue(raw *rawRoute, channels []*channel) {
 		}
 	}
 	for _, to := range channels {
+		if raw.Isolated && to.Transport == router.PubSub {
+			e.checkOverflow(n, raw.Overflow, to)
+		}
 		if raw.QueueBytes > 0 && raw.QueueBytes < to.raw.MaxBytes && to.Transport == router.PubSub {
 			e.report.errorf(n.place("queue_bytes"), "%s: queue_bytes is less than max_bytes of channel %q, so that a message of that size would never fit; raise queue_bytes or lower max_bytes", n.subject(), to.Name)
 			return

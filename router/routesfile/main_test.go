@@ -145,7 +145,7 @@ func summary(r *Result) string {
 			fmt.Fprintf(&b, "  when\n")
 		}
 		if route.Isolated {
-			fmt.Fprintf(&b, "  isolated, queue %d, %d bytes\n", route.Queue, route.QueueBytes)
+			fmt.Fprintf(&b, "  isolated, queue %d, %d bytes, overflow %q\n", route.Queue, route.QueueBytes, route.Overflow)
 		}
 		if route.Policy != (router.Policy{}) {
 			fmt.Fprintf(&b, "  policy %+v\n", route.Policy)

@@ -48,12 +48,14 @@ type rawChannel struct {
 	IDField     path      `toml:"id_field" default:"id" doc:"path of the id"`
 	TimeField   path      `toml:"time_field" default:"time" doc:"path of the time: RFC 3339, or a number since 1970 in s, ms, µs or ns"`
 	KeyField    path      `toml:"key_field" doc:"path of the key, whose events stay in order; on a pattern, default: the name in Redis"`
+	SeqField    path      `toml:"seq_field" notstream:"a stream loses nothing on the way, and its replicas each see a part" doc:"path of the number that the producer gives its messages, one more each time, per key: missing ones are counted"`
 	Split       splitPath `toml:"split" doc:"true: a message is an array of messages; or the path of such an array"`
 	MaxBytes    size      `toml:"max_bytes" default:"1MiB" min:"1" max:"512MiB" doc:"larger messages are rejected"`
 
 	InFlight   int    `toml:"in_flight" default:"1024" min:"1" max:"1000000" doc:"events taken over and not yet done, at most"`
 	Queue      int    `toml:"queue" default:"65536" min:"1" max:"100000000" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"events that wait between Redis and the routes, at most"`
 	QueueBytes size   `toml:"queue_bytes" default:"32MiB" min:"1" max:"64GiB" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"bytes that wait between Redis and the routes, at most"`
+	Overflow   string `toml:"overflow" default:"drop_oldest" notstream:"a stream waits in Redis and drops nothing" doc:"drop_oldest or newest_per_key: what goes when the queue is full; newest_per_key keeps the newest event of each key"`
 	Unmatched  string `toml:"unmatched" default:"count" enum:"count,dead_letter" doc:"what happens to an event that no route takes: it is counted, or also kept as a dead letter"`
 
 	DeadLetter deadLetter `toml:"dead_letter" doc:"where what is given up is kept: true is the stream NAME.dead, or a channel, or false; default true on streams"`
@@ -112,5 +114,6 @@ type rawRoute struct {
 	Isolated   bool       `toml:"isolated" doc:"true gives the route a subscription of its own, so that no other route waits for it"`
 	Queue      int        `toml:"queue" min:"1" max:"100000000" doc:"of an isolated route on Pub/Sub: events that wait for it, at most; default: the channel's"`
 	QueueBytes size       `toml:"queue_bytes" min:"1" max:"64GiB" doc:"of an isolated route on Pub/Sub: bytes that wait for it, at most; default: the channel's"`
+	Overflow   string     `toml:"overflow" doc:"of an isolated route on Pub/Sub: what goes when its queue is full; default: as the channel says"`
 	AllowCycle bool       `toml:"allow_cycle" doc:"true allows this route to close a cycle of channels"`
 }

@@ -35,6 +35,7 @@
 // UNSUBSCRIBE, PSUBSCRIBE, PUNSUBSCRIBE on the names and patterns as they are
 // configured; PUBLISH. Publishing to streams: XADD. Reading streams: XGROUP CREATE,
 // XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, XINFO GROUPS,
-// CLIENT ID, CLIENT UNBLOCK, and SET, PEXPIRE, EXISTS, DEL on the keys signalbox:alive:*.
+// XINFO STREAM, CLIENT ID, CLIENT UNBLOCK; SET, PEXPIRE, EXISTS, DEL on the keys
+// signalbox:alive:*, GET, SET, DEL on signalbox:trimmed:*, and SET on signalbox:routes:*.
 // Deduplication: SET, GET, PEXPIRE, DEL on the keys signalbox:dedupe:*.
 package transport

@@ -37,10 +37,10 @@ type Config struct {
 
 // Why events were lost.
 const (
-	LossOverflow = "overflow" // the queue was full: the oldest events were dropped
+	LossOverflow = "overflow" // the queue was full: see PubSubConfig.Key
 	LossGap      = "gap"      // the Pub/Sub connection was away for Blind; nobody knows how many were missed
 	LossShutdown = "shutdown" // the queue could not be worked off within Drain
-	LossTrimmed  = "trimmed"  // stream entries were pending and trimmed before they could be delivered
+	LossTrimmed  = "trimmed"  // stream entries were trimmed before they could be delivered
 )
 
 // Loss is events that were not and will never be delivered, as far as it is known.

@@ -36,6 +36,9 @@ type StreamConfig struct {
 	// ClaimAfter is the idle time after which entries of consumers that are not
 	// Signalbox processes are claimed; 0: 60 s. What is in hand is extended each third of it.
 	ClaimAfter time.Duration
+	// Routes says, in a word without spaces, what is done with the entries; it may change.
+	// Another router of the group that says something else is warned about. nil: nothing is said.
+	Routes func() string
 }
 
 // Stream returns a subscriber to streams. It reads ahead, up to InFlight entries, and
@@ -85,9 +88,9 @@ type streamSub struct {
 
 	mu       sync.Mutex
 	queue    deque[*entry]
-	unread   map[string]struct{} // taken over from a dead consumer and not fetched yet
-	verified int                 // the alive mark's losses that ownership was checked after
-	wake     chan struct{}       // capacity 1: the pump has something to look at
+	unread   map[string]int // taken over from a dead consumer and not fetched yet: how often it was delivered
+	verified int            // the alive mark's losses that ownership was checked after
+	wake     chan struct{}  // capacity 1: the pump has something to look at
 
 	taking   atomic.Bool // takeOver runs
 	claiming atomic.Bool // autoclaim runs
@@ -101,7 +104,7 @@ func newStreamSub(r *Redis, cfg StreamConfig, l *lifetime) *streamSub {
 		cfg:      cfg,
 		group:    r.group(l.topic, cfg.Group),
 		window:   newWindow(cfg.InFlight),
-		unread:   make(map[string]struct{}),
+		unread:   make(map[string]int),
 		wake:     make(chan struct{}, 1),
 	}
 	s.reread.Store(true) // an earlier subscription of this process may have left some

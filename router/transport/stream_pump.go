@@ -18,6 +18,7 @@ type entry struct {
 func (s *streamSub) entry(rec record) *entry {
 	e := &entry{sub: s, item: batch.Item{Topic: s.topic, ID: rec.id, Time: entryTime(rec.id)}}
 	e.item.Payload, e.item.Twice = entryPayload(rec.fields)
+	e.item.Replay = replayOf(rec.fields)
 	e.item.Owner = e
 	if _, times := lookUp(rec.fields, uuidField); times > 0 && s.cfg.MaxBatch == 1 {
 		e.fields = rec.fields

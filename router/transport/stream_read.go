@@ -12,7 +12,7 @@ import (
 type reader struct {
 	*streamSub
 	made   bool // the group is there, as far as we know
-	again  bool // and was there before: if it vanishes, what was added meanwhile must not be lost
+	again  bool // and was there before
 	retry  backoff
 	absent limiter // lines about a missing group
 }
@@ -65,39 +65,13 @@ func (r *reader) setUp() error {
 	if err := r.r.alive.ensure(ctx); err != nil {
 		return err
 	}
-	start, err := r.start(ctx)
-	if err != nil {
-		return err
-	}
-	err = r.r.writer.XGroupCreateMkStream(ctx, r.topic, r.cfg.Group, start).Err()
-	if err != nil && !hasReply(err, "BUSYGROUP") {
+	if err := r.makeGroup(ctx); err != nil {
 		return err
 	}
 	r.made, r.again = true, true
+	r.progress(ctx) // before the first read: what Redis forgets while one reads is known now
 	r.works()
 	return nil
-}
-
-// start is the id behind which the group begins, if it is missing.
-func (r *reader) start(ctx context.Context) (string, error) {
-	if r.again {
-		return "0", nil
-	}
-	if r.cfg.Like != "" {
-		groups, err := r.r.writer.XInfoGroups(ctx, r.topic).Result()
-		if err != nil && !isNoGroup(err) {
-			return "", err
-		}
-		for _, g := range groups {
-			if g.Name == r.cfg.Like {
-				return g.LastDeliveredID, nil
-			}
-		}
-	}
-	if r.cfg.StartNew {
-		return "$", nil
-	}
-	return "0", nil
 }
 
 // works notes that Redis answers as it should.

@@ -65,8 +65,10 @@ func (s *streamSub) claimAll(dead string) []string {
 			return ours
 		}
 		ids := make([]string, len(page))
+		deliveries := make(map[string]int, len(page))
 		for i, p := range page {
 			ids[i] = p.ID
+			deliveries[p.ID] = int(p.RetryCount)
 		}
 		start = "(" + ids[len(ids)-1]
 		claimed, err := s.claimed(takeoverIdle, ids)
@@ -78,7 +80,7 @@ func (s *streamSub) claimAll(dead string) []string {
 		fresh := s.group.take(s, claimed)
 		s.mu.Lock()
 		for _, id := range fresh {
-			s.unread[id] = struct{}{}
+			s.unread[id] = deliveries[id]
 		}
 		s.mu.Unlock()
 		ours = append(ours, fresh...)
@@ -130,8 +132,9 @@ func (s *streamSub) takeOne(id string) bool {
 	e := s.entry(rec)
 	e.done = make(chan struct{})
 	s.mu.Lock()
-	_, ours := s.unread[id]
+	deliveries, ours := s.unread[id]
 	if ours {
+		e.item.Deliveries = deliveries + 1
 		delete(s.unread, id)
 		s.queue.pushFront(e)
 	}

@@ -18,6 +18,7 @@ type tender struct {
 	*streamSub
 	extended time.Time          // before the last confirmed extension of what is in hand
 	missing  map[string]absence // consumers without a mark
+	trims    trimWatch
 }
 
 // absence is when a consumer's mark was first missed, and our own losses by then.
@@ -29,6 +30,7 @@ type absence struct {
 // tend extends what is in hand, looks for dead consumers, and starts claims.
 func (s *streamSub) tend() {
 	t := &tender{streamSub: s, extended: time.Now(), missing: make(map[string]absence)}
+	agreed := &agreement{streamSub: s}
 	look := time.NewTimer(jitter(lookEvery))
 	defer look.Stop()
 	extend := time.NewTicker(max(s.cfg.ClaimAfter/3, 10*time.Millisecond))
@@ -43,6 +45,8 @@ func (s *streamSub) tend() {
 			look.Reset(jitter(lookEvery))
 			t.verifyAfterLoss()
 			t.look()
+			t.watchTrimming()
+			agreed.look()
 		case <-extend.C:
 			t.extend()
 		case <-claim.C:

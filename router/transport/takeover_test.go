@@ -70,6 +70,9 @@ func TestTakeoverFromDeadProcess(t *testing.T) {
 	if len(items) != 1 {
 		t.Fatalf("%d entries were handed over at once", len(items))
 	}
+	if items[0].Deliveries != 2 {
+		t.Errorf("the entry says %d deliveries, want 2", items[0].Deliveries)
+	}
 	// All are ours, and only the one in hand has one delivery more.
 	pending, err := server.Client().XPendingExt(t.Context(), &redis.XPendingExtArgs{
 		Stream: "work", Group: "bot", Start: "-", End: "+", Count: 1000,

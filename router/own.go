@@ -1,0 +1,142 @@
+package router
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"signalbox/router/internal/batch"
+)
+
+// The types of Signalbox's own events. "*" doesn't take them; a route names them.
+const (
+	// TypeGap says that messages of a Pub/Sub channel may be missing, see [Gap].
+	TypeGap = ownPrefix + "gap"
+	// TypeDead says that an event of the channel became a dead letter, see [Dead].
+	TypeDead = ownPrefix + "dead"
+)
+
+// maxOwn is how many own events of a subscription are under way at most. Nothing else
+// bounds them: they come from no transport.
+const maxOwn = 1024
+
+// Gap is the data of a [TypeGap] event: either a time in which nothing could arrive, or
+// numbers that a producer's messages (Fields.Seq) have left out.
+type Gap struct {
+	Seconds float64 `json:"seconds,omitempty"` // blind for so long
+	Missing uint64  `json:"missing,omitempty"` // messages that did not arrive
+	After   uint64  `json:"after,omitempty"`   // the number before them
+	Key     string  `json:"key,omitempty"`     // of these messages
+}
+
+// Dead is the data of a [TypeDead] event.
+type Dead struct {
+	Route      string `json:"route,omitempty"` // empty: the message reached none
+	Handler    string `json:"handler,omitempty"`
+	Reason     Reason `json:"reason"`
+	Error      string `json:"error"`
+	ID         string `json:"id,omitempty"` // of the event
+	Type       string `json:"type,omitempty"`
+	Key        string `json:"key,omitempty"`
+	DeadLetter string `json:"dead_letter"` // the Redis name of the stream that keeps it
+}
+
+// Blind tells the routes of the Pub/Sub channels that read a Redis name or pattern that
+// nothing could arrive for so long. Whoever feeds the subscribers calls it.
+func (r *Router) Blind(topic string, lasted time.Duration) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	if r.drained {
+		return
+	}
+	for _, f := range r.current().feeds {
+		if f.channel.Transport == PubSub && f.channel.Topic == topic {
+			f.say(TypeGap, "", Gap{Seconds: lasted.Seconds()})
+		}
+	}
+}
+
+// dead tells the routes of a channel of a dead letter.
+func (r *Router) dead(l *letter) {
+	data := Dead{Reason: l.reason, Error: shortened(plainText(l.err.Error()), maxErrorText), DeadLetter: l.to.Topic}
+	if l.route != nil {
+		data.Route, data.Handler = l.route.Name, l.route.Handler
+	}
+	if l.event != nil {
+		data.ID, data.Type, data.Key = plainText(l.event.ID), plainText(l.event.Type), plainText(l.event.Key)
+	}
+	now := r.current()
+	for i, f := range now.feeds {
+		if now.subscriptions[i].channel.Name == l.channel.Name {
+			f.say(TypeDead, data.Key, data)
+		}
+	}
+}
+
+// say hands an own event to the routes that the feed's messages go to.
+func (f *feed) say(typ, key string, about any) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if !f.mute && f.to != nil {
+		f.to.say(typ, key, about)
+	}
+}
+
+// silence ends what the feed says of itself.
+func (f *feed) silence() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mute = true
+}
+
+// say hands an own event to the routes that name its type, in this process only. It is
+// never sent to Redis, so that no replica is told what happened to another, and a fault
+// never makes traffic.
+func (s *subscription) say(typ, key string, about any) {
+	var routes []*route
+	for _, route := range s.table.routes(typ) {
+		if route.home == s {
+			routes = append(routes, route)
+		}
+	}
+	if len(routes) == 0 {
+		return
+	}
+	if s.feed.saying.Add(1) > maxOwn {
+		s.feed.saying.Add(-1)
+		s.log.Warn("own events come faster than they are handled; dropped", "channel", s.channel.Name, "type", typ)
+		return
+	}
+	data, err := json.Marshal(about)
+	if err != nil {
+		panic(err) // the types above have nothing that fails
+	}
+	event := Event{
+		ID: newID(), Type: typ, Source: "/signalbox/" + s.service, Time: time.Now(), Key: key,
+		Channel: s.channel.Name, Name: s.channel.Topic, Data: data,
+	}
+	if event.Msg, err = encode(s.channel.Fields, &event); err != nil { // the type does not fit into it there
+		event.Msg = envelope(&event)
+	}
+	item := &batch.Item{Topic: event.Name, ID: event.ID, Time: event.Time, Payload: event.Msg, Owner: own{s.feed}}
+	t := &ticket{item: item}
+	t.hold()
+	d := newDelivery(s.feed.work, nil, event.Msg)
+	d.event, d.ticket, d.batch, d.msg.UUID = event, t, &gathering{}, event.ID
+	for _, r := range routes {
+		if r.admits(d) {
+			t.hold()
+			r.lanes.push([]*delivery{d})
+		}
+	}
+	s.keeper.settle(s.feed.work, d.batch.letters)
+	t.release()
+}
+
+// own is the owner of an own event.
+type own struct{ f *feed }
+
+func (o own) Done(*batch.Item) { o.f.saying.Add(-1) }
+
+// isOwn reports whether a type is Signalbox's own.
+func isOwn(typ string) bool { return strings.HasPrefix(typ, ownPrefix) }

@@ -1,0 +1,60 @@
+package transport
+
+import "context"
+
+// makeGroup makes the group if it is missing.
+//
+// Redis is told how many entries were added before the place where it begins. Else it
+// would not know before the group's first read, and nobody how many were trimmed until
+// then.
+func (r *reader) makeGroup(ctx context.Context) error {
+	info, counts, err := r.streamInfo(ctx)
+	if err != nil && !isReply(err) {
+		return err
+	}
+	start, err := r.start(ctx, info.last)
+	if err != nil {
+		return err
+	}
+	create := []any{"XGROUP", "CREATE", r.topic, r.cfg.Group, start, "MKSTREAM"}
+	place := info.place(start)
+	counts = counts && place != unknown
+	if counts {
+		err = r.r.writer.Do(ctx, append(create, "ENTRIESREAD", place)...).Err()
+	}
+	if !counts || hasReply(err, "ERR") { // before 7.0 there is no ENTRIESREAD
+		err = r.r.writer.Do(ctx, create...).Err()
+	}
+	switch {
+	case hasReply(err, "BUSYGROUP"):
+		return nil
+	case err != nil:
+		return err
+	default:
+		return r.r.writer.Del(ctx, r.trimmedKey()).Err() // of an earlier group of that name
+	}
+}
+
+// start is the id behind which the group begins, if it is missing. The end of the stream
+// is last, the one that its other numbers belong to; "$" could be a later one.
+func (r *reader) start(ctx context.Context, last string) (string, error) {
+	if r.again {
+		return "0-0", nil // what was added since it vanished must not be lost
+	}
+	if r.cfg.Like != "" {
+		like, ok, err := r.groupInfo(ctx, r.cfg.Like)
+		if err != nil {
+			return "", err
+		}
+		if ok {
+			return like.delivered, nil
+		}
+	}
+	if !r.cfg.StartNew {
+		return "0-0", nil
+	}
+	if last == "" { // the stream cannot be asked
+		return "$", nil
+	}
+	return last, nil
+}
