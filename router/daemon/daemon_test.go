@@ -33,7 +33,7 @@ func TestRedacted(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	var out strings.Builder
-	p := &program{log: newLogger(&out, routesfile.Log{Level: "info", Format: "json"}, 0), loaded: &routesfile.Result{Config: router.Config{
+	p := &program{log: newLogger(&out, routesfile.Log{Level: "info", Format: "json"}, slog.LevelInfo), loaded: &routesfile.Result{Config: router.Config{
 		Channels: []router.Channel{{Name: "a", Transport: router.PubSub}, {Name: "b", Transport: router.Stream}},
 	}}}
 	p.losses.add(transport.Loss{Reason: transport.LossOverflow, Events: 3})

@@ -60,19 +60,20 @@ func (j *journal) await(t *testing.T, text string, times int) {
 
 // box is a program that runs until the test ends.
 type box struct {
-	file string // its configuration
-	log  *journal
-	stop func() // and wait
+	file   string // its configuration
+	log    *journal
+	reload chan struct{}
+	stop   func() // and wait
 }
 
 // runBox runs a configuration and returns when it is ready.
 func runBox(t *testing.T, text string, kinds *router.Registry) *box {
 	t.Helper()
-	b := &box{file: filepath.Join(t.TempDir(), "routes.toml"), log: &journal{wrote: make(chan struct{})}}
+	b := &box{file: filepath.Join(t.TempDir(), "routes.toml"), log: &journal{wrote: make(chan struct{})}, reload: make(chan struct{})}
 	b.write(t, text)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	opts := Options{Source: routesfile.Source{Paths: []string{b.file}}, Kinds: kinds, Stdout: t.Output(), Stderr: b.log}
+	opts := Options{Source: routesfile.Source{Paths: []string{b.file}}, Kinds: kinds, Stdout: t.Output(), Stderr: b.log, Reload: b.reload}
 	go func() { ended <- Run(ctx, opts) }()
 	b.stop = sync.OnceFunc(func() {
 		stop()

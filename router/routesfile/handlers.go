@@ -92,6 +92,7 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 	if one.node != nil {
 		c.decodeOptions(one)
 	}
+	one.Revision = fingerprint(one.options)
 	one.New = func(env router.Env) (router.Handler, error) { return kind.New(env, one.options) }
 	if c.report.failures() > before || one.node.skips() {
 		return // its own checks would complain of what is missing for that reason
