@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/batch"
 )
 
 var (
@@ -20,6 +22,8 @@ var (
 	errAbandoned = errors.New("the handler did not return within a second after its timeout; it is left behind")
 	// errGone is why an event is unfinished although the router runs on.
 	errGone = errors.New("its route was removed, and the drain is over")
+	// errTakenOver is why an event is left to others.
+	errTakenOver = errors.New("this process stood still, and another one took the event over or may have")
 )
 
 // route is a [Route] that runs, as one configuration has it. Its lanes and counters
@@ -49,7 +53,7 @@ type routeCounters struct {
 	handled, failed, retried, skipped, filtered, abandoned, unfinished atomic.Uint64
 	kept                                                               atomic.Uint64 // of failed: as dead letters
 	refused                                                            atomic.Uint64 // of failed: by an error of the condition, before the lanes
-	duplicates, unmarked                                               atomic.Uint64
+	duplicates, unmarked, withdrawn                                    atomic.Uint64
 }
 
 func newRoute(cfg Route, ch *Channel, handler *instance, opts Options, keeper *keeper, running *sync.WaitGroup) *route {
@@ -113,7 +117,8 @@ func (r *route) run(w *worker) bool {
 }
 
 // sift finishes the events that may not be tried: all of them when the drain is over or
-// the route is gone, else those that are too old by now.
+// the route is gone, else those that another process has taken over, and those that are
+// too old by now.
 func (r *route) sift(work context.Context, tries []try) []try {
 	stopped, gone := work.Err(), r.lanes.dropped.Load()
 	if stopped != nil || gone {
@@ -127,6 +132,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 		}
 		return nil
 	}
+	tries = r.withdraw(work, tries)
 	if r.Policy.MaxAge == 0 {
 		return tries
 	}
@@ -143,6 +149,28 @@ func (r *route) sift(work context.Context, tries []try) []try {
 		t.ticket.release()
 	}
 	return left
+}
+
+// withdraw leaves to others what they have taken over, because this process stood still.
+// It is not done here, so that nothing acknowledges what they have in hand.
+func (r *route) withdraw(work context.Context, tries []try) []try {
+	ours := tries[:0]
+	for _, t := range tries {
+		owner, may := t.ticket.item.Owner.(batch.Revocable)
+		if !may || owner.Begin(work, t.ticket.item) {
+			ours = append(ours, t)
+			continue
+		}
+		r.gate.release([]try{t})
+		if stopped := work.Err(); stopped != nil {
+			r.unfinished.Add(1)
+			r.tell(Unfinished, t, stopped, time.Time{})
+			continue
+		}
+		r.withdrawn.Add(1)
+		r.tell(Withdrawn, t, errTakenOver, time.Time{})
+	}
+	return ours
 }
 
 // call hands events to the handler, which was entered. It returns one verdict on all of

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/url"
 	"os"
@@ -62,6 +63,7 @@ type Redis struct {
 	alive    *alive
 	hub      *hub
 
+	seed    maphash.Seed   // of the sums of messages
 	closing chan struct{}  // closed when Close begins
 	wg      sync.WaitGroup // subscriptions, acknowledgers and their helpers
 
@@ -86,6 +88,7 @@ func Open(cfg Config, log *slog.Logger) (*Redis, error) {
 		opts:     *opts,
 		consumer: newConsumer(),
 		link:     link{log: log.With("redis", opts.Addr)},
+		seed:     maphash.MakeSeed(),
 		closing:  make(chan struct{}),
 		subs:     make(map[*lifetime]struct{}),
 		groups:   make(map[groupKey]*group),

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,57 @@ func TestStreamGroupVanishes(t *testing.T) {
 				t.Fatalf("%d log lines", lines)
 			}
 		})
+	}
+}
+
+// A producer that gives ids uses one again after Redis was emptied: the new entry is
+// handled, though the old one is still in hand, and only its own end acknowledges it.
+func TestStreamIDUsedAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 16}), "work")
+	add := func(c redis.Cmdable, id, payload string) {
+		c.XAdd(context.Background(), &redis.XAddArgs{Stream: "work", ID: id, Values: []string{"payload", payload}})
+	}
+	pipe := server.Client().TxPipeline()
+	add(pipe, "5-1", "old")
+	add(pipe, "5-2", "the same")
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := take(t, messages)
+	pipe = server.Client().TxPipeline()
+	pipe.FlushAll(t.Context())
+	add(pipe, "5-1", "new")
+	add(pipe, "5-2", "the same")
+	add(pipe, "5-3", "next")
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := take(t, messages)
+	if len(first) != 2 || len(second) != 2 || string(second[0].Payload) != "new" || string(second[1].Payload) != "next" {
+		t.Fatalf("%d entries, then %d; want 2, and the 2 that are new", len(first), len(second))
+	}
+	pending := func(want ...string) {
+		t.Helper()
+		eventually(t, fmt.Sprint("pending are ", want), func() bool {
+			list, err := server.Client().XPendingExt(context.Background(), &redis.XPendingExtArgs{Stream: "work", Group: "bot", Start: "-", End: "+", Count: 9}).Result()
+			var ids []string
+			for _, p := range list {
+				ids = append(ids, p.ID)
+			}
+			return err == nil && slices.Equal(ids, want)
+		})
+	}
+	pending("5-1", "5-2", "5-3")
+	done(first) // both, but only the second of them is still what Redis has
+	done(second[1:])
+	pending("5-1")
+	done(second[:1])
+	pending()
+	if open := n.group("work", "bot").open; open != 0 {
+		t.Errorf("%d are in hand", open)
 	}
 }
 
@@ -329,9 +381,7 @@ func TestStreamOwnerWasPaused(t *testing.T) {
 	server.Client().XClaimJustID(t.Context(), &redis.XClaimArgs{
 		Stream: "work", Group: "bot", Consumer: "peer", Messages: ids[1:6],
 	})
-	n.alive.mu.Lock()
-	n.alive.last = time.Now().Add(-2 * aliveTTL)
-	n.alive.mu.Unlock()
+	n.alive.age(2 * aliveTTL)
 	first.Ack()
 	for _, want := range texts(10)[6:] {
 		msg := receive(t, messages)
@@ -342,6 +392,66 @@ func TestStreamOwnerWasPaused(t *testing.T) {
 	}
 	none(t, messages, 50*time.Millisecond)
 	eventually(t, "the peer's entries are left alone", func() bool { return pendingOf(t, n, "work") == 5 })
+}
+
+// Nor may what was handed over be handled that others took, or be acknowledged.
+func TestStreamOwnerWasPausedWithWorkInHand(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	makeGroup(t, server.Client())
+	ids := xadd(t, server.Client(), texts(10)...)
+	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
+	items := take(t, messages)
+	if len(items) != 10 {
+		t.Fatalf("%d entries were handed over, want 10", len(items))
+	}
+	begin := func(i int) bool { return items[i].Owner.(batch.Revocable).Begin(t.Context(), items[i]) }
+	if !begin(0) || !begin(1) {
+		t.Error("not ours, though nothing has happened")
+	}
+	server.Client().XClaimJustID(t.Context(), &redis.XClaimArgs{
+		Stream: "work", Group: "bot", Consumer: "peer", Messages: ids[1:6],
+	})
+	n.alive.age(2 * aliveTTL)
+	for i := 2; i < 10; i++ {
+		if ours := begin(i); ours != (i >= 6) {
+			t.Errorf("entry %d: ours is %v", i, ours)
+		}
+	}
+	for _, i := range []int{0, 1, 6, 7, 8, 9} { // 1 was in a handler when the peer took it
+		items[i].Owner.Done(items[i])
+	}
+	eventually(t, "what is ours is acknowledged", func() bool { return pendingOf(t, n, "work") == 5 })
+	if n.log.count("took over what it had in hand") != 1 {
+		t.Error("nothing was logged")
+	}
+	// Its place is free again: as many as before can be taken over.
+	more := texts(20)[10:]
+	xadd(t, server.Client(), more...)
+	if got := collect(t, messages, 10); !slices.Equal(got, more) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A group that came back empty while this process stood still has not lost what it had.
+func TestStreamOwnerWasPausedAndRedisEmptied(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	makeGroup(t, server.Client())
+	xadd(t, server.Client(), texts(3)...)
+	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
+	items := take(t, messages)
+	server.Client().FlushAll(t.Context())
+	makeGroup(t, server.Client()) // another router did
+	n.alive.age(2 * aliveTTL)
+	for i, item := range items {
+		if !item.Owner.(batch.Revocable).Begin(t.Context(), item) {
+			t.Errorf("entry %d was given up, and nobody else has it", i)
+		}
+		item.Owner.Done(item)
+	}
 }
 
 // A subscription that ends leaves what it did not hand over to the next one.
