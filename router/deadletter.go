@@ -61,6 +61,37 @@ func deadLetters(channels []Channel, ch *Channel, set DeadLetter) (*Channel, err
 	return &Channel{Name: ch.Name + deadSuffix, Transport: Stream, Topic: ch.Topic + deadSuffix, MaxLen: ch.MaxLen}, nil
 }
 
+// DeadLetters are the streams that may hold dead letters of a channel: where the channel
+// keeps them, then where its routes do. There are none when nobody keeps any, or when
+// there is no such channel.
+func (cfg Config) DeadLetters(channel string) []Channel {
+	i := slices.IndexFunc(cfg.Channels, func(ch Channel) bool { return ch.Name == channel })
+	if i < 0 {
+		return nil
+	}
+	from := cfg.Channels[i]
+	from.Topic = or(from.Topic, from.Name)
+	var places []Channel
+	add := func(set DeadLetter) {
+		to, err := deadLetters(cfg.Channels, &from, set)
+		if err != nil || to == nil {
+			return
+		}
+		place := *to
+		place.Topic = or(place.Topic, place.Name)
+		if !slices.ContainsFunc(places, func(p Channel) bool { return p.Topic == place.Topic }) {
+			places = append(places, place)
+		}
+	}
+	add(from.DeadLetter)
+	for _, r := range cfg.Routes {
+		if r.Channel == channel {
+			add(r.Policy.DeadLetter)
+		}
+	}
+	return places
+}
+
 // keepsDeadLetters reports whether cfg asks for dead letters, beyond the default.
 func keepsDeadLetters(cfg Config) bool {
 	asked := func(set DeadLetter) bool { return set.On || set.Channel != "" }
@@ -81,6 +112,14 @@ const (
 	ReasonUnmatched Reason = "unmatched"  // no route takes its type
 	ReasonCrashLoop Reason = "crash_loop" // it was delivered more than Channel.MaxDeliveries times
 )
+
+// Reasons are all of them.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonFailed, ReasonPermanent, ReasonTimeout, ReasonPanic,
+		ReasonMalformed, ReasonUnmatched, ReasonCrashLoop,
+	}
+}
 
 // reasonOf is why a route gave up with err.
 func reasonOf(err error) Reason {
