@@ -118,12 +118,17 @@ func runDeduped(t *testing.T, l *ledger, url, transport, policy string) {
 	if err := os.WriteFile(file, fmt.Appendf(nil, dedupeRoutes, url, transport, policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	runUntilEnd(t, Options{Source: routesfile.Source{Paths: []string{file}}, Kinds: kinds, Observe: l.observe})
+}
+
+// runUntilEnd runs a router until the test ends, and returns when it is ready.
+func runUntilEnd(t *testing.T, opts Options) {
+	t.Helper()
 	log := &readyLog{Writer: t.Output(), ready: make(chan struct{})}
+	opts.Stderr = log
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() {
-		ended <- Run(ctx, Options{Source: routesfile.Source{Paths: []string{file}}, Kinds: kinds, Stderr: log, Observe: l.observe})
-	}()
+	go func() { ended <- Run(ctx, opts) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
