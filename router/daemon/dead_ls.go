@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -63,7 +64,7 @@ func (d *desk) list(ctx context.Context, n int, printer *rowPrinter) (total int,
 			}
 			continue
 		}
-		if newest = append(newest, newDeadRow(&l)); len(newest) >= 2*n {
+		if newest = append(newest, newDeadRow(&l)); len(newest)-n >= n {
 			newest = append(newest[:0], newest[len(newest)-n:]...)
 		}
 	}
@@ -118,16 +119,16 @@ func newDeadRow(l *letter) deadRow {
 // rowPrinter prints rows, in columns or as JSON. So that any number of rows takes little
 // memory, columns are aligned for a block of rows at a time.
 type rowPrinter struct {
-	out   io.Writer
+	out   *bufio.Writer
 	table *tabwriter.Writer // nil: JSON
 	now   time.Time
 	rows  int
 }
 
 func newRowPrinter(out io.Writer, asJSON bool, now time.Time) *rowPrinter {
-	p := &rowPrinter{out: out, now: now}
+	p := &rowPrinter{out: bufio.NewWriter(out), now: now}
 	if !asJSON {
-		p.table = newTable(out)
+		p.table = newTable(p.out)
 	}
 	return p
 }
@@ -136,9 +137,17 @@ func newTable(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out,
 
 func (p *rowPrinter) row(row deadRow) error {
 	if p.table == nil {
-		_, err := fmt.Fprintln(p.out, toJSON(row))
-		return err
+		fmt.Fprintln(p.out, toJSON(row))
+	} else {
+		p.line(row)
 	}
+	if p.rows++; p.rows%alignedRows == 0 {
+		return p.flush()
+	}
+	return nil
+}
+
+func (p *rowPrinter) line(row deadRow) {
 	if p.rows == 0 {
 		fmt.Fprintln(p.table, "letter\tage\treason\troute\ttype\tid\tattempts\terror")
 	}
@@ -152,17 +161,15 @@ func (p *rowPrinter) row(row deadRow) error {
 		}
 	}
 	fmt.Fprintln(p.table, strings.Join(cells, "\t"))
-	if p.rows++; p.rows%alignedRows == 0 {
-		return p.flush()
-	}
-	return nil
 }
 
 func (p *rowPrinter) flush() error {
-	if p.table == nil {
-		return nil
+	if p.table != nil {
+		if err := p.table.Flush(); err != nil {
+			return err
+		}
 	}
-	return p.table.Flush()
+	return p.out.Flush()
 }
 
 func firstRunes(s string, n int) string {
