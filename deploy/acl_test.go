@@ -45,6 +45,7 @@ var allowed = []string{
 	"XINFO CONSUMERS trade_commands router",
 	"XGROUP CREATE trade_commands router 0 MKSTREAM",
 	"XGROUP CREATE trade_commands router 0 MKSTREAM ENTRIESREAD 5",
+	"SET signalbox:routes:trade_commands:router hash EX 60 GET",
 	"GET signalbox:trimmed:trade_commands:router",
 	"SET signalbox:trimmed:trade_commands:router 5 GET",
 	"DEL signalbox:trimmed:trade_commands:router",

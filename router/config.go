@@ -36,8 +36,9 @@ type Channel struct {
 	KeepUnmatched bool
 
 	// Only for PubSub: what waits between Redis and the routes, whichever is full first.
-	Queue      int // events; 0: 65,536
-	QueueBytes int // bytes; 0: 32 MiB
+	Queue      int      // events; 0: 65,536
+	QueueBytes int      // bytes; 0: 32 MiB
+	Overflow   Overflow // what is dropped then; empty: DropOldest
 
 	// Only for Stream.
 	Group      string        // consumer group; empty: Config.Service
@@ -118,6 +119,9 @@ func normalize(cfg Config) (Config, error) {
 		channels[ch.Name] = ch
 		ch.Topic = or(ch.Topic, ch.Name)
 		ch.Group = or(ch.Group, cfg.Service)
+		if err := ch.checkOverflow(); err != nil {
+			fail("channel %q: %w", ch.Name, err)
+		}
 		if ch.MaxDeliveries == 0 {
 			ch.MaxDeliveries = defaultMaxDeliveries
 		}

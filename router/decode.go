@@ -165,9 +165,7 @@ func (d *decoder) event(ev *Event, in Message, message gjson.Result) error {
 	if ev.Key = textOf(w.slots[slotKey]); ev.Key == "" && d.channel.Fields.KeyFromName {
 		ev.Key = in.Name
 	}
-	if number, err := strconv.ParseUint(textOf(w.slots[slotSeq]), 10, 64); err == nil {
-		ev.seq = sequence{number, true}
-	}
+	ev.seq = sequenceOf(w.slots[slotSeq])
 	ev.Data = in.Payload
 	if data := w.slots[slotData]; data.Exists() {
 		ev.Data = bytesOf(data.Raw)

@@ -30,9 +30,3 @@ type Event struct {
 
 	seq sequence
 }
-
-// sequence is the number that a producer gave a message, if there is one.
-type sequence struct {
-	n     uint64
-	known bool
-}

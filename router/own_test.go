@@ -35,7 +35,7 @@ func TestOwnEventOfADeadLetter(t *testing.T) {
 	r := start(t, cfg, Options{Publisher: kept.open})
 	r.await(t, r.send(t, `{"type":"a","id":"7","key":"k"}`, `not JSON`))
 	want := map[string]bool{
-		`{"route":"h","handler":"h","reason":"permanent","error":"no","id":"7","type":"a","key":"k","dead_letter":"topic.dead"}`: true,
+		`{"route":"h","handler":"h","reason":"permanent","error":"no","id":"7","type":"a","key":"k","dead_letter":"topic.dead"}`:                              true,
 		`{"reason":"malformed","error":"not JSON: invalid character 'o' in literal null (expecting 'u') at byte 1: \"not JSON\"","dead_letter":"topic.dead"}`: true,
 	}
 	for range 2 {

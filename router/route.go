@@ -199,12 +199,16 @@ func (r *route) finish(t try, begin time.Time) {
 // letter gives up an event: it failed once its letter is settled.
 func (r *route) letter(t try, err error, begin time.Time) letter {
 	reason := reasonOf(err)
-	log := r.log.With("attempt", t.attempts, "reason", string(reason))
-	if r.dead != nil {
-		log = log.With("dead_letter", r.dead.Topic)
-	}
-	logError(log, &t.msg, err)
+	logError(r.deadLog().With("attempt", t.attempts, "reason", string(reason)), &t.msg, err)
 	return r.letterTo(t, reason, err, begin)
+}
+
+// deadLog says where what is given up is kept.
+func (r *route) deadLog() *slog.Logger {
+	if r.dead == nil {
+		return r.log
+	}
+	return r.log.With("dead_letter", r.dead.Topic)
 }
 
 // letterTo is the letter of an event whose failure is logged already.

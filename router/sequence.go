@@ -1,9 +1,29 @@
 package router
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+)
 
 // maxSequences is how many keys of a channel are followed, at most.
 const maxSequences = 100_000
+
+// sequence is the number that a producer gave a message, if there is one.
+type sequence struct {
+	n     uint64
+	known bool
+}
+
+// sequenceOf reads a whole number, also one that is text; anything else counts as missing.
+func sequenceOf(v gjson.Result) sequence {
+	if !v.Exists() {
+		return sequence{}
+	}
+	n, err := strconv.ParseUint(textOf(v), 10, 64)
+	return sequence{n, err == nil}
+}
 
 // sequences follows the numbers that a producer gives its messages, per key, and so
 // knows exactly how many did not arrive. One goroutine uses it.

@@ -173,10 +173,14 @@ func (p *program) announce(ctx context.Context, r *router.Router) {
 func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
 	switch ch.Transport {
 	case router.PubSub:
-		return p.redis.PubSub(transport.PubSubConfig{
+		cfg := transport.PubSubConfig{
 			Pattern: ch.Pattern, MaxBatch: maxBatch, InFlight: ch.InFlight,
 			Queue: ch.Queue, QueueBytes: ch.QueueBytes, Drain: p.loaded.Settings.Drain,
-		}), nil
+		}
+		if ch.Overflow == router.NewestPerKey {
+			cfg.Key = router.KeyOf(ch)
+		}
+		return p.redis.PubSub(cfg), nil
 	case router.Stream:
 		return p.redis.Stream(transport.StreamConfig{
 			Group: ch.Group, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,

@@ -55,6 +55,7 @@ type rawChannel struct {
 	InFlight   int    `toml:"in_flight" default:"1024" min:"1" max:"1000000" doc:"events taken over and not yet done, at most"`
 	Queue      int    `toml:"queue" default:"65536" min:"1" max:"100000000" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"events that wait between Redis and the routes, at most"`
 	QueueBytes size   `toml:"queue_bytes" default:"32MiB" min:"1" max:"64GiB" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"bytes that wait between Redis and the routes, at most"`
+	Overflow   string `toml:"overflow" default:"drop_oldest" notstream:"a stream waits in Redis and drops nothing" doc:"drop_oldest or newest_per_key: what goes when the queue is full; newest_per_key keeps the newest event of each key"`
 	Unmatched  string `toml:"unmatched" default:"count" enum:"count,dead_letter" doc:"what happens to an event that no route takes: it is counted, or also kept as a dead letter"`
 
 	DeadLetter deadLetter `toml:"dead_letter" doc:"where what is given up is kept: true is the stream NAME.dead, or a channel, or false; default true on streams"`

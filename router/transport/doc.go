@@ -36,6 +36,6 @@
 // configured; PUBLISH. Publishing to streams: XADD. Reading streams: XGROUP CREATE,
 // XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, XINFO GROUPS,
 // XINFO STREAM, CLIENT ID, CLIENT UNBLOCK; SET, PEXPIRE, EXISTS, DEL on the keys
-// signalbox:alive:*, and GET, SET, DEL on signalbox:trimmed:*.
+// signalbox:alive:*, GET, SET, DEL on signalbox:trimmed:*, and SET on signalbox:routes:*.
 // Deduplication: SET, GET, PEXPIRE, DEL on the keys signalbox:dedupe:*.
 package transport

@@ -22,8 +22,13 @@ type groupKey struct{ stream, name string }
 
 // hold is an entry that this process has in hand.
 type hold struct {
+	id   string
 	sub  *streamSub
-	done bool // only its acknowledgement is outstanding
+	sum  uint64 // of its message; 0: it is ours, but was not read yet, or is gone
+	done bool   // only its acknowledgement is outstanding, or not even that
+	// Redis has another entry under its id now. It is not acknowledged: that would be the
+	// other one's acknowledgement.
+	past bool
 }
 
 // group is what this process has in hand of one consumer group, whichever of its
@@ -37,11 +42,11 @@ type group struct {
 	trouble episode // Redis refuses acknowledgements
 
 	mu    sync.Mutex
-	hand  map[string]hold
+	hand  map[string]*hold
 	open  int                 // in hand and not done
 	looks int                 // commands under way whose replies may list what was in hand when they ran
 	late  map[string]struct{} // acknowledged while there were such commands
-	done  []string            // to be acknowledged
+	done  []*hold             // to be acknowledged
 	subs  map[*streamSub]struct{}
 	first chan struct{} // capacity 1: there is something to acknowledge
 	full  chan struct{} // capacity 1: don't wait for more
@@ -59,7 +64,7 @@ func (r *Redis) group(stream, name string) *group {
 			r:     r,
 			key:   key,
 			log:   r.log.With("topic", stream, "group", name),
-			hand:  make(map[string]hold),
+			hand:  make(map[string]*hold),
 			late:  make(map[string]struct{}),
 			subs:  make(map[*streamSub]struct{}),
 			first: make(chan struct{}, 1),
@@ -79,31 +84,70 @@ func (g *group) add(s *streamSub) {
 
 // remove drops a subscription and what it had but did not hand over. That stays
 // pending under our name, for the other subscriptions to read again.
-func (g *group) remove(s *streamSub, undelivered []string) {
+func (g *group) remove(s *streamSub, undelivered []*entry) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.subs, s)
-	g.dropLocked(undelivered)
+	for _, e := range undelivered {
+		g.dropLocked(e.hold)
+	}
 	for other := range g.subs {
 		other.reread.Store(true)
 	}
 }
 
 // take notes that s has the ids in hand and returns those that nobody had yet.
-func (g *group) take(s *streamSub, ids []string) []string {
+func (g *group) take(s *streamSub, ids []string) []*hold {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	fresh := ids[:0]
+	var fresh []*hold
 	for _, id := range ids {
-		_, held := g.hand[id]
-		_, late := g.late[id]
-		if !held && !late {
-			g.hand[id] = hold{sub: s}
-			fresh = append(fresh, id)
+		h := &hold{id: id, sub: s}
+		if g.isFresh(h) {
+			g.hand[id] = h
+			fresh = append(fresh, h)
 		}
 	}
 	g.open += len(fresh)
 	return fresh
+}
+
+// takeRead notes that their subscription has entries in hand and returns those that
+// nobody had yet.
+//
+// An id that is in hand may come with another message: Redis was emptied, and its
+// producer gives the ids. Both are handled then.
+func (g *group) takeRead(entries []*entry) []*entry {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	fresh := entries[:0]
+	for _, e := range entries {
+		if before := g.hand[e.hold.id]; before != nil && before.sum != 0 && before.sum != e.hold.sum {
+			before.past = true
+			delete(g.hand, e.hold.id)
+		}
+		if g.isFresh(e.hold) {
+			g.hand[e.hold.id] = e.hold
+			fresh = append(fresh, e)
+		}
+	}
+	g.open += len(fresh)
+	return fresh
+}
+
+func (g *group) isFresh(h *hold) bool {
+	_, held := g.hand[h.id]
+	_, late := g.late[h.id]
+	return !held && !late
+}
+
+// fetched notes that an entry was read that s had taken by its id.
+func (g *group) fetched(e *entry) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if h := g.hand[e.hold.id]; h != nil && h.sum == 0 && !h.done {
+		g.hand[e.hold.id] = e.hold
+	}
 }
 
 // look begins (1) and ends (-1) a command that lists what is pending, up to the take
@@ -116,19 +160,34 @@ func (g *group) look(n int) {
 	}
 }
 
-// drop forgets ids that were not handed over.
-func (g *group) drop(ids []string) {
+// drop forgets what was not handed over.
+func (g *group) drop(holds ...*hold) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.dropLocked(ids)
+	for _, h := range holds {
+		g.dropLocked(h)
+	}
 }
 
-func (g *group) dropLocked(ids []string) {
+// dropUnread forgets ids that were taken and not read.
+func (g *group) dropUnread(ids []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, id := range ids {
-		if h, held := g.hand[id]; held && !h.done {
-			delete(g.hand, id)
-			g.open--
+		if h := g.hand[id]; h != nil && h.sum == 0 {
+			g.dropLocked(h)
 		}
+	}
+}
+
+func (g *group) dropLocked(h *hold) {
+	if h.done {
+		return
+	}
+	h.done = true
+	g.open--
+	if g.hand[h.id] == h {
+		delete(g.hand, h.id)
 	}
 }
 
@@ -152,18 +211,17 @@ func (g *group) behind() bool {
 	return len(g.done) > behindMost
 }
 
-// complete queues id's acknowledgement. It reports false when id is not in hand.
-func (g *group) complete(id string) bool {
+// complete queues an acknowledgement. It reports false when this was done before, or the
+// entry was dropped.
+func (g *group) complete(h *hold) bool {
 	g.mu.Lock()
-	h, held := g.hand[id]
-	if !held || h.done {
+	if h.done || g.hand[h.id] != h && !h.past {
 		g.mu.Unlock()
 		return false
 	}
 	h.done = true
-	g.hand[id] = h
 	g.open--
-	g.done = append(g.done, id)
+	g.done = append(g.done, h)
 	n, idle := len(g.done), g.open == 0
 	g.mu.Unlock()
 	if n == 1 {
@@ -223,12 +281,21 @@ func (g *group) acknowledgeRest() {
 func (g *group) flush(ctx context.Context) bool {
 	for {
 		g.mu.Lock()
-		ids := g.done[:min(len(g.done), ackMost)]
+		batch := g.done[:min(len(g.done), ackMost)]
+		ids := make([]string, 0, len(batch))
+		for _, h := range batch {
+			if !h.past {
+				ids = append(ids, h.id)
+			}
+		}
 		g.mu.Unlock()
-		if len(ids) == 0 {
+		if len(batch) == 0 {
 			return true
 		}
-		n, err := g.r.writer.XAck(ctx, g.key.stream, g.key.name, ids...).Result()
+		n, err := int64(0), error(nil)
+		if len(ids) > 0 {
+			n, err = g.r.writer.XAck(ctx, g.key.stream, g.key.name, ids...).Result()
+		}
 		if err != nil {
 			if !isReply(err) {
 				g.r.link.down(err)
@@ -243,13 +310,16 @@ func (g *group) flush(ctx context.Context) bool {
 			g.log.Debug("entries were not pending when acknowledged", "events", len(ids)-int(n))
 		}
 		g.mu.Lock()
-		for _, id := range ids {
-			delete(g.hand, id)
+		for _, h := range batch {
+			if g.hand[h.id] != h {
+				continue
+			}
+			delete(g.hand, h.id)
 			if g.looks > 0 {
-				g.late[id] = struct{}{}
+				g.late[h.id] = struct{}{}
 			}
 		}
-		g.done = g.done[len(ids):]
+		g.done = g.done[len(batch):]
 		if len(g.done) == 0 {
 			g.done = nil
 		}

@@ -15,12 +15,16 @@ import (
 
 // PubSubConfig says how Pub/Sub channels are subscribed to.
 type PubSubConfig struct {
-	Pattern    bool          // topics are patterns (PSUBSCRIBE)
-	MaxBatch   int           // events in one message, at most; 0: 1
-	InFlight   int           // events handed over and not yet done, at most; 0: 1,024
-	Queue      int           // events that wait, at most; 0: 65,536
-	QueueBytes int           // their payloads' bytes, at most; 0: 32 MiB
-	Drain      time.Duration // how long an ended subscription works off its queue; 0: 8 s, negative: not at all
+	Pattern    bool // topics are patterns (PSUBSCRIBE)
+	MaxBatch   int  // events in one message, at most; 0: 1
+	InFlight   int  // events handed over and not yet done, at most; 0: 1,024
+	Queue      int  // events that wait, at most; 0: 65,536
+	QueueBytes int  // their payloads' bytes, at most; 0: 32 MiB
+	// Key, if not nil, reads the key of a message: of what a full queue cannot hold, the
+	// newest event of each key is kept. It must be quick, and empty where there is no key.
+	// With nil the oldest events are dropped, whatever they are about.
+	Key   func(topic string, payload []byte) string
+	Drain time.Duration // how long an ended subscription works off its queue; 0: 8 s, negative: not at all
 }
 
 func (c PubSubConfig) withDefaults() PubSubConfig {
@@ -43,7 +47,7 @@ func orDefault(n, value int) int {
 
 // PubSub returns a subscriber to Pub/Sub channels. Its subscriptions share one
 // connection with all others of r. What the queue cannot hold is dropped, oldest
-// first, and reported. A nacked message is not sent again.
+// first or what has a newer event of its key, and reported. A nacked message is not sent again.
 //
 // When a subscription's context ends or the subscriber is closed, nothing more is
 // taken from Redis; what is queued is handed over for Drain at most, the rest is
@@ -91,7 +95,7 @@ func newPubsubSub(r *Redis, cfg PubSubConfig, l *lifetime) *pubsubSub {
 		log:      r.log.With("topic", l.topic),
 		cfg:      cfg,
 		key:      topicKey{name: l.topic, pattern: cfg.Pattern},
-		queue:    bounded{maxEvents: cfg.Queue, maxBytes: cfg.QueueBytes},
+		queue:    bounded{maxEvents: cfg.Queue, maxBytes: cfg.QueueBytes, key: cfg.Key},
 		drainEnd: make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 	}
@@ -251,7 +255,11 @@ func (s *pubsubSub) reportDropped() {
 	if n == 0 {
 		return
 	}
-	s.log.Warn("pubsub queue overflowed; oldest events dropped", "events", n)
+	if s.cfg.Key == nil {
+		s.log.Warn("pubsub queue overflowed; oldest events dropped", "events", n)
+	} else {
+		s.log.Warn("pubsub queue overflowed; events dropped for newer ones of their keys", "events", n)
+	}
 	s.r.lose(Loss{Topic: s.topic, Reason: LossOverflow, Events: n})
 }
 

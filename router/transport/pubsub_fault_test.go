@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,51 @@ func TestPubSubOverflow(t *testing.T) {
 				t.Fatalf("%d log lines", lines)
 			}
 		})
+	}
+}
+
+// A slow consumer sees the current price of every symbol, however many it has missed.
+func TestPubSubNewestPerKey(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	messages := subscribe(t, n, n.PubSub(PubSubConfig{Pattern: true, Queue: 100, InFlight: 1, Key: func(topic string, _ []byte) string { return topic }}), "price.*")
+	publish := func(from, to int) {
+		pipe := server.Client().Pipeline()
+		for i := from; i < to; i++ {
+			pipe.Publish(t.Context(), fmt.Sprint("price.", i%20), i)
+		}
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(0, 1)
+	slow := receive(t, messages)
+	for round := 1; round <= 3; round++ {
+		publish(5000*(round-1)+1, 5000*round+1)
+		// What waits is one event for each symbol.
+		dropped := 5000*round - 20*round
+		eventually(t, "the others are reported", func() bool { return n.lost.events(LossOverflow) == dropped })
+		for i := range 20 {
+			slow.Ack()
+			slow = receive(t, messages)
+			got, _ := strconv.Atoi(string(slow.Payload))
+			if got <= 5000*round-20 || got > 5000*round {
+				t.Fatalf("round %d: the %d. event is %d, want the current one", round, i, got)
+			}
+		}
+	}
+	slow.Ack()
+	publish(0, 50)
+	for i := range 50 { // nothing is replaced any more
+		if msg := receive(t, messages); string(msg.Payload) != fmt.Sprint(i) {
+			t.Fatalf("got %s, want %d", msg.Payload, i)
+		} else {
+			msg.Ack()
+		}
+	}
+	if n.log.count("events dropped for newer ones of their keys") < 3 {
+		t.Error("it is not logged")
 	}
 }
 

@@ -32,6 +32,9 @@ func (d *deque[T]) popFront() T {
 	return v
 }
 
+// at is the i-th value from the front.
+func (d *deque[T]) at(i int) *T { return &d.ring[(d.head+i)&(len(d.ring)-1)] }
+
 func (d *deque[T]) grow() {
 	if d.n < len(d.ring) {
 		return
@@ -40,40 +43,4 @@ func (d *deque[T]) grow() {
 	k := copy(ring, d.ring[d.head:])
 	copy(ring[k:], d.ring[:d.head])
 	d.ring, d.head = ring, 0
-}
-
-// arrival is a Pub/Sub message that waits.
-type arrival struct {
-	topic   string
-	payload []byte
-	at      int64 // Unix time in ns
-}
-
-// bounded is a queue with two limits that drops the oldest when it is full.
-type bounded struct {
-	deque[arrival]
-	bytes               int
-	maxEvents, maxBytes int
-}
-
-// push appends a and returns how many events were dropped for it. One that is larger
-// than the whole queue may be is dropped itself: nothing else need go.
-func (q *bounded) push(a arrival) (dropped int) {
-	size := len(a.payload)
-	if size > q.maxBytes {
-		return 1
-	}
-	for q.n > 0 && (q.n >= q.maxEvents || q.bytes+size > q.maxBytes) {
-		q.pop()
-		dropped++
-	}
-	q.pushBack(a)
-	q.bytes += size
-	return dropped
-}
-
-func (q *bounded) pop() arrival {
-	a := q.popFront()
-	q.bytes -= len(a.payload)
-	return a
 }

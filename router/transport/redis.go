@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/url"
 	"os"
@@ -37,7 +38,7 @@ type Config struct {
 
 // Why events were lost.
 const (
-	LossOverflow = "overflow" // the queue was full: the oldest events were dropped
+	LossOverflow = "overflow" // the queue was full: see PubSubConfig.Key
 	LossGap      = "gap"      // the Pub/Sub connection was away for Blind; nobody knows how many were missed
 	LossShutdown = "shutdown" // the queue could not be worked off within Drain
 	LossTrimmed  = "trimmed"  // stream entries were trimmed before they could be delivered
@@ -62,6 +63,7 @@ type Redis struct {
 	alive    *alive
 	hub      *hub
 
+	seed    maphash.Seed   // of the sums of messages
 	closing chan struct{}  // closed when Close begins
 	wg      sync.WaitGroup // subscriptions, acknowledgers and their helpers
 
@@ -86,6 +88,7 @@ func Open(cfg Config, log *slog.Logger) (*Redis, error) {
 		opts:     *opts,
 		consumer: newConsumer(),
 		link:     link{log: log.With("redis", opts.Addr)},
+		seed:     maphash.MakeSeed(),
 		closing:  make(chan struct{}),
 		subs:     make(map[*lifetime]struct{}),
 		groups:   make(map[groupKey]*group),

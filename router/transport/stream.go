@@ -36,6 +36,9 @@ type StreamConfig struct {
 	// ClaimAfter is the idle time after which entries of consumers that are not
 	// Signalbox processes are claimed; 0: 60 s. What is in hand is extended each third of it.
 	ClaimAfter time.Duration
+	// Routes says, in a word without spaces, what is done with the entries; it may change.
+	// Another router of the group that says something else is warned about. nil: nothing is said.
+	Routes func() string
 }
 
 // Stream returns a subscriber to streams. It reads ahead, up to InFlight entries, and
@@ -172,13 +175,12 @@ func (s *streamSub) interrupt(ended <-chan struct{}) {
 }
 
 // undelivered returns what is in hand and was not handed over.
-func (s *streamSub) undelivered() []string {
+func (s *streamSub) undelivered() []*entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var ids []string
+	var entries []*entry
 	for s.queue.len() > 0 {
-		e := s.queue.popFront()
-		ids = append(ids, e.item.ID)
+		entries = append(entries, s.queue.popFront())
 	}
-	return ids
+	return entries
 }

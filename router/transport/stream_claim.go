@@ -37,9 +37,9 @@ func (s *streamSub) autoclaimPage(cursor string, n int) (next string, ok bool) {
 		}
 		return "", false
 	}
-	gone = s.group.take(s, gone) // what is in hand is not lost
-	s.group.drop(gone)
-	s.trimmed(len(gone))
+	lost := s.group.take(s, gone) // what is in hand is not lost
+	s.group.drop(lost...)
+	s.trimmed(len(lost))
 	kept := s.withoutTrimmed(records)
 	s.window.release(n - len(kept))
 	if len(kept) > 0 {

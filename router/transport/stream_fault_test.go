@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,57 @@ func TestStreamGroupVanishes(t *testing.T) {
 				t.Fatalf("%d log lines", lines)
 			}
 		})
+	}
+}
+
+// A producer that gives ids uses one again after Redis was emptied: the new entry is
+// handled, though the old one is still in hand, and only its own end acknowledges it.
+func TestStreamIDUsedAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 16}), "work")
+	add := func(c redis.Cmdable, id, payload string) {
+		c.XAdd(context.Background(), &redis.XAddArgs{Stream: "work", ID: id, Values: []string{"payload", payload}})
+	}
+	pipe := server.Client().TxPipeline()
+	add(pipe, "5-1", "old")
+	add(pipe, "5-2", "the same")
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := take(t, messages)
+	pipe = server.Client().TxPipeline()
+	pipe.FlushAll(t.Context())
+	add(pipe, "5-1", "new")
+	add(pipe, "5-2", "the same")
+	add(pipe, "5-3", "next")
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := take(t, messages)
+	if len(first) != 2 || len(second) != 2 || string(second[0].Payload) != "new" || string(second[1].Payload) != "next" {
+		t.Fatalf("%d entries, then %d; want 2, and the 2 that are new", len(first), len(second))
+	}
+	pending := func(want ...string) {
+		t.Helper()
+		eventually(t, fmt.Sprint("pending are ", want), func() bool {
+			list, err := server.Client().XPendingExt(context.Background(), &redis.XPendingExtArgs{Stream: "work", Group: "bot", Start: "-", End: "+", Count: 9}).Result()
+			var ids []string
+			for _, p := range list {
+				ids = append(ids, p.ID)
+			}
+			return err == nil && slices.Equal(ids, want)
+		})
+	}
+	pending("5-1", "5-2", "5-3")
+	done(first) // both, but only the second of them is still what Redis has
+	done(second[1:])
+	pending("5-1")
+	done(second[:1])
+	pending()
+	if open := n.group("work", "bot").open; open != 0 {
+		t.Errorf("%d are in hand", open)
 	}
 }
 

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"hash/maphash"
+
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
@@ -10,6 +12,7 @@ import (
 type entry struct {
 	item   batch.Item
 	sub    *streamSub
+	hold   *hold
 	fields []string      // kept only while Watermill's UUID and metadata are wanted
 	done   chan struct{} // closed when done or dropped; nil: nobody waits
 	orphan bool          // its group vanished while it was queued: nobody else can have it
@@ -20,6 +23,7 @@ func (s *streamSub) entry(rec record) *entry {
 	e.item.Payload, e.item.Twice = entryPayload(rec.fields)
 	e.item.Replay = replayOf(rec.fields)
 	e.item.Owner = e
+	e.hold = &hold{id: rec.id, sub: s, sum: maphash.Bytes(s.r.seed, e.item.Payload) | 1}
 	if _, times := lookUp(rec.fields, uuidField); times > 0 && s.cfg.MaxBatch == 1 {
 		e.fields = rec.fields
 	}
@@ -27,8 +31,8 @@ func (s *streamSub) entry(rec record) *entry {
 }
 
 // Done implements batch.Owner.
-func (e *entry) Done(item *batch.Item) {
-	if e.sub.group.complete(item.ID) {
+func (e *entry) Done(*batch.Item) {
+	if e.sub.group.complete(e.hold) {
 		e.settled()
 	}
 }

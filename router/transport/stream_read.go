@@ -148,22 +148,15 @@ func (s *streamSub) accept(records []record) {
 	if len(records) == 0 {
 		return
 	}
-	ids := make([]string, len(records))
-	for i := range records {
-		ids[i] = records[i].id
+	entries := make([]*entry, len(records))
+	for i, rec := range records {
+		entries[i] = s.entry(rec)
 	}
-	fresh := s.group.take(s, ids)
+	fresh := s.group.takeRead(entries)
 	if len(fresh) < len(records) {
 		s.window.release(len(records) - len(fresh))
 	}
-	entries := make([]*entry, 0, len(fresh))
-	for i := range records {
-		// fresh keeps the order of records.
-		if len(entries) < len(fresh) && records[i].id == fresh[len(entries)] {
-			entries = append(entries, s.entry(records[i]))
-		}
-	}
-	s.push(entries...)
+	s.push(fresh...)
 }
 
 // readPending takes what is pending under our name and not in hand: a reply was lost,
@@ -212,10 +205,10 @@ func (s *streamSub) withoutTrimmed(records []record) []record {
 		}
 	}
 	if len(gone) > 0 {
-		if gone = s.group.take(s, gone); len(gone) > 0 { // else somebody has its payload
+		if gone := s.group.take(s, gone); len(gone) > 0 { // else somebody has its payload
 			s.trimmed(len(gone))
-			for _, id := range gone {
-				s.group.complete(id)
+			for _, h := range gone {
+				s.group.complete(h)
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func (s *streamSub) forget(ids []string) {
 		return !unread
 	})
 	s.mu.Unlock()
-	s.group.drop(ids)
+	s.group.dropUnread(ids)
 }
 
 // claimAll makes all that is pending under the dead consumer's name ours, and returns
@@ -79,11 +79,11 @@ func (s *streamSub) claimAll(dead string) []string {
 		s.trimmed(s.vanished(ids, claimed))
 		fresh := s.group.take(s, claimed)
 		s.mu.Lock()
-		for _, id := range fresh {
-			s.unread[id] = deliveries[id]
+		for _, h := range fresh {
+			s.unread[h.id] = deliveries[h.id]
+			ours = append(ours, h.id)
 		}
 		s.mu.Unlock()
-		ours = append(ours, fresh...)
 	}
 }
 
@@ -136,6 +136,7 @@ func (s *streamSub) takeOne(id string) bool {
 	if ours {
 		e.item.Deliveries = deliveries + 1
 		delete(s.unread, id)
+		s.group.fetched(e)
 		s.queue.pushFront(e)
 	}
 	s.mu.Unlock()

@@ -30,6 +30,7 @@ type absence struct {
 // tend extends what is in hand, looks for dead consumers, and starts claims.
 func (s *streamSub) tend() {
 	t := &tender{streamSub: s, extended: time.Now(), missing: make(map[string]absence)}
+	agreed := &agreement{streamSub: s}
 	look := time.NewTimer(jitter(lookEvery))
 	defer look.Stop()
 	extend := time.NewTicker(max(s.cfg.ClaimAfter/3, 10*time.Millisecond))
@@ -45,6 +46,7 @@ func (s *streamSub) tend() {
 			t.verifyAfterLoss()
 			t.look()
 			t.watchTrimming()
+			agreed.look()
 		case <-extend.C:
 			t.extend()
 		case <-claim.C:
@@ -196,9 +198,8 @@ func (t *tender) dropForeign(foreign map[string]bool) {
 	var dropped []*entry
 	for range t.queue.len() {
 		e := t.queue.popFront()
-		if foreign[e.item.ID] {
+		if foreign[e.item.ID] && !e.orphan {
 			dropped = append(dropped, e)
-			ids = append(ids, e.item.ID)
 		} else {
 			t.queue.pushBack(e)
 		}
@@ -210,8 +211,9 @@ func (t *tender) dropForeign(foreign map[string]bool) {
 		}
 	}
 	t.mu.Unlock()
-	t.group.drop(ids)
+	t.group.dropUnread(ids)
 	for _, e := range dropped {
+		t.group.drop(e.hold)
 		e.settled()
 	}
 	t.log.Info("queued entries were claimed by others while this process was away; dropped", "events", len(ids))
