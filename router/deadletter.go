@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ const (
 	keepPause    = 100 * time.Millisecond
 	keepMaxPause = 5 * time.Second
 	maxErrorText = 1 << 10 // bytes of an error that a dead letter tells
+	// deadMaxLen bounds a stream of dead letters whose channel, being Pub/Sub, has no bound.
+	deadMaxLen = 100_000
 	// defaultMaxDeliveries is Channel.MaxDeliveries.
 	defaultMaxDeliveries = 5
 )
@@ -31,7 +34,7 @@ const (
 // default: a route does as its channel says; a stream keeps them, Pub/Sub does not.
 type DeadLetter struct {
 	Off     bool   // they are logged and counted only
-	On      bool   // in the stream "<Channel.Topic>.dead", trimmed to about Channel.MaxLen
+	On      bool   // in the stream "<Channel.Topic>.dead", trimmed to about Channel.MaxLen or 100,000
 	Channel string // in this declared channel, a stream
 }
 
@@ -58,7 +61,8 @@ func deadLetters(channels []Channel, ch *Channel, set DeadLetter) (*Channel, err
 	case ch.Pattern:
 		return nil, fmt.Errorf("channel %q is the pattern %q, which has no one stream beside it; name a channel for its dead letters", ch.Name, ch.Topic)
 	}
-	return &Channel{Name: ch.Name + deadSuffix, Transport: Stream, Topic: ch.Topic + deadSuffix, MaxLen: ch.MaxLen}, nil
+	maxLen := cmp.Or(ch.MaxLen, deadMaxLen)
+	return &Channel{Name: ch.Name + deadSuffix, Transport: Stream, Topic: ch.Topic + deadSuffix, MaxLen: maxLen}, nil
 }
 
 // DeadLetters are the streams that may hold dead letters of a channel: where the channel

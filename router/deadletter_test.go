@@ -338,6 +338,11 @@ func TestDeadLetterPlaces(t *testing.T) {
 			if found := slices.ContainsFunc(possible, func(ch Channel) bool { return ch.Topic == tc.want }); found != (tc.want != "") {
 				t.Errorf("they may be in %+v, and are in %q", possible, tc.want)
 			}
+			for _, ch := range possible {
+				if ch.Name == "in.dead" && ch.MaxLen <= 0 {
+					t.Errorf("%q grows without bounds", ch.Topic)
+				}
+			}
 			if s := r.Stats().Routes[0]; s.Failed != 1 || (s.Dead == 1) != (tc.want != "") {
 				t.Errorf("stats %+v", s)
 			}
