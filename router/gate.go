@@ -67,7 +67,11 @@ func (g *gate) admit(work context.Context, w *worker) []try {
 	if g == nil {
 		return w.tries
 	}
-	tries := w.tries
+	ownEvents, tries := splitOwn(w.tries)
+	if len(ownEvents) > 0 {
+		w.putBack(tries)
+		return ownEvents
+	}
 	for waits := 0; len(tries) > 0 && work.Err() == nil; waits++ {
 		ours, others, err := g.claim(work, tries)
 		if len(ours) > 0 || len(others) == 0 {
@@ -82,6 +86,20 @@ func (g *gate) admit(work context.Context, w *worker) []try {
 		tries = g.route.sift(work, others)
 	}
 	return tries
+}
+
+// splitOwn tells own events from others. They are said once, and pass: the gate must
+// not take one about a key for an event of that key, nor wait for a Redis whose absence
+// it is about.
+func splitOwn(tries []try) (ownEvents, others []try) {
+	for _, t := range tries {
+		if _, is := t.ticket.item.Owner.(own); is {
+			ownEvents = append(ownEvents, t)
+		} else {
+			others = append(others, t)
+		}
+	}
+	return ownEvents, others
 }
 
 // explain says why events wait.

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
+
 	"signalbox/router/internal/batch"
 	"signalbox/router/transport"
 )
@@ -489,6 +491,31 @@ func TestDedupeDrainWithoutItsStore(t *testing.T) {
 		}
 	})
 }
+
+// An own event about a key is no event of that key, and needs no store.
+func TestDedupePassesOwnEvents(t *testing.T) {
+	bothWays(t, func(t *testing.T, handler func(*script) Handler) {
+		seen, s := &witness{}, &store{}
+		cfg := deduped(Policy{}, handler(&script{verdicts: map[string][]error{"bad": {Permanent(errors.New("no"))}}}))
+		cfg.Routes[0].Types = []string{"*", TypeDead}
+		cfg.Routes[0].Policy.Dedupe.By = DedupeByKey
+		cfg.Channels[0].DeadLetter = DeadLetter{}
+		r := start(t, cfg, Options{Dedupe: s, Observe: seen.observe, Publisher: func(Channel) (message.Publisher, error) { return discard{}, nil }})
+		r.await(t, r.send(t, keyed("1", "x", "bad")))
+		synctest.Wait()
+		r.await(t, r.send(t, keyed("2", "x", "fine"), keyed("3", "x", "fine")))
+		if seen.of("1") != "failed 1" || seen.of("2") != "handled 1" || seen.of("3") != "duplicate 0" {
+			t.Errorf("%s, %s, %s", seen.of("1"), seen.of("2"), seen.of("3"))
+		}
+		r.counts(t, RouteStats{Handled: 2, Failed: 1, Dead: 1, Duplicates: 1})
+	})
+}
+
+// discard is a publisher to nowhere.
+type discard struct{}
+
+func (discard) Publish(string, ...*message.Message) error { return nil }
+func (discard) Close() error                              { return nil }
 
 // A chunk costs a round trip to pass and one to be marked, however many it has.
 func TestDedupeOfAChunkIsTwoRoundTrips(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/batch"
 )
 
 var (
@@ -17,6 +19,8 @@ var (
 	errExited = errors.New("the handler ended its goroutine (runtime.Goexit)")
 	// errAbandoned is the verdict on an event whose handler ignored its timeout.
 	errAbandoned = errors.New("the handler did not return within a second after its timeout; it is left behind")
+	// errTakenOver is why an event is left to others.
+	errTakenOver = errors.New("this process stood still, and another one took the event over or may have")
 )
 
 // route is a [Route] that runs: its handler, its lanes, and its counters.
@@ -38,7 +42,7 @@ type route struct {
 	handled, failed, retried, skipped, filtered, abandoned, unfinished atomic.Uint64
 	kept                                                               atomic.Uint64 // of failed: as dead letters
 	refused                                                            atomic.Uint64 // of failed: by an error of the condition, before the lanes
-	duplicates, unmarked                                               atomic.Uint64
+	duplicates, unmarked, withdrawn                                    atomic.Uint64
 }
 
 func newRoute(cfg Route, ch *Channel, handler Handler, opts Options, keeper *keeper, running *sync.WaitGroup) *route {
@@ -92,7 +96,7 @@ func (r *route) run(w *worker) bool {
 }
 
 // sift finishes the events that may not be tried: all of them when the drain is over,
-// else those that are too old by now.
+// else those that another process has taken over, and those that are too old by now.
 func (r *route) sift(work context.Context, tries []try) []try {
 	if stopped := work.Err(); stopped != nil {
 		r.gate.release(tries)
@@ -102,6 +106,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 		}
 		return nil
 	}
+	tries = r.withdraw(work, tries)
 	if r.Policy.MaxAge == 0 {
 		return tries
 	}
@@ -118,6 +123,28 @@ func (r *route) sift(work context.Context, tries []try) []try {
 		t.ticket.release()
 	}
 	return left
+}
+
+// withdraw leaves to others what they have taken over, because this process stood still.
+// It is not done here, so that nothing acknowledges what they have in hand.
+func (r *route) withdraw(work context.Context, tries []try) []try {
+	ours := tries[:0]
+	for _, t := range tries {
+		owner, may := t.ticket.item.Owner.(batch.Revocable)
+		if !may || owner.Begin(work, t.ticket.item) {
+			ours = append(ours, t)
+			continue
+		}
+		r.gate.release([]try{t})
+		if stopped := work.Err(); stopped != nil {
+			r.unfinished.Add(1)
+			r.tell(Unfinished, t, stopped, time.Time{})
+			continue
+		}
+		r.withdrawn.Add(1)
+		r.tell(Withdrawn, t, errTakenOver, time.Time{})
+	}
+	return ours
 }
 
 // call hands events to the handler. It returns one verdict on all of them, or one on

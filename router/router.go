@@ -309,11 +309,11 @@ func (r *Router) Stats() Stats {
 			Channel: route.Channel, Route: route.Name, Handler: route.Handler,
 			Handled: route.handled.Load(), Failed: route.failed.Load(), Retried: route.retried.Load(), Skipped: route.skipped.Load(),
 			Filtered: route.filtered.Load(), Abandoned: route.abandoned.Load(), Dead: route.kept.Load(),
-			Duplicates: route.duplicates.Load(), Unmarked: route.unmarked.Load(),
+			Withdrawn: route.withdrawn.Load(), Duplicates: route.duplicates.Load(), Unmarked: route.unmarked.Load(),
 			Unfinished: route.unfinished.Load(),
 		}
 		if r.gaveUp.Load() { // what was left behind will tell too late, or never
-			of.Unfinished = route.lanes.pushed() + route.refused.Load() - of.Handled - of.Failed - of.Skipped - of.Duplicates
+			of.Unfinished = route.lanes.pushed() + route.refused.Load() - of.Handled - of.Failed - of.Skipped - of.Duplicates - of.Withdrawn
 		}
 		stats.Routes = append(stats.Routes, of)
 	}

@@ -420,3 +420,37 @@ func TestHandlersLogWhatTheyWant(t *testing.T) {
 		t.Errorf("lines %v", lines)
 	}
 }
+
+// revoking is a carrier whose items somebody else has taken over, but for some.
+type revoking struct {
+	*carrier
+	ours map[string]bool // by ID
+}
+
+func (r revoking) Begin(_ context.Context, item *batch.Item) bool { return r.ours[item.ID] }
+
+// What another process has taken over is left to it: not handled, and not done.
+func TestWithdrawn(t *testing.T) {
+	h := newSlow()
+	close(h.release)
+	r := start(t, one(h), Options{})
+	owner := revoking{r.carrier, map[string]bool{"2": true}}
+	var items []*batch.Item
+	for _, id := range []string{"1", "2", "3"} {
+		items = append(items, &batch.Item{Topic: "topic", ID: id, Payload: []byte(`{"type":"a"}`), Owner: owner})
+	}
+	r.sendItems(t, items)
+	r.await(t, items[1:2])
+	if id := receive(t, "the handler", h.begun); id != "2" {
+		t.Errorf("event %s was handled", id)
+	}
+	for r.Stats().Routes[0].Withdrawn < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	if r.isDone(items[0]) || r.isDone(items[2]) {
+		t.Error("what others have in hand is done")
+	}
+	if s := r.Stats().Routes[0]; s.Handled != 1 || s.Failed != 0 {
+		t.Errorf("stats %+v", s)
+	}
+}

@@ -21,7 +21,9 @@ const (
 	Retried   Result = "retried"    // an attempt failed, or the target is away; the event is tried again
 	Skipped   Result = "skipped"    // older than the route's MaxAge
 	Filtered  Result = "filtered"   // the route's condition is false
-	Duplicate Result = "duplicate"  // the same event was handled before, or is in progress elsewhere
+	// Withdrawn events were taken over by another process before a handler had them.
+	Withdrawn Result = "withdrawn"
+	Duplicate Result = "duplicate" // the same event was handled before, or is in progress elsewhere
 	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
 	// they are lost.
 	Unfinished Result = "unfinished"
@@ -66,6 +68,7 @@ type RouteStats struct {
 	Retried                 uint64 // attempts that were followed by another
 	Skipped                 uint64 // older than MaxAge
 	Filtered                uint64 // the condition was false
+	Withdrawn               uint64 // another process took them over before the handler had them
 	Duplicates              uint64 // the same was handled before
 	Unmarked                uint64 // of Handled: Options.Dedupe could not be told, so that a duplicate may be handled
 	Abandoned               uint64 // of Failed: the handler did not return after its timeout

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,7 +92,7 @@ func keepMany(t *testing.T, server *redistest.Server, n int) {
 	for i := range n {
 		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "orders.dead", Values: []string{
 			"payload", `{"type":"enter"}`, "reason", "failed", "service", "bot", "group", "bot",
-			"channel", "orders", "route", "enter", "type", "enter", "id", fmt.Sprintf("o-%d", i),
+			"channel", "orders", "route", "enter", "type", "enter", "id", fmt.Sprintf("o-%d", i), "entry", "5-0",
 			"last_time", time.Now().UTC().Format(time.RFC3339Nano),
 		}})
 	}
@@ -220,9 +221,33 @@ func TestReplayInPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, e := range entries {
-		if want := fmt.Sprintf("o-%d", i); e.Values["signalbox_id"] != want || e.Values["payload"] != `{"type":"enter"}` {
-			t.Fatalf("entry %d is %v, want id %s", i, e.Values, want)
+		want := map[string]any{
+			"_watermill_message_uuid": fmt.Sprintf("o-%d", i), "metadata": "", "payload": `{"type":"enter"}`,
+			"signalbox_group": "bot", "signalbox_route": "enter", "signalbox_replays": "1",
+			"signalbox_id": fmt.Sprintf("o-%d", i), "signalbox_time": "1970-01-01T00:00:00.005Z",
 		}
+		if !maps.Equal(e.Values, want) {
+			t.Fatalf("entry %d is %v, want %v", i, e.Values, want)
+		}
+	}
+}
+
+// Large letters come in small pages.
+func TestLargeDeadLetters(t *testing.T) {
+	server := redistest.Start(t)
+	large := strings.Repeat("x", pageBytes/4)
+	const total = 14
+	for range total {
+		keep(t, server, "orders.dead", "*", "payload", large)
+	}
+	d := openTestDesk(t, deadOptions(t, server.URL(), "bot", &ledger{}, &ledger{}), DeadOptions{})
+	var pages []int
+	done, err := d.eachPage(t.Context(), total, (&replay{desk: d}).skip, func(_ context.Context, page []letter) (int, error) {
+		pages = append(pages, len(page))
+		return len(page), nil
+	})
+	if err != nil || done != total || !slices.Equal(pages, []int{4, 4, 4, 2}) {
+		t.Errorf("%d letters in pages of %v, %v", done, pages, err)
 	}
 }
 

@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -110,15 +112,25 @@ timeout = "1s"
 %s
 `
 
-// runDeduped runs a router as a process would, until the test ends.
-func runDeduped(t *testing.T, l *ledger, url, transport, policy string) {
+// kinds is the registry whose one kind is this ledger.
+func (l *ledger) kinds() *router.Registry {
+	return router.NewRegistry(router.Kind[struct{}]{Name: "ledger", New: func(router.Env, struct{}) (router.Handler, error) { return l, nil }})
+}
+
+func dedupeFile(t *testing.T, url, transport, policy string) string {
 	t.Helper()
-	kinds := router.NewRegistry(router.Kind[struct{}]{Name: "ledger", New: func(router.Env, struct{}) (router.Handler, error) { return l, nil }})
 	file := filepath.Join(t.TempDir(), "routes.toml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, dedupeRoutes, url, transport, policy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	runUntilEnd(t, Options{Source: routesfile.Source{Paths: []string{file}}, Kinds: kinds, Observe: l.observe})
+	return file
+}
+
+// runDeduped runs a router as a process would, until the test ends.
+func runDeduped(t *testing.T, l *ledger, url, transport, policy string) {
+	t.Helper()
+	source := routesfile.Source{Paths: []string{dedupeFile(t, url, transport, policy)}}
+	runUntilEnd(t, Options{Source: source, Kinds: l.kinds(), Observe: l.observe})
 }
 
 // runUntilEnd runs a router until the test ends, and returns when it is ready.
@@ -213,9 +225,65 @@ func TestDedupeOnPubSub(t *testing.T) {
 	}
 }
 
+// victimEnv makes the test binary a router, of this file, whose handler says that it
+// has begun and never ends, for tests that kill it.
+const victimEnv = "SIGNALBOX_TEST_VICTIM"
+
+func victim(file string) {
+	l := &ledger{enter: make(chan string)}
+	go func() { fmt.Println(<-l.enter) }()
+	go func() { // the test has gone, however it went
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(1)
+	}()
+	err := Run(context.Background(), Options{Source: routesfile.Source{Paths: []string{file}}, Kinds: l.kinds(), Stderr: io.Discard})
+	panic(err)
+}
+
 // A router that is killed between its lease and its success leaves the event to
-// others, when the lease ends. (The lease stands for the router: nobody renews it.)
+// others: one of them takes it over, and handles it when the lease has ended.
 func TestDedupeAfterAKill(t *testing.T) {
+	t.Parallel() // a lease takes its time
+	server := redistest.Start(t)
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := exec.CommandContext(t.Context(), program)
+	dead.Env = append(os.Environ(), victimEnv+"="+dedupeFile(t, server.URL(), "stream", `dedupe = "10m"`))
+	begun, err := dead.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dead.StdinPipe(); err != nil { // open as long as the test lives
+		t.Fatal(err)
+	}
+	if err := dead.Start(); err != nil {
+		t.Fatal(err)
+	}
+	add(t, server, `{"id":"o-1","type":"enter"}`)
+	if line, err := bufio.NewReader(begun).ReadString('\n'); line != "o-1\n" {
+		t.Fatal(line, err)
+	}
+	_ = dead.Process.Kill()
+	_ = dead.Wait()
+	lease := server.Client().PTTL(t.Context(), dedupeKey+"o-1").Val()
+	begin := time.Now()
+	if lease < time.Second {
+		t.Fatalf("the dead router left a lease of %v", lease)
+	}
+
+	l := &ledger{}
+	runDeduped(t, l, server.URL(), "stream", `dedupe = "10m"`)
+	l.await(t, "o-1", router.Handled, 1)
+	if waited := time.Since(begin); waited < lease-time.Second || len(l.done()) != 1 {
+		t.Errorf("handled after %v of %v, %d times", waited, lease, len(l.done()))
+	}
+	eventually(t, "nothing is pending", func() bool { return pending(t, server) == 0 })
+}
+
+// The same, of a lease that nobody holds any more.
+func TestDedupeAfterALease(t *testing.T) {
 	server := redistest.Start(t)
 	client := server.Client()
 	l := &ledger{}

@@ -33,7 +33,7 @@ func (l *losses) total() (events int, blind time.Duration) {
 type sums struct {
 	Received, Handled, Failed, Unmatched, Rejected uint64
 	Retried, Skipped, Filtered, Abandoned          uint64
-	Duplicates, Unmarked                           uint64
+	Duplicates, Unmarked, Withdrawn                uint64
 	CrashLoop, Missing                             uint64
 	Dead                                           uint64 // kept as dead letters
 	Unfinished                                     uint64 // kept by their streams
@@ -62,6 +62,7 @@ func (p *program) totals(stats router.Stats) (t sums) {
 		t.Filtered += r.Filtered
 		t.Abandoned += r.Abandoned
 		t.Duplicates += r.Duplicates
+		t.Withdrawn += r.Withdrawn
 		t.Unmarked += r.Unmarked
 		t.Dead += r.Dead
 		if ch, _ := p.channel(r.Channel); ch.Transport == router.Stream {
@@ -89,6 +90,7 @@ func (p *program) summarize(stats router.Stats, took time.Duration) {
 		{"skipped", t.Skipped},
 		{"filtered", t.Filtered},
 		{"duplicates", t.Duplicates},
+		{"withdrawn", t.Withdrawn},
 		{"unmarked", t.Unmarked},
 		{"abandoned", t.Abandoned},
 		{"crash_loop", t.CrashLoop},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -48,9 +49,8 @@ type alive struct {
 	wg      sync.WaitGroup
 	refused episode // Redis answers the renewal with an error
 
-	mu     sync.Mutex
-	last   time.Time // before the last renewal that succeeded was sent
-	losses int       // how often the mark may have been gone before it was renewed
+	last   atomic.Pointer[time.Time] // before the last renewal that succeeded was sent
+	losses atomic.Int64              // how often the mark may have been gone before it was renewed
 }
 
 func newAlive(r *Redis) *alive {
@@ -90,12 +90,10 @@ func (a *alive) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.last.IsZero() && time.Since(a.last) > aliveTTL {
-		a.losses++
+	if last := a.last.Load(); last != nil && elapsed(*last) > aliveTTL {
+		a.losses.Add(1) // before last: who sees the new time must see this, too
 	}
-	a.last = now
+	a.last.Store(&now)
 	return nil
 }
 
@@ -115,10 +113,16 @@ func (a *alive) report(ctx context.Context, err error) {
 }
 
 // state returns how often the mark was lost so far, and whether it surely is there now.
-func (a *alive) state() (losses int, marked bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.losses, time.Since(a.last) < aliveTTL
+func (a *alive) state() (losses int64, marked bool) {
+	last := a.last.Load()
+	return a.losses.Load(), last != nil && elapsed(*last) < aliveTTL
+}
+
+// elapsed is the time since then, by the clock that says more: the monotonic one stands
+// still while a machine is suspended, and the other may be set back.
+func elapsed(since time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
 }
 
 // end removes the mark, so that others need not wait for what is still pending.

@@ -22,10 +22,11 @@ type groupKey struct{ stream, name string }
 
 // hold is an entry that this process has in hand.
 type hold struct {
-	id   string
-	sub  *streamSub
-	sum  uint64 // of its message; 0: it is ours, but was not read yet, or is gone
-	done bool   // only its acknowledgement is outstanding, or not even that
+	id    string
+	sub   *streamSub
+	sum   uint64 // of its message; 0: it is ours, but was not read yet, or is gone
+	entry *entry // nil: it was not read yet
+	done  bool   // only its acknowledgement is outstanding, or not even that
 	// Redis has another entry under its id now. It is not acknowledged: that would be the
 	// other one's acknowledgement.
 	past bool
@@ -189,6 +190,24 @@ func (g *group) dropLocked(h *hold) {
 	if g.hand[h.id] == h {
 		delete(g.hand, h.id)
 	}
+}
+
+// revoke takes back what was handed over to the router. It returns the entries that
+// were not done.
+func (g *group) revoke(s *streamSub, foreign map[string]bool) []*entry {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var entries []*entry
+	for id := range foreign {
+		h := g.hand[id]
+		if h == nil || h.done || h.sub != s || h.entry == nil || h.entry.orphan {
+			continue
+		}
+		g.dropLocked(h)
+		h.entry.revoked.Store(true)
+		entries = append(entries, h.entry)
+	}
+	return entries
 }
 
 // held returns what s has in hand and did not complete.

@@ -47,6 +47,12 @@ func victim(url string) {
 	}
 }
 
+// age makes the last renewal of the alive mark older.
+func (a *alive) age(by time.Duration) {
+	last := time.Now().Add(-by)
+	a.last.Store(&last)
+}
+
 // patience is how long a test waits for what must happen. A test binary under -race
 // on a busy machine is slow; nothing waits that long when all is well.
 const patience = 20 * time.Second

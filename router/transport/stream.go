@@ -82,15 +82,15 @@ type streamSub struct {
 	clientID atomic.Int64  // of that client's connection; 0: unknown
 	courier  courier
 	window   *window
-	reread   atomic.Bool // our pending entries may hold some that are not in hand
-	trouble  episode     // Redis answers, but with errors
+	reread   atomic.Bool  // our pending entries may hold some that are not in hand
+	trouble  episode      // Redis answers, but with errors
+	verified atomic.Int64 // the alive mark's losses that ownership was checked after
 	wg       sync.WaitGroup
 
-	mu       sync.Mutex
-	queue    deque[*entry]
-	unread   map[string]int // taken over from a dead consumer and not fetched yet: how often it was delivered
-	verified int            // the alive mark's losses that ownership was checked after
-	wake     chan struct{}  // capacity 1: the pump has something to look at
+	mu     sync.Mutex
+	queue  deque[*entry]
+	unread map[string]int // taken over from a dead consumer and not fetched yet: how often it was delivered
+	wake   chan struct{}  // capacity 1: the pump has something to look at
 
 	taking   atomic.Bool // takeOver runs
 	claiming atomic.Bool // autoclaim runs

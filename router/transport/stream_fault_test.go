@@ -381,9 +381,7 @@ func TestStreamOwnerWasPaused(t *testing.T) {
 	server.Client().XClaimJustID(t.Context(), &redis.XClaimArgs{
 		Stream: "work", Group: "bot", Consumer: "peer", Messages: ids[1:6],
 	})
-	n.alive.mu.Lock()
-	n.alive.last = time.Now().Add(-2 * aliveTTL)
-	n.alive.mu.Unlock()
+	n.alive.age(2 * aliveTTL)
 	first.Ack()
 	for _, want := range texts(10)[6:] {
 		msg := receive(t, messages)
@@ -394,6 +392,66 @@ func TestStreamOwnerWasPaused(t *testing.T) {
 	}
 	none(t, messages, 50*time.Millisecond)
 	eventually(t, "the peer's entries are left alone", func() bool { return pendingOf(t, n, "work") == 5 })
+}
+
+// Nor may what was handed over be handled that others took, or be acknowledged.
+func TestStreamOwnerWasPausedWithWorkInHand(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	makeGroup(t, server.Client())
+	ids := xadd(t, server.Client(), texts(10)...)
+	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
+	items := take(t, messages)
+	if len(items) != 10 {
+		t.Fatalf("%d entries were handed over, want 10", len(items))
+	}
+	begin := func(i int) bool { return items[i].Owner.(batch.Revocable).Begin(t.Context(), items[i]) }
+	if !begin(0) || !begin(1) {
+		t.Error("not ours, though nothing has happened")
+	}
+	server.Client().XClaimJustID(t.Context(), &redis.XClaimArgs{
+		Stream: "work", Group: "bot", Consumer: "peer", Messages: ids[1:6],
+	})
+	n.alive.age(2 * aliveTTL)
+	for i := 2; i < 10; i++ {
+		if ours := begin(i); ours != (i >= 6) {
+			t.Errorf("entry %d: ours is %v", i, ours)
+		}
+	}
+	for _, i := range []int{0, 1, 6, 7, 8, 9} { // 1 was in a handler when the peer took it
+		items[i].Owner.Done(items[i])
+	}
+	eventually(t, "what is ours is acknowledged", func() bool { return pendingOf(t, n, "work") == 5 })
+	if n.log.count("took over what it had in hand") != 1 {
+		t.Error("nothing was logged")
+	}
+	// Its place is free again: as many as before can be taken over.
+	more := texts(20)[10:]
+	xadd(t, server.Client(), more...)
+	if got := collect(t, messages, 10); !slices.Equal(got, more) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A group that came back empty while this process stood still has not lost what it had.
+func TestStreamOwnerWasPausedAndRedisEmptied(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	makeGroup(t, server.Client())
+	xadd(t, server.Client(), texts(3)...)
+	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
+	items := take(t, messages)
+	server.Client().FlushAll(t.Context())
+	makeGroup(t, server.Client()) // another router did
+	n.alive.age(2 * aliveTTL)
+	for i, item := range items {
+		if !item.Owner.(batch.Revocable).Begin(t.Context(), item) {
+			t.Errorf("entry %d was given up, and nobody else has it", i)
+		}
+		item.Owner.Done(item)
+	}
 }
 
 // A subscription that ends leaves what it did not hand over to the next one.

@@ -1,7 +1,10 @@
 package transport
 
 import (
+	"context"
 	"hash/maphash"
+	"sync/atomic"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -16,14 +19,19 @@ type entry struct {
 	fields []string      // kept only while Watermill's UUID and metadata are wanted
 	done   chan struct{} // closed when done or dropped; nil: nobody waits
 	orphan bool          // its group vanished while it was queued: nobody else can have it
+
+	revoked atomic.Bool // it was handed over, and somebody else has it now
 }
+
+// beginPause is between looks whether an entry is still ours.
+const beginPause = 10 * time.Millisecond
 
 func (s *streamSub) entry(rec record) *entry {
 	e := &entry{sub: s, item: batch.Item{Topic: s.topic, ID: rec.id, Time: entryTime(rec.id)}}
 	e.item.Payload, e.item.Twice = entryPayload(rec.fields)
 	e.item.Replay = replayOf(rec.fields)
 	e.item.Owner = e
-	e.hold = &hold{id: rec.id, sub: s, sum: maphash.Bytes(s.r.seed, e.item.Payload) | 1}
+	e.hold = &hold{id: rec.id, sub: s, sum: maphash.Bytes(s.r.seed, e.item.Payload) | 1, entry: e}
 	if _, times := lookUp(rec.fields, uuidField); times > 0 && s.cfg.MaxBatch == 1 {
 		e.fields = rec.fields
 	}
@@ -35,6 +43,16 @@ func (e *entry) Done(*batch.Item) {
 	if e.sub.group.complete(e.hold) {
 		e.settled()
 	}
+}
+
+// Begin implements batch.Revocable.
+func (e *entry) Begin(ctx context.Context, _ *batch.Item) bool {
+	for !e.sub.sure() {
+		if !pause(ctx, beginPause) || e.sub.ctx.Err() != nil {
+			return false // it stays pending
+		}
+	}
+	return !e.revoked.Load()
 }
 
 // settled gives the entry's place in the window back.
@@ -82,10 +100,9 @@ func (s *streamSub) pump() {
 // subscription ends.
 func (s *streamSub) gather() []*batch.Item {
 	for s.ctx.Err() == nil {
-		losses, marked := s.r.alive.state()
+		sure := s.sure()
 		s.mu.Lock()
-		// While our mark may be gone, others may be handling what we have queued.
-		if n := min(s.cfg.MaxBatch, s.queue.len()); n > 0 && marked && losses == s.verified {
+		if n := min(s.cfg.MaxBatch, s.queue.len()); n > 0 && sure {
 			items := make([]*batch.Item, n)
 			for i := range items {
 				items[i] = &s.queue.popFront().item
@@ -100,6 +117,13 @@ func (s *streamSub) gather() []*batch.Item {
 		}
 	}
 	return nil
+}
+
+// sure reports whether what we have in hand is surely ours: while our mark may be gone,
+// others may be handling it.
+func (s *streamSub) sure() bool {
+	losses, marked := s.r.alive.state()
+	return marked && losses == s.verified.Load()
 }
 
 // orphaned keeps what is queued: with the group gone, nobody else can have it, and

@@ -159,10 +159,9 @@ func (s *streamSub) takeOne(id string) bool {
 func (s *streamSub) fetch(id string) (record, bool) {
 	var retry backoff
 	for {
-		losses, marked := s.r.alive.state()
+		sure := s.sure()
 		s.mu.Lock()
 		_, ours := s.unread[id]
-		sure := marked && losses == s.verified
 		s.mu.Unlock()
 		if !ours {
 			return record{}, false

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ type tender struct {
 // absence is when a consumer's mark was first missed, and our own losses by then.
 type absence struct {
 	since  time.Time
-	losses int
+	losses int64
 }
 
 // tend extends what is in hand, looks for dead consumers, and starts claims.
@@ -67,11 +68,7 @@ func (s *streamSub) commandContext() (context.Context, context.CancelFunc) {
 // already: then it asks first, since an extension would take it away from them.
 func (t *tender) extend() {
 	now := time.Now()
-	losses, marked := t.r.alive.state()
-	t.mu.Lock()
-	sure := marked && losses == t.verified
-	t.mu.Unlock()
-	if now.Sub(t.extended) > t.cfg.ClaimAfter || !sure {
+	if now.Sub(t.extended) > t.cfg.ClaimAfter || !t.sure() {
 		if !t.verify() {
 			return
 		}
@@ -108,24 +105,21 @@ func (s *streamSub) claimed(minIdle time.Duration, ids []string) ([]string, erro
 // verifyAfterLoss lets the pump go on after our alive mark was lost and is back.
 func (t *tender) verifyAfterLoss() {
 	losses, marked := t.r.alive.state()
-	t.mu.Lock()
-	verified := t.verified
-	t.mu.Unlock()
 	if marked {
-		if losses != verified {
+		if losses != t.verified.Load() {
 			t.verify()
 		}
 		t.poke()
 	}
 }
 
-// verify drops what is queued and no longer ours. It reports whether it could ask.
+// verify lets go of what is in hand and no longer ours. It reports whether it could ask.
 func (t *tender) verify() bool {
 	losses, marked := t.r.alive.state()
 	if !marked {
 		return false
 	}
-	suspects := t.notDelivered() // what is read from now on is ours
+	suspects := t.group.held(t.streamSub) // what is read from now on is ours
 	ours, err := t.pending()
 	switch {
 	case isNoGroup(err):
@@ -133,17 +127,42 @@ func (t *tender) verify() bool {
 	case err != nil:
 		return false
 	default:
-		for id := range ours {
-			delete(suspects, id)
+		suspects = slices.DeleteFunc(suspects, func(id string) bool { return ours[id] })
+		foreign, err := t.present(suspects)
+		if err != nil {
+			return false
 		}
-		t.dropForeign(suspects)
+		t.dropForeign(foreign)
 	}
-	t.mu.Lock()
-	t.verified = losses
-	t.mu.Unlock()
+	t.verified.Store(losses)
 	t.extended = time.Now()
 	t.poke()
 	return true
+}
+
+// present returns those of ids that the stream has. An entry that is neither pending
+// under our name nor there was perhaps lost with its group: nobody else has it then.
+func (t *tender) present(ids []string) (map[string]bool, error) {
+	there := make(map[string]bool, len(ids))
+	for page := range slices.Chunk(ids, pageSize) {
+		ctx, cancel := t.commandContext()
+		pipe := t.r.writer.Pipeline()
+		found := make([]*redis.XMessageSliceCmd, len(page))
+		for i, id := range page {
+			found[i] = pipe.XRange(ctx, t.topic, id, id)
+		}
+		_, err := pipe.Exec(ctx)
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		for i, id := range page {
+			if len(found[i].Val()) > 0 {
+				there[id] = true
+			}
+		}
+	}
+	return there, nil
 }
 
 // pending returns all ids that are pending under our name.
@@ -170,31 +189,14 @@ func (t *tender) pending() (map[string]bool, error) {
 	}
 }
 
-// notDelivered returns what is in hand and was not handed over.
-func (t *tender) notDelivered() map[string]bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	ids := make(map[string]bool, t.queue.len()+len(t.unread))
-	for range t.queue.len() {
-		e := t.queue.popFront()
-		t.queue.pushBack(e)
-		if !e.orphan {
-			ids[e.item.ID] = true
-		}
-	}
-	for id := range t.unread {
-		ids[id] = true
-	}
-	return ids
-}
-
-// dropForeign drops what others own now, unless it was handed over meanwhile.
+// dropForeign lets go of what others own now: what no handler has begun never begins,
+// and what one has is not acknowledged by us.
 func (t *tender) dropForeign(foreign map[string]bool) {
 	if len(foreign) == 0 {
 		return
 	}
 	t.mu.Lock()
-	var ids []string
+	var unread []string
 	var dropped []*entry
 	for range t.queue.len() {
 		e := t.queue.popFront()
@@ -207,16 +209,20 @@ func (t *tender) dropForeign(foreign map[string]bool) {
 	for id := range t.unread {
 		if foreign[id] {
 			delete(t.unread, id)
-			ids = append(ids, id)
+			unread = append(unread, id)
 		}
 	}
 	t.mu.Unlock()
-	t.group.dropUnread(ids)
+	t.group.dropUnread(unread)
 	for _, e := range dropped {
 		t.group.drop(e.hold)
+	}
+	revoked := t.group.revoke(t.streamSub, foreign)
+	for _, e := range slices.Concat(dropped, revoked) {
 		e.settled()
 	}
-	t.log.Info("queued entries were claimed by others while this process was away; dropped", "events", len(ids))
+	t.log.Warn("this process stood still for so long that others took over what it had in hand",
+		"queued", len(unread)+len(dropped), "handed_over", len(revoked))
 }
 
 // look finds consumers that died with entries pending, and takes these over.

@@ -1,16 +1,13 @@
 package transport
 
-import (
-	"testing"
-	"time"
-)
+import "testing"
 
 // A consumer is dead when its mark is missed twice, a TTL apart, while ours was there.
 func TestDeadConsumers(t *testing.T) {
 	t.Parallel()
 	r := &Redis{}
 	r.alive = newAlive(r)
-	r.alive.last = time.Now()
+	r.alive.age(0)
 	tend := &tender{streamSub: &streamSub{r: r}, missing: make(map[string]absence)}
 	look := func(gone ...string) int { return len(tend.dead(gone)) }
 	age := func() {
@@ -31,12 +28,12 @@ func TestDeadConsumers(t *testing.T) {
 		t.Fatal("a mark that was seen between does not count from anew")
 	}
 	age()
-	r.alive.losses++
+	r.alive.losses.Add(1)
 	if look("b") != 0 {
 		t.Fatal("dead though our own mark was lost meanwhile")
 	}
 	age()
-	r.alive.last = time.Now().Add(-2 * aliveTTL)
+	r.alive.age(2 * aliveTTL)
 	if look("b") != 0 {
 		t.Fatal("dead though our own mark is missing")
 	}

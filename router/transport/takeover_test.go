@@ -167,14 +167,8 @@ func TestAliveInFullRedis(t *testing.T) {
 		t.Fatalf("redis is not full: %v", err)
 	}
 	collect(t, messages, 3)
-	n.alive.mu.Lock()
-	before := n.alive.last
-	n.alive.mu.Unlock()
-	eventually(t, "the mark is renewed", func() bool {
-		n.alive.mu.Lock()
-		defer n.alive.mu.Unlock()
-		return n.alive.last.After(before)
-	})
+	before := *n.alive.last.Load()
+	eventually(t, "the mark is renewed", func() bool { return n.alive.last.Load().After(before) })
 }
 
 // What was queued when Redis lost everything is still handled, also when our mark was
@@ -189,9 +183,7 @@ func TestStreamQueueOutlivesGroup(t *testing.T) {
 	eventually(t, "all are read", func() bool { return pendingOf(t, n, "work") == 5 })
 	server.Client().FlushAll(t.Context())
 	eventually(t, "the group is made again", func() bool { return pendingOf(t, n, "work") == 0 })
-	n.alive.mu.Lock()
-	n.alive.last = time.Now().Add(-2 * aliveTTL)
-	n.alive.mu.Unlock()
+	n.alive.age(2 * aliveTTL)
 	first.Ack()
 	collect(t, messages, 4)
 }

@@ -38,6 +38,16 @@ type Owner interface {
 	Done(item *Item)
 }
 
+// Revocable is an Owner whose items may go over to another process, when this one has
+// stood still for so long that it was taken for dead.
+type Revocable interface {
+	Owner
+	// Begin tells that a handler is about to get the item. It may wait until it is known
+	// whose the item is, but not for longer than ctx. False: it is somebody else's now, or
+	// may be; no handler may get it, and Done must not be called.
+	Begin(ctx context.Context, item *Item) bool
+}
+
 // Batch is carried by the context of a Watermill message.
 //
 // A consumer that knows batches calls Take; from then on the message's ack only
