@@ -73,9 +73,10 @@ func withRedis(set map[string]string, url string) map[string]string {
 type program struct {
 	opts   Options
 	level  slog.LevelVar
-	digest string             // of the files that were loaded
-	loaded *routesfile.Result // changed by reloads
-	gone   []router.Channel   // of earlier configurations
+	digest string                        // of the files that were loaded
+	loaded *routesfile.Result            // changed by reloads
+	config atomic.Pointer[router.Config] // loaded's, for any goroutine
+	gone   []router.Channel              // of earlier configurations
 	redis  *transport.Redis
 	log    *slog.Logger
 	losses losses
@@ -91,6 +92,7 @@ func open(opts Options) (*program, error) {
 		return nil, err
 	}
 	p := &program{opts: opts, digest: digest, loaded: loaded}
+	p.config.Store(&loaded.Config)
 	p.level.Set(levelOf(loaded.Settings.Log, opts.Verbosity))
 	p.log = newLogger(opts.Stderr, loaded.Settings.Log, &p.level)
 	if !opts.Source.Check { // else they are about values that this command doesn't need
@@ -198,9 +200,23 @@ func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
 		return p.redis.Stream(transport.StreamConfig{
 			Group: ch.Group, Like: ch.Like, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,
 			InFlight: ch.InFlight, ClaimAfter: ch.ClaimAfter,
+			Routes: p.digestOf(ch),
 		}), nil
 	default:
 		return nil, fmt.Errorf("transport %q cannot be run by this program", ch.Transport)
+	}
+}
+
+// digestOf tells what is done with what a subscriber brings, by the configuration of
+// the moment. One goroutine may call it.
+func (p *program) digestOf(ch router.Channel) func() string {
+	var of *router.Config
+	var word string
+	return func() string {
+		if now := p.config.Load(); now != of {
+			of, word = now, now.Digest(ch)
+		}
+		return word
 	}
 }
 

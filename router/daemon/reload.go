@@ -74,6 +74,7 @@ func (p *program) reload(r *router.Router) {
 		}
 	}
 	p.loaded = loaded
+	p.config.Store(&loaded.Config)
 	p.tellNotes(loaded)
 	attrs := []any{"config", strings.Join(loaded.Files, " "), "hash", p.digest[:12], "routes", len(loaded.Config.Routes)}
 	p.log.Info("reloaded", append(attrs, told(changes)...)...)
