@@ -11,7 +11,7 @@ import (
 
 // faults are all of them, in the order of docs/reliability.md.
 func faults() []fault {
-	return slices.Concat(killFaults(), groupFaults(), claimFaults(), linkFaults(), redisFaults(), processFaults(), pubsubFaults(), poisonFaults(), trimFaults(), dedupeFaults(), clockFaults(), largeFaults())
+	return slices.Concat(killFaults(), groupFaults(), claimFaults(), linkFaults(), redisFaults(), processFaults(), pubsubFaults(), poisonFaults(), trimFaults(), dedupeFaults(), clockFaults(), reloadFaults(), largeFaults())
 }
 
 // TestFaults breaks things, and nothing may be lost.

@@ -42,6 +42,7 @@ type Channel struct {
 
 	// Only for Stream.
 	Group      string        // consumer group; empty: Config.Service
+	Like       string        // a new group begins where this one is, if there is one; else at Start
 	Start      Start         // where a new group starts; empty: StartOldest
 	MaxLen     int64         // approximate length kept when publishing; 0: 100,000
 	ClaimAfter time.Duration // idle time after which a foreign consumer's entries are claimed; 0: 60 s
@@ -88,7 +89,10 @@ type Fields struct {
 type HandlerSpec struct {
 	Name string
 	Kind string // for logs and docs; may be empty
-	New  func(Env) (Handler, error)
+	// Revision stands for the kind's options: a reload keeps a handler whose Name, Kind and
+	// Revision stay, and makes any other anew. Empty: always anew.
+	Revision string
+	New      func(Env) (Handler, error)
 }
 
 // Route sends the events of one channel that match Types to one handler.
@@ -99,6 +103,16 @@ type Route struct {
 	Handler string    // HandlerSpec.Name
 	When    Condition // nil: every event
 	Policy  Policy
+	// WhenText is what When was made from, so that a reload can tell whether it changed.
+	WhenText string
+
+	// Isolated gives the route a subscription of its own, so that no other route waits
+	// for it: on a Stream in the group "<channel's group>.<Name>", which begins where the
+	// channel's group is; on PubSub with a queue of its own.
+	Isolated   bool
+	Queue      int // only for an isolated route of a PubSub channel; 0: the channel's
+	QueueBytes int // likewise
+	Overflow   Overflow
 }
 
 // normalize fills in defaults and checks what a Go program can get wrong. It returns
@@ -138,9 +152,6 @@ func normalize(cfg Config) (Config, error) {
 		}
 		handlers[h.Name] = true
 	}
-	if len(cfg.Routes) == 0 {
-		fail("there are no routes, or none is enabled")
-	}
 	names := map[[2]string]bool{}
 	cfg.Routes = slices.Clone(cfg.Routes)
 	for i := range cfg.Routes {
@@ -160,6 +171,9 @@ func normalize(cfg Config) (Config, error) {
 		if err := r.Policy.normalize(); err != nil {
 			fail("route %q: %w", r.Name, err)
 		}
+		if err := r.checkQueue(cfg.Channels); err != nil {
+			fail("route %q: %w", r.Name, err)
+		}
 		if ch != nil {
 			if _, err := deadLetters(cfg.Channels, ch, r.Policy.DeadLetter); err != nil {
 				fail("route %q: %w", r.Name, err)
@@ -169,5 +183,6 @@ func normalize(cfg Config) (Config, error) {
 			fail("route %q: %w", r.Name, err)
 		}
 	}
+	errs = append(errs, checkGroups(cfg)...)
 	return cfg, errors.Join(errs...)
 }

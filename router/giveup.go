@@ -59,7 +59,9 @@ func (s *subscription) loops(item *batch.Item) bool {
 // crashLoop gives up a message before anything looks at it again.
 func (s *subscription) crashLoop(t *ticket) letter {
 	err := fmt.Errorf("delivered %d times, and each process died with it in hand; max_deliveries is %d", t.item.Deliveries, s.channel.MaxDeliveries)
-	s.received.Add(1)
+	if s.speaks {
+		s.received.Add(1)
+	}
 	s.channelCounters.crashLoop.Add(1)
 	s.log.Error("message given up", "channel", s.channel.Name, "reason", string(ReasonCrashLoop), "id", clip(t.item.ID), "err", err)
 	t.hold()

@@ -19,6 +19,7 @@ import (
 type Kind[T any] struct {
 	Name     string
 	Doc      string // what it does, in one sentence
+	Target   bool   // it works for a target outside of Redis, which may be away: a database, a web hook
 	Defaults T
 	New      func(Env, T) (Handler, error)
 }
@@ -26,8 +27,9 @@ type Kind[T any] struct {
 // Info is k with the type of its options erased.
 func (k Kind[T]) Info() KindInfo {
 	return KindInfo{
-		Name: k.Name,
-		Doc:  k.Doc,
+		Name:   k.Name,
+		Doc:    k.Doc,
+		Target: k.Target,
 		Options: func() any {
 			options := k.Defaults
 			value := reflect.ValueOf(&options).Elem()
@@ -82,8 +84,9 @@ func clone(v reflect.Value) reflect.Value {
 
 // KindInfo is a [Kind] whose options' type is erased.
 type KindInfo struct {
-	Name string
-	Doc  string
+	Name   string
+	Doc    string
+	Target bool
 	// Options returns a pointer to a new struct that holds the defaults.
 	Options func() any
 	// New makes a handler; options is what Options returned, filled in.

@@ -1,22 +1,31 @@
 package router
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // maxChunk is how many events a BatchHandler gets at once, at most.
 const maxChunk = 256
 
 // lanes are where the events of a route wait, and its workers: goroutines that exist
-// only while there is work, so that ten thousand idle routes cost nothing.
+// only while there is work, so that ten thousand idle routes cost nothing. They outlive
+// reloads: what waits is handled as the route says by then.
 type lanes struct {
-	route   *route
+	route   atomic.Pointer[route]
 	running *sync.WaitGroup // counts the workers of all routes
+	dropped atomic.Bool     // what is left is not handled any more
 
-	mu     sync.Mutex
-	ready  []*lane          // that have events and are in no worker's hands
-	byKey  map[string]*lane // that have events or are in a worker's hands
-	only   *lane            // for a route with one worker: everything stays in order
-	active int              // workers at work
-	count  uint64           // events pushed so far
+	mu      sync.Mutex
+	ready   []*lane          // that have events and are in no worker's hands
+	byKey   map[string]*lane // that have events or are in a worker's hands
+	only    *lane            // for a route with one worker: everything stays in order
+	workers int              // at most
+	active  int              // workers at work
+	count   uint64           // events pushed so far
+	regroup bool             // between one worker and several: new events are held back until the lanes are empty
+	held    []*delivery      // those
+	empty   chan struct{}    // closed when the lanes are empty; nil: nobody waits for it
 }
 
 // lane is events that must stay in order: those of one key.
@@ -27,13 +36,20 @@ type lane struct {
 }
 
 func newLanes(r *route, running *sync.WaitGroup) *lanes {
-	l := &lanes{route: r, running: running}
-	if r.Policy.Workers == 1 {
+	l := &lanes{running: running, workers: r.Policy.Workers}
+	l.route.Store(r)
+	l.group()
+	return l
+}
+
+// group makes the lanes anew, for one worker or for several.
+func (l *lanes) group() {
+	l.only, l.byKey = nil, nil
+	if l.workers == 1 {
 		l.only = &lane{}
 	} else {
 		l.byKey = map[string]*lane{}
 	}
-	return l
 }
 
 // push adds events in order and takes over the slice. It never blocks: what the
@@ -42,14 +58,23 @@ func (l *lanes) push(events []*delivery) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count += uint64(len(events))
-	if l.only != nil {
+	if l.regroup {
+		l.held = append(l.held, events...)
+		return
+	}
+	l.enqueue(events)
+}
+
+// enqueue puts events into their lanes and starts workers; the caller holds the lock.
+func (l *lanes) enqueue(events []*delivery) {
+	if l.only != nil && len(events) > 0 {
 		l.add(l.only, events)
 	} else {
 		for _, d := range events {
 			l.add(l.of(d.event.Key), []*delivery{d})
 		}
 	}
-	for n := min(l.route.Policy.Workers-l.active, len(l.ready)); n > 0; n-- {
+	for n := min(l.workers-l.active, len(l.ready)); n > 0; n-- {
 		l.start(&worker{lanes: l})
 	}
 }
@@ -111,8 +136,13 @@ func (l *lanes) refill(w *worker) bool {
 		l.giveBack(one)
 	}
 	w.lanesHeld, w.rest = w.lanesHeld[:0], nil
+	if l.active > l.workers { // there are fewer since a reload
+		l.active--
+		return false
+	}
+	isBatch := l.route.Load().batch != nil
 	n := 0
-	for n < len(l.ready) && (n == 0 || l.route.batch != nil && len(w.rest) < maxChunk) {
+	for n < len(l.ready) && (n == 0 || isBatch && len(w.rest) < maxChunk) {
 		one := l.ready[n]
 		n++
 		if w.rest == nil {
@@ -127,6 +157,7 @@ func (l *lanes) refill(w *worker) bool {
 	l.ready = l.ready[n:]
 	if n == 0 {
 		l.active--
+		l.resettle()
 	}
 	return n > 0
 }
@@ -140,4 +171,57 @@ func (l *lanes) giveBack(one *lane) {
 	if one.key != "" {
 		delete(l.byKey, one.key)
 	}
+}
+
+// adopt makes next the route of these lanes, from the next attempt on.
+func (l *lanes) adopt(next *route) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.route.Load()
+	if old == next {
+		return
+	}
+	next.follow(old)
+	l.route.Store(next)
+	l.workers = next.Policy.Workers
+	l.regroup = (l.workers == 1) != (l.only != nil)
+	l.resettle()
+}
+
+// resettle goes on after a change, once that is possible; the caller holds the lock.
+func (l *lanes) resettle() {
+	if l.regroup && l.active == 0 {
+		l.regroup = false
+		l.group()
+	}
+	if !l.regroup {
+		held := l.held
+		l.held = nil
+		l.enqueue(held)
+	}
+	if l.active == 0 && l.empty != nil {
+		close(l.empty)
+		l.empty = nil
+	}
+}
+
+// drained is closed when nothing is left. Nothing may be pushed any more.
+func (l *lanes) drained() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	empty := make(chan struct{})
+	if l.empty != nil {
+		empty = l.empty
+	} else if l.active == 0 {
+		close(empty)
+	} else {
+		l.empty = empty
+	}
+	return empty
+}
+
+// drop gives up what is left: it is counted as unfinished, and done.
+func (l *lanes) drop() {
+	l.dropped.Store(true)
+	close(l.route.Load().replaced)
 }

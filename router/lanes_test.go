@@ -476,7 +476,7 @@ func BenchmarkLanes(b *testing.B) {
 				if err := route.Policy.normalize(); err != nil {
 					b.Fatal(err)
 				}
-				r := newRoute(route, &Channel{}, h, Options{Logger: slog.New(slog.DiscardHandler)}, nil, &running)
+				r := newRoute(route, &Channel{}, newInstance(HandlerSpec{}, h), Options{Logger: slog.New(slog.DiscardHandler)}, nil, &running)
 				owner := &benchOwner{all: make(chan struct{})}
 				owner.left.Store(int64(b.N))
 				keys := make([]string, waiting)

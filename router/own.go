@@ -49,9 +49,9 @@ func (r *Router) Blind(topic string, lasted time.Duration) {
 	if r.drained {
 		return
 	}
-	for _, s := range r.subscriptions {
-		if s.channel.Transport == PubSub && s.channel.Topic == topic {
-			s.say(TypeGap, "", Gap{Seconds: lasted.Seconds()})
+	for _, f := range r.current().feeds {
+		if f.channel.Transport == PubSub && f.channel.Topic == topic {
+			f.say(TypeGap, "", Gap{Seconds: lasted.Seconds()})
 		}
 	}
 }
@@ -65,24 +65,45 @@ func (r *Router) dead(l *letter) {
 	if l.event != nil {
 		data.ID, data.Type, data.Key = plainText(l.event.ID), plainText(l.event.Type), plainText(l.event.Key)
 	}
-	for _, s := range r.subscriptions {
-		if s.channel.Name == l.channel.Name {
-			s.say(TypeDead, data.Key, data)
+	now := r.current()
+	for i, f := range now.feeds {
+		if now.subscriptions[i].channel.Name == l.channel.Name {
+			f.say(TypeDead, data.Key, data)
 		}
 	}
+}
+
+// say hands an own event to the routes that the feed's messages go to.
+func (f *feed) say(typ, key string, about any) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if !f.mute && f.to != nil {
+		f.to.say(typ, key, about)
+	}
+}
+
+// silence ends what the feed says of itself.
+func (f *feed) silence() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mute = true
 }
 
 // say hands an own event to the routes that name its type, in this process only. It is
 // never sent to Redis, so that no replica is told what happened to another, and a fault
 // never makes traffic.
 func (s *subscription) say(typ, key string, about any) {
-	work := s.work.Load()
-	routes := s.table.Load().routes(typ)
-	if len(routes) == 0 || work == nil {
+	var routes []*route
+	for _, route := range s.table.routes(typ) {
+		if route.home == s {
+			routes = append(routes, route)
+		}
+	}
+	if len(routes) == 0 {
 		return
 	}
-	if s.saying.Add(1) > maxOwn {
-		s.saying.Add(-1)
+	if s.feed.saying.Add(1) > maxOwn {
+		s.feed.saying.Add(-1)
 		s.log.Warn("own events come faster than they are handled; dropped", "channel", s.channel.Name, "type", typ)
 		return
 	}
@@ -97,10 +118,10 @@ func (s *subscription) say(typ, key string, about any) {
 	if event.Msg, err = encode(s.channel.Fields, &event); err != nil { // the type does not fit into it there
 		event.Msg = envelope(&event)
 	}
-	item := &batch.Item{Topic: event.Name, ID: event.ID, Time: event.Time, Payload: event.Msg, Owner: own{s}}
+	item := &batch.Item{Topic: event.Name, ID: event.ID, Time: event.Time, Payload: event.Msg, Owner: own{s.feed}}
 	t := &ticket{item: item}
 	t.hold()
-	d := newDelivery(*work, nil, event.Msg)
+	d := newDelivery(s.feed.work, nil, event.Msg)
 	d.event, d.ticket, d.batch, d.msg.UUID = event, t, &gathering{}, event.ID
 	for _, r := range routes {
 		if r.admits(d) {
@@ -108,14 +129,14 @@ func (s *subscription) say(typ, key string, about any) {
 			r.lanes.push([]*delivery{d})
 		}
 	}
-	s.keeper.settle(*work, d.batch.letters)
+	s.keeper.settle(s.feed.work, d.batch.letters)
 	t.release()
 }
 
 // own is the owner of an own event.
-type own struct{ s *subscription }
+type own struct{ f *feed }
 
-func (o own) Done(*batch.Item) { o.s.saying.Add(-1) }
+func (o own) Done(*batch.Item) { o.f.saying.Add(-1) }
 
 // isOwn reports whether a type is Signalbox's own.
 func isOwn(typ string) bool { return strings.HasPrefix(typ, ownPrefix) }

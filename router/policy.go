@@ -86,11 +86,15 @@ func (r Retry) pause(failures int) time.Duration {
 }
 
 // sleep waits, or ends early with ctx.
-func sleep(ctx context.Context, d time.Duration) {
+func sleep(ctx context.Context, d time.Duration) { sleepUntil(ctx, nil, d) }
+
+// sleepUntil waits, or ends early with ctx or wake.
+func sleepUntil(ctx context.Context, wake <-chan struct{}, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-wake:
 	case <-ctx.Done():
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -39,12 +40,30 @@ type target struct {
 // NewPublisher returns a publisher to the channels of cfg. It calls open when a
 // channel is first published to, and never closes what open returned.
 func NewPublisher(cfg Config, open func(Channel) (message.Publisher, error)) *Publisher {
-	p := &Publisher{service: or(cfg.Service, "router"), open: open, targets: map[string]*target{}}
-	for _, ch := range cfg.Channels {
-		ch.Topic = or(ch.Topic, ch.Name)
-		p.targets[ch.Name] = &target{channel: ch, decoder: newDecoder(ch)}
-	}
+	p := &Publisher{service: or(cfg.Service, "router"), open: open}
+	p.adopt(cfg)
 	return p
+}
+
+// adopt makes p publish to the channels of cfgs, of which the first that declares a
+// name counts, and to no others. A channel that stays as it was keeps its publisher.
+func (p *Publisher) adopt(cfgs ...Config) {
+	targets := map[string]*target{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, cfg := range cfgs {
+		for _, ch := range cfg.Channels {
+			ch.Topic = or(ch.Topic, ch.Name)
+			switch old := p.targets[ch.Name]; {
+			case targets[ch.Name] != nil:
+			case old != nil && reflect.DeepEqual(old.channel, ch):
+				targets[ch.Name] = old
+			default:
+				targets[ch.Name] = &target{channel: ch, decoder: newDecoder(ch)}
+			}
+		}
+	}
+	p.targets = targets
 }
 
 // Publish completes the events and sends them, in order, to a declared channel.
@@ -158,7 +177,10 @@ func (t *target) send(msgs []*message.Message) error {
 // accepts checks that a reader of the target will accept the event's message. Where
 // both channels keep their fields in the same places, only the type can be wrong.
 func (p *Publisher) accepts(t *target, event *Event) error {
-	if from := p.targets[event.Channel]; from != nil && from.channel.Fields == t.channel.Fields {
+	p.mu.Lock()
+	from := p.targets[event.Channel]
+	p.mu.Unlock()
+	if from != nil && from.channel.Fields == t.channel.Fields {
 		return t.checkType(event.Type)
 	}
 	sent := Event{Msg: event.Msg}

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,15 +21,19 @@ var (
 	errExited = errors.New("the handler ended its goroutine (runtime.Goexit)")
 	// errAbandoned is the verdict on an event whose handler ignored its timeout.
 	errAbandoned = errors.New("the handler did not return within a second after its timeout; it is left behind")
+	// errGone is why an event is unfinished although the router runs on.
+	errGone = errors.New("its route was removed, and the drain is over")
 	// errTakenOver is why an event is left to others.
 	errTakenOver = errors.New("this process stood still, and another one took the event over or may have")
 )
 
-// route is a [Route] that runs: its handler, its lanes, and its counters.
+// route is a [Route] that runs, as one configuration has it. Its lanes and counters
+// outlive that.
 type route struct {
 	Route
-	index   int // among the routes of its channel
-	handler Handler
+	home    *subscription
+	index   int // among the routes of its home
+	handler *instance
 	batch   BatchHandler        // handler, if it takes batches
 	chain   message.HandlerFunc // for one event
 	lanes   *lanes
@@ -39,20 +44,29 @@ type route struct {
 	keeper  *keeper
 	channel *Channel
 	dead    *Channel // where its dead letters go; nil: nowhere
+	// replaced is closed when another handler or policy has taken this one's place, so
+	// that what waits for another attempt makes it now.
+	replaced chan struct{}
+	*routeCounters
+}
 
+type routeCounters struct {
 	handled, failed, retried, skipped, filtered, abandoned, unfinished atomic.Uint64
 	kept                                                               atomic.Uint64 // of failed: as dead letters
 	refused                                                            atomic.Uint64 // of failed: by an error of the condition, before the lanes
 	duplicates, unmarked, withdrawn                                    atomic.Uint64
 }
 
-func newRoute(cfg Route, ch *Channel, handler Handler, opts Options, keeper *keeper, running *sync.WaitGroup) *route {
-	r := &route{Route: cfg, handler: handler, observe: opts.Observe, keeper: keeper, channel: ch}
+func newRoute(cfg Route, ch *Channel, handler *instance, opts Options, keeper *keeper, running *sync.WaitGroup) *route {
+	r := &route{
+		Route: cfg, handler: handler, observe: opts.Observe, keeper: keeper, channel: ch,
+		replaced: make(chan struct{}), routeCounters: &routeCounters{},
+	}
 	log := opts.Logger
 	r.log = log.With("route", cfg.Name, "handler", cfg.Handler)
 	r.debug = r.log.Enabled(context.Background(), slog.LevelDebug)
-	r.batch, _ = handler.(BatchHandler)
-	handle := HandleEvents(handler)
+	r.batch, _ = handler.Handler.(BatchHandler)
+	handle := HandleEvents(handler.Handler)
 	r.chain = Recover(func(msg *message.Message) ([]*message.Message, error) { return nil, handle(msg) })
 	r.lanes = newLanes(r, running)
 	return r
@@ -63,15 +77,22 @@ func newRoute(cfg Route, ch *Channel, handler Handler, opts Options, keeper *kee
 func (r *route) run(w *worker) bool {
 	work := w.tries[0].ctx.Context
 	for failures := 0; ; failures++ {
+		r = r.successor(w)
 		w.tries = r.sift(work, r.gate.admit(work, w))
 		if len(w.tries) == 0 {
 			return true
+		}
+		if !r.handler.enter() { // a reload has come between
+			if r.lanes.route.Load() == r {
+				r.lanes.dropped.Store(true)
+			}
+			continue
 		}
 		var begin time.Time
 		if r.observe != nil {
 			begin = time.Now()
 		}
-		verdicts, verdict := r.call(w.begin(work), w.tries)
+		verdicts, verdict := r.call(w.begin(work, r), w.tries)
 		expired, ok := w.end()
 		if !ok {
 			r.log.Warn("a handler that was left behind has returned", "channel", r.Channel)
@@ -91,19 +112,24 @@ func (r *route) run(w *worker) bool {
 		var pause time.Duration
 		w.tries, pause = r.judge(work, w.tries, result, r.Policy.Retry.pause(failures), begin)
 		if len(w.tries) > 0 {
-			sleep(work, pause)
+			sleepUntil(work, r.replaced, pause)
 		}
 	}
 }
 
-// sift finishes the events that may not be tried: all of them when the drain is over,
-// else those that another process has taken over, and those that are too old by now.
+// sift finishes the events that may not be tried: all of them when the drain is over or
+// the route is gone, else those that another process has taken over, and those that are
+// too old by now.
 func (r *route) sift(work context.Context, tries []try) []try {
-	if stopped := work.Err(); stopped != nil {
+	stopped, gone := work.Err(), r.lanes.dropped.Load()
+	if stopped != nil || gone {
 		r.gate.release(tries)
 		for _, t := range tries {
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, stopped, time.Time{})
+			r.tell(Unfinished, t, cmp.Or(stopped, errGone), time.Time{})
+			if stopped == nil {
+				t.ticket.release()
+			}
 		}
 		return nil
 	}
@@ -148,9 +174,10 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 	return ours
 }
 
-// call hands events to the handler. It returns one verdict on all of them, or one on
-// each.
+// call hands events to the handler, which was entered. It returns one verdict on all of
+// them, or one on each.
 func (r *route) call(ctx context.Context, tries []try) (verdicts []error, verdict error) {
+	defer r.handler.leave()
 	if r.batch == nil {
 		_, err := r.chain(attemptMessage(ctx, tries[0].delivery))
 		return nil, err

@@ -56,14 +56,16 @@ func (q *sequences) next(key string, n uint64) (missing, after uint64) {
 
 // follow looks at the number of an event, and tells of those before it that are missing.
 func (s *subscription) follow(event *Event) {
-	missing, after := s.sequences.next(event.Key, event.seq.n)
-	if s.sequences.full {
+	missing, after := s.feed.sequences.next(event.Key, event.seq.n)
+	if s.feed.sequences.full && s.speaks {
 		s.log.Warn("too many keys: the numbers of new ones are not followed", "channel", s.channel.Name, "keys", maxSequences)
 	}
 	if missing == 0 {
 		return
 	}
-	s.missing.Add(missing)
-	s.log.Warn("messages are missing", "channel", s.channel.Name, "key", clip(event.Key), "events", missing, "after", after)
+	if s.speaks {
+		s.missing.Add(missing)
+		s.log.Warn("messages are missing", "channel", s.channel.Name, "key", clip(event.Key), "events", missing, "after", after)
+	}
 	s.say(TypeGap, event.Key, Gap{Missing: missing, After: after, Key: plainText(event.Key)})
 }

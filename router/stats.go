@@ -44,14 +44,15 @@ type Outcome struct {
 	Kept    bool          // as a dead letter
 }
 
-// Stats are the counters of a router since it was made.
+// Stats are the counters of a router since it was made. Reloads neither set them back
+// nor drop those of what they removed.
 type Stats struct {
-	Channels map[string]ChannelStats // by declared name; those that have routes
-	Routes   []RouteStats            // in the order of the configuration
+	Channels map[string]ChannelStats // by declared name; those that have routes, or had
+	Routes   []RouteStats            // in the order of the configuration; then those that are gone
 }
 
 // ChannelStats counts the messages of a channel. An array that is split counts as
-// its elements.
+// its elements. What isolated routes read beside the others is not counted again.
 type ChannelStats struct {
 	Received  uint64
 	Unmatched uint64

@@ -7,89 +7,86 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
 )
 
-// subscription is one channel being read: it splits what crosses Watermill's Router
-// into events and hands each to the lanes of the routes that take its type.
+// subscription is a channel as one configuration reads it, by its plain routes together
+// or by an isolated one alone: it splits what crosses Watermill's Router into events and
+// hands each to the lanes of the routes that take its type. It is immutable; a feed
+// brings what it reads.
 type subscription struct {
 	channel    Channel
-	subscriber message.Subscriber
+	isolated   string              // the only route's name; empty: the plain routes
+	speaks     bool                // for its channel: it counts and logs what arrives there
 	front      message.HandlerFunc // middleware → decode → gather
 	metadata   bool                // the user's middleware may want to set metadata
-	routes     []*route
-	table      atomic.Pointer[table]
+	routes     []*route            // that it runs
+	table      *table
 	gatherings sync.Pool
 	log        *slog.Logger
 	observe    func(Outcome)
 	keeper     *keeper
 	dead       *Channel // where what reaches no route is kept; nil: nowhere
+	feed       *feed
 	service    string
-	work       atomic.Pointer[context.Context] // set while the router runs
-	saying     atomic.Int64                    // own events under way
-	sequences  sequences
-	channelCounters
+	*channelCounters
 }
 
-func newSubscription(ch Channel, subscriber message.Subscriber, routes []compiled, opts Options) *subscription {
-	s := &subscription{channel: ch, subscriber: subscriber, log: opts.Logger, observe: opts.Observe}
-	for i, c := range routes {
-		c.route.index = i
+// subscriptions are those that a channel with these routes needs. The first speaks for
+// the channel, so its table has all routes, also those that it doesn't run.
+func subscriptions(ch Channel, routes []compiled, counters *channelCounters, opts Options) (all []*subscription) {
+	add := func(s *subscription, runs ...compiled) {
+		s.log, s.observe, s.channelCounters = opts.Logger, opts.Observe, counters
+		known := runs
+		if s.speaks = len(all) == 0; s.speaks {
+			known = routes
+		}
+		s.prepare(newTable(known), runs, opts.Middleware)
+		all = append(all, s)
+	}
+	var plain, isolated []compiled
+	for _, c := range routes {
+		if c.route.Isolated {
+			isolated = append(isolated, c)
+		} else {
+			plain = append(plain, c)
+		}
+	}
+	if len(plain) > 0 {
+		add(&subscription{channel: ch}, plain...)
+	}
+	for _, c := range isolated {
+		add(&subscription{channel: c.route.own(ch), isolated: c.route.Name}, c)
+	}
+	return all
+}
+
+func (s *subscription) prepare(t *table, runs []compiled, middleware []message.HandlerMiddleware) {
+	for i, c := range runs {
+		c.route.home, c.route.index = s, i
 		s.routes = append(s.routes, c.route)
 	}
-	s.table.Store(newTable(routes))
+	s.table = t
 	s.gatherings.New = func() any { return &gathering{byRoute: make([][]*delivery, len(s.routes))} }
-	s.front = DecodeJSON(ch)(s.gather)
-	for _, v := range slices.Backward(opts.Middleware) {
+	s.front = DecodeJSON(s.channel)(s.gather)
+	for _, v := range slices.Backward(middleware) {
 		s.front = v(s.front)
 	}
 	s.front = Recover(s.front)
-	s.metadata = len(opts.Middleware) > 0
-	return s
+	s.metadata = len(middleware) > 0
 }
-
-// handle takes over what a Watermill message carries. A batch is done when each of
-// its items is; a message from any other subscriber is acked when its event is done.
-func (s *subscription) handle(ctx context.Context, msg *message.Message) error {
-	if ctx.Err() != nil { // a subscriber that still delivers at the end of the drain
-		return ctx.Err()
-	}
-	if b := batch.FromContext(msg.Context()); b != nil {
-		s.dispatch(ctx, nil, b.Take())
-		return nil
-	}
-	done := make(signal)
-	topic := or(message.SubscribeTopicFromCtx(msg.Context()), s.channel.Topic)
-	item := &batch.Item{Topic: topic, ID: msg.UUID, Time: time.Now(), Payload: msg.Payload, Owner: done}
-	s.dispatch(ctx, msg, []*batch.Item{item})
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// signal is the owner of a message that did not come in a batch.
-type signal chan struct{}
-
-// Done closes the signal.
-func (s signal) Done(*batch.Item) { close(s) }
 
 // dispatch decodes items and hands their events to the lanes; foreign is the message
-// of the only item when it did not come in a batch.
-func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, items []*batch.Item) {
+// of the only item when it did not come in a batch. It returns what is to be settled.
+func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, items []*batch.Item) []letter {
 	var values context.Context
 	if foreign != nil {
 		values = foreign.Context()
 	}
 	g := s.gatherings.Get().(*gathering)
-	g.table = s.table.Load()
 	tickets := make([]ticket, len(items))
 	for i, item := range items {
 		t := &tickets[i]
@@ -112,7 +109,9 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		}
 		if _, err := s.front(&d.msg); err != nil {
 			for _, part := range each(&d.msg, err) {
-				g.letters = append(g.letters, s.reject(t, part))
+				if s.speaks { // else another subscription of the channel does it
+					g.letters = append(g.letters, s.reject(t, part))
+				}
 			}
 		}
 	}
@@ -123,12 +122,11 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 	for i := range tickets {
 		tickets[i].release()
 	}
-	s.keeper.settle(ctx, letters) // until then nothing more is read
+	return letters
 }
 
 // gathering collects the events of one batch by route.
 type gathering struct {
-	table   *table
 	byRoute [][]*delivery // by route.index
 	touched []*route
 	letters []letter
@@ -157,20 +155,22 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	if d == nil || d.batch == nil {
 		return nil, errors.New("middleware replaced the message's context: it must derive from the one it got")
 	}
-	s.received.Add(1)
+	if s.speaks {
+		s.received.Add(1)
+	}
 	if d.event.seq.known {
 		s.follow(&d.event)
 	}
-	routes := d.batch.table.routes(d.event.Type)
+	routes := s.table.routes(d.event.Type)
 	if d.ticket.item.Replay != nil {
 		routes = replayed(routes, d.ticket.item.Replay)
 	}
-	if len(routes) == 0 {
+	if len(routes) == 0 && s.speaks {
 		s.passBy(d)
 		return nil, nil
 	}
 	for _, r := range routes {
-		if !r.admits(d) {
+		if r.home != s || !r.admits(d) {
 			continue
 		}
 		d.ticket.hold()

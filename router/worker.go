@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ type worker struct {
 	tries     []try       // begun and not finished; of use to the attempt that runs
 
 	mu       sync.Mutex // guards what the watchdog and the worker share
+	route    *route     // of the attempt
 	attempt  uint64     // counts attempts
 	busy     bool       // the handler has events
 	cancel   context.CancelFunc
@@ -50,7 +52,7 @@ func (w *worker) work() {
 		}
 	}()
 	for w.next() {
-		if !w.lanes.route.run(w) {
+		if !w.lanes.route.Load().run(w) {
 			ended = true // lost: whoever found out has done the rest
 			return
 		}
@@ -66,7 +68,7 @@ func (w *worker) next() bool {
 		return false
 	}
 	n := 1
-	if w.lanes.route.batch != nil {
+	if w.lanes.route.Load().batch != nil {
 		n = min(len(w.rest), maxChunk)
 	}
 	w.tries = w.tries[:0]
@@ -90,16 +92,17 @@ func (w *worker) putBack(tries []try) {
 }
 
 // begin marks the beginning of an attempt and returns its context.
-func (w *worker) begin(work context.Context) context.Context {
+func (w *worker) begin(work context.Context, r *route) context.Context {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.route = r
 	w.attempt++
 	w.busy = true
 	if w.ctx == nil || w.expired {
 		w.ctx, w.cancel = context.WithCancel(work)
 		w.expired = false
 	}
-	if timeout := w.lanes.route.Policy.Timeout; w.watchdog == nil && timeout > 0 {
+	if w.watchdog == nil && r.Policy.Timeout > 0 {
 		w.watchdog = time.AfterFunc(w.look(), w.watch)
 	}
 	return w.ctx
@@ -116,7 +119,7 @@ func (w *worker) end() (expired, ok bool) {
 
 // look is how often the watchdog looks.
 func (w *worker) look() time.Duration {
-	return min(max(w.lanes.route.Policy.Timeout/16, time.Millisecond), time.Second)
+	return min(max(w.route.Policy.Timeout/16, time.Millisecond), time.Second)
 }
 
 // watch ends the context of an attempt that takes too long, and gives up the worker
@@ -128,7 +131,7 @@ func (w *worker) watch() {
 	if w.watchdog == nil { // stopped
 		return
 	}
-	if !w.busy { // the next attempt, perhaps after a long pause, sets it going again
+	if !w.busy || w.route.Policy.Timeout < 0 { // the next attempt, perhaps after a long pause, sets it going again
 		w.watchdog = nil
 		return
 	}
@@ -139,7 +142,7 @@ func (w *worker) watch() {
 	}
 	took := now.Sub(w.since)
 	switch {
-	case !w.expired && took >= w.lanes.route.Policy.Timeout:
+	case !w.expired && took >= w.route.Policy.Timeout:
 		w.expired, w.since = true, now // a second from now, even if this look was late
 		w.cancel()
 	case w.expired && took >= abandonAfter:
@@ -180,9 +183,10 @@ func (w *worker) exited() {
 // handOver finishes what the handler had with err, and lets another worker go on.
 func (w *worker) handOver(err error) {
 	defer w.lanes.running.Done()
-	w.lanes.route.gate.leave(w.tries, err)
+	r := cmp.Or(w.route, w.lanes.route.Load()) // an attempt may not have begun
+	r.gate.leave(w.tries, err)
 	for _, t := range w.tries {
-		w.lanes.route.giveUp(t, err)
+		r.giveUp(t, err)
 	}
 	w.lanes.replace(&worker{lanes: w.lanes, lanesHeld: w.lanesHeld, rest: w.rest})
 }

@@ -345,11 +345,11 @@ func TestAbandonAfterAStandstill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newSlow()
 		var running sync.WaitGroup
-		r := newRoute(one(h).Routes[0], &Channel{}, h, Options{Logger: slog.New(slog.DiscardHandler)}, nil, &running)
+		r := newRoute(one(h).Routes[0], &Channel{}, newInstance(HandlerSpec{}, h), Options{Logger: slog.New(slog.DiscardHandler)}, nil, &running)
 		r.Policy.Timeout = time.Minute
 		w := &worker{lanes: r.lanes}
 		running.Add(1)
-		ctx := w.begin(t.Context())
+		ctx := w.begin(t.Context(), r)
 		time.Sleep(10 * time.Second) // it has been seen
 		w.mu.Lock()
 		w.since = w.since.Add(-time.Hour) // as if the clock had gone on without us

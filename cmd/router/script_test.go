@@ -39,7 +39,7 @@ import (
 //	start NAME CMD [ARG...]       runs a command beside the script, output in NAME.out and NAME.err
 //	await FILE REGEXP             waits until a file has it
 //	times N FILE REGEXP           fails unless a file has it N times
-//	signal NAME TERM|INT          sends a signal
+//	signal NAME TERM|INT|HUP      sends a signal
 //	insist NAME TERM|INT          sends it again and again until the command has ended
 //	ended NAME N                  waits until the command has ended, with code N
 //	take PORT                     takes a port, if nobody else has it
@@ -59,7 +59,14 @@ func TestScripts(t *testing.T) {
 			s := &scene{tb: tb, vars: env.Vars, running: map[string]*running{}}
 			env.Values[sceneKey{}] = s
 			env.Defer(s.kill)
-			return os.WriteFile(env.Getenv("WORK")+"/shipped.toml", config.Routes, 0o600)
+			acl, err := os.ReadFile("../../deploy/redis.acl")
+			if err != nil {
+				return err
+			}
+			return errors.Join(
+				os.WriteFile(env.Getenv("WORK")+"/shipped.toml", config.Routes, 0o600),
+				os.WriteFile(env.Getenv("WORK")+"/redis.acl", acl, 0o600),
+			)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"redis":    on((*scene).redis),
@@ -249,7 +256,7 @@ func (s *scene) signal(ts *testscript.TestScript, args []string) {
 }
 
 func signals(name string) syscall.Signal {
-	return map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}[name]
+	return map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP}[name]
 }
 
 func (s *scene) insist(ts *testscript.TestScript, args []string) {

@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	var embedded bool
+	var embedded, watch bool
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the routes until SIGINT or SIGTERM",
@@ -24,20 +24,29 @@ func (a *app) runCommand() *cobra.Command {
 
 Then what is in hand is finished, for 8 s at most ([service] drain); a second signal
 ends the program at once, with exit code 1. A Redis that is away is waited for; one
-that refuses us (password, TLS) is an error at once.`,
+that refuses us (password, TLS) is an error at once.
+
+SIGHUP reads the configuration again, and --watch does whenever it has changed: what
+is wrong with it is logged, and the old one goes on. No event is lost or handled twice
+on channels that stay. [redis], [service] and [log] format need a restart.`,
 		Args: noArguments,
 		Example: `  router run                                  config/routes.toml, Redis as it says
   router run -c channels.toml -c bot.toml     several files are one configuration
+  router run --watch                          reads them again when they change
   router run --embedded                       with a Redis inside, for development`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if embedded && a.redis != "" {
 				return &daemon.UsageError{Err: errors.New("--embedded and --redis exclude each other")}
 			}
 			opts := a.options()
-			opts.Embedded = embedded
+			opts.Embedded, opts.Watch = embedded, watch
+			reload, stop := hangups()
+			defer stop()
+			opts.Reload = reload
 			return daemon.Run(c.Context(), opts)
 		},
 	}
+	c.Flags().BoolVar(&watch, "watch", false, "read the configuration again whenever its files have changed")
 	c.Flags().BoolVar(&embedded, "embedded", false, "start a Redis in this process, on port 6380 if it is free, and use it (development only)")
 	return c
 }
@@ -208,12 +217,9 @@ type, id (- if the message has none) and data.`,
   router tail price_data --type tick -n 10
   router tail -o json | jq .msg`,
 		RunE: func(c *cobra.Command, args []string) error {
-			switch output {
-			case "text":
-			case "json":
-				what.JSON = true
-			default:
-				return &daemon.UsageError{Err: fmt.Errorf("-o %s: want text or json", output)}
+			var err error
+			if what.JSON, err = isJSON(output); err != nil {
+				return err
 			}
 			what.Channels = args
 			return daemon.Tail(c.Context(), a.options(), what)
@@ -224,6 +230,14 @@ type, id (- if the message has none) and data.`,
 	c.Flags().DurationVar(&what.For, "for", 0, "stop after this `TIME`, such as 10s (default: never)")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
 	return c
+}
+
+// isJSON reads the flag --output.
+func isJSON(output string) (bool, error) {
+	if output != "text" && output != "json" {
+		return false, &daemon.UsageError{Err: fmt.Errorf("-o %s: want text or json", output)}
+	}
+	return output == "json", nil
 }
 
 func (a *app) versionCommand() *cobra.Command {

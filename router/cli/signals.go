@@ -44,3 +44,29 @@ func untilSignalled(parent context.Context) (ctx context.Context, stop func()) {
 		cancel()
 	}
 }
+
+// hangups returns a channel that is sent to at each SIGHUP, until stop is called. Those
+// that come while one waits are that one.
+func hangups() (asked <-chan struct{}, stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	reload, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-signals:
+			case <-stopped:
+				return
+			}
+			select {
+			case reload <- struct{}{}:
+			case <-stopped:
+				return
+			}
+		}
+	}()
+	return reload, func() {
+		signal.Stop(signals)
+		close(stopped)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,10 @@ type Options struct {
 	Embedded bool
 	// Observe is told every outcome; may be nil.
 	Observe func(router.Outcome)
+	// Reload is received from whenever the configuration is to be read again; may be nil.
+	Reload <-chan struct{}
+	// Watch reads it again whenever the content of its files has changed.
+	Watch bool
 }
 
 // Run carries events until ctx ends, then drains and returns nil.
@@ -66,7 +71,12 @@ func withRedis(set map[string]string, url string) map[string]string {
 
 // program is a loaded configuration and the Redis it names.
 type program struct {
-	loaded *routesfile.Result
+	opts   Options
+	level  slog.LevelVar
+	digest string                        // of the files that were loaded
+	loaded *routesfile.Result            // changed by reloads
+	config atomic.Pointer[router.Config] // loaded's, for any goroutine
+	gone   []router.Channel              // of earlier configurations
 	redis  *transport.Redis
 	log    *slog.Logger
 	losses losses
@@ -76,15 +86,17 @@ type program struct {
 
 // open loads the configuration and prepares Redis; it connects to nothing.
 func open(opts Options) (*program, error) {
+	digest := opts.Source.Digest()
 	loaded, err := routesfile.Load(opts.Source, opts.Kinds)
 	if err != nil {
 		return nil, err
 	}
-	p := &program{loaded: loaded, log: newLogger(opts.Stderr, loaded.Settings.Log, opts.Verbosity)}
+	p := &program{opts: opts, digest: digest, loaded: loaded}
+	p.config.Store(&loaded.Config)
+	p.level.Set(levelOf(loaded.Settings.Log, opts.Verbosity))
+	p.log = newLogger(opts.Stderr, loaded.Settings.Log, &p.level)
 	if !opts.Source.Check { // else they are about values that this command doesn't need
-		for _, note := range loaded.Notes {
-			p.log.Warn("configuration", "note", note.String())
-		}
+		p.tellNotes(loaded)
 	}
 	p.log.Info("starting", "service", loaded.Config.Service, "redis", redacted(loaded.Settings.Redis.URL),
 		"config", strings.Join(loaded.Files, " "), "version", opts.Version)
@@ -124,27 +136,23 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	}
 	if len(p.loaded.Config.Routes) == 0 { // switched off on purpose: that is no reason to crash and be restarted
 		p.log.Warn("no route is enabled; nothing to do")
-		<-ctx.Done()
-		p.summarize(router.Stats{}, time.Since(begin))
-		return nil
 	}
 	r, err := router.New(p.loaded.Config, router.Options{
-		Subscriber: p.subscriber, Publisher: p.publisher,
+		Subscriber: p.subscriber, Publisher: p.publisher, Ready: p.redis.Ready, MayIdle: true,
 		Dedupe: p.redis.Dedupe(), Logger: p.log, Drain: p.loaded.Settings.Drain, Observe: observe,
 	})
 	if err != nil {
 		return err
 	}
 	p.router.Store(r)
-	ready := make(chan struct{})
-	waiting, stop := context.WithCancel(ctx)
-	go func() {
-		defer close(ready)
-		p.announce(waiting, r)
-	}()
+	beside, stop := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	loaded := p.loaded
+	helpers.Go(func() { p.announce(beside, r, loaded) })
+	helpers.Go(func() { p.reloads(beside, r) })
 	err = r.Run(ctx)
 	stop()
-	<-ready
+	helpers.Wait()
 	if p.onStop != nil {
 		p.onStop(r.Stats())
 	} else {
@@ -154,7 +162,10 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 }
 
 // announce logs what is wired, once every subscription is confirmed.
-func (p *program) announce(ctx context.Context, r *router.Router) {
+func (p *program) announce(ctx context.Context, r *router.Router, loaded *routesfile.Result) {
+	if len(loaded.Config.Routes) == 0 {
+		return
+	}
 	select {
 	case <-r.Running():
 	case <-ctx.Done():
@@ -163,11 +174,15 @@ func (p *program) announce(ctx context.Context, r *router.Router) {
 	if err := p.redis.Ready(ctx); err != nil {
 		return
 	}
-	p.warnOfLoss(ctx)
-	for _, line := range wiring(p.loaded.Config) {
-		p.log.Info("listening", "channel", line.channel.Name, "transport", string(line.channel.Transport), "routes", line.String())
+	p.warnOfLoss(ctx, loaded.Config)
+	for _, line := range wiring(loaded.Config) {
+		attrs := []any{"channel", line.channel.Name, "transport", string(line.channel.Transport), "routes", line.String()}
+		if line.isolated != "" {
+			attrs = append(attrs, "isolated", line.isolated)
+		}
+		p.log.Info("listening", attrs...)
 	}
-	p.log.Info("ready", "channels", len(r.Stats().Channels), "routes", len(p.loaded.Config.Routes))
+	p.log.Info("ready", "channels", len(r.Stats().Channels), "routes", len(loaded.Config.Routes))
 }
 
 func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
@@ -183,11 +198,25 @@ func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
 		return p.redis.PubSub(cfg), nil
 	case router.Stream:
 		return p.redis.Stream(transport.StreamConfig{
-			Group: ch.Group, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,
+			Group: ch.Group, Like: ch.Like, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,
 			InFlight: ch.InFlight, ClaimAfter: ch.ClaimAfter,
+			Routes: p.digestOf(ch),
 		}), nil
 	default:
 		return nil, fmt.Errorf("transport %q cannot be run by this program", ch.Transport)
+	}
+}
+
+// digestOf tells what is done with what a subscriber brings, by the configuration of
+// the moment. One goroutine may call it.
+func (p *program) digestOf(ch router.Channel) func() string {
+	var of *router.Config
+	var word string
+	return func() string {
+		if now := p.config.Load(); now != of {
+			of, word = now, now.Digest(ch)
+		}
+		return word
 	}
 }
 
@@ -207,13 +236,14 @@ func (p *program) declared() []string {
 	return names
 }
 
-// channel finds a declared channel.
+// channel finds a declared channel, or one that an earlier configuration declared.
 func (p *program) channel(name string) (router.Channel, bool) {
-	i := slices.IndexFunc(p.loaded.Config.Channels, func(ch router.Channel) bool { return ch.Name == name })
+	known := slices.Concat(p.loaded.Config.Channels, p.gone)
+	i := slices.IndexFunc(known, func(ch router.Channel) bool { return ch.Name == name })
 	if i < 0 {
 		return router.Channel{}, false
 	}
-	return p.loaded.Config.Channels[i], true
+	return known[i], true
 }
 
 // openQuietly opens for a command that a person waits for: only warnings are logged.

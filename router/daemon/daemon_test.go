@@ -33,7 +33,7 @@ func TestRedacted(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	var out strings.Builder
-	p := &program{log: newLogger(&out, routesfile.Log{Level: "info", Format: "json"}, 0), loaded: &routesfile.Result{Config: router.Config{
+	p := &program{log: newLogger(&out, routesfile.Log{Level: "info", Format: "json"}, slog.LevelInfo), loaded: &routesfile.Result{Config: router.Config{
 		Channels: []router.Channel{{Name: "a", Transport: router.PubSub}, {Name: "b", Transport: router.Stream}},
 	}}}
 	p.losses.add(transport.Loss{Reason: transport.LossOverflow, Events: 3})
@@ -64,6 +64,7 @@ func TestWiring(t *testing.T) {
 			{Channel: "commands", Types: []string{"*", "!enter"}, Handler: "log"},
 			{Channel: "commands", Types: []string{"stop", "start"}, Handler: "save"},
 			{Channel: "commands", Types: []string{"*"}, Handler: "bot"},
+			{Channel: "commands", Types: []string{"*"}, Name: "slow", Handler: "slow", Isolated: true},
 			{Channel: "commands", Types: []string{"*", "signalbox.gap"}, Handler: "alarm"},
 		},
 	}
@@ -71,7 +72,7 @@ func TestWiring(t *testing.T) {
 	for _, line := range wiring(cfg) {
 		got = append(got, line.channel.Name+": "+line.String())
 	}
-	want := "prices: order.* !order.old → log\ncommands: start stop → log save, * → bot, * signalbox.gap → alarm"
+	want := "prices: order.* !order.old → log\ncommands: start stop → log save, * → bot, * signalbox.gap → alarm\ncommands: * → slow"
 	if strings.Join(got, "\n") != want {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}
@@ -84,7 +85,7 @@ func TestShownPolicy(t *testing.T) {
 		"dedupe 1h0m0s by key":      {Dedupe: router.DedupePolicy{Window: time.Hour, By: router.DedupeByKey}},
 		"3 attempts · 64 workers":   {Retry: router.Retry{Attempts: 3}, Workers: 64},
 	} {
-		if got := shownPolicy(policy); got != want {
+		if got := shownPolicy(router.Route{Policy: policy}); got != want {
 			t.Errorf("%+v is shown as %q, want %q", policy, got, want)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 
 // warnOfLoss says once what a crash of Redis would lose: many believe that a stream
 // is safe, and by default it is not. A Redis that doesn't tell is not asked again.
-func (p *program) warnOfLoss(ctx context.Context) {
-	hasStream := slices.ContainsFunc(p.loaded.Config.Channels, func(ch router.Channel) bool { return ch.Transport == router.Stream })
+func (p *program) warnOfLoss(ctx context.Context, cfg router.Config) {
+	hasStream := slices.ContainsFunc(cfg.Channels, func(ch router.Channel) bool { return ch.Transport == router.Stream })
 	if !hasStream {
 		return
 	}

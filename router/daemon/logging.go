@@ -13,9 +13,8 @@ import (
 	"signalbox/router/routesfile"
 )
 
-// newLogger writes to w what [log] asks for: colours on a terminal, plain text
-// elsewhere, JSON on request.
-func newLogger(w io.Writer, settings routesfile.Log, verbosity int) *slog.Logger {
+// levelOf is the level that [log] and the flags ask for.
+func levelOf(settings routesfile.Log, verbosity int) slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(settings.Level)); err != nil {
 		level = slog.LevelInfo // not reached: the configuration was checked
@@ -26,6 +25,12 @@ func newLogger(w io.Writer, settings routesfile.Log, verbosity int) *slog.Logger
 	case verbosity < 0:
 		level = max(level, slog.LevelWarn)
 	}
+	return level
+}
+
+// newLogger writes to w what [log] asks for: colours on a terminal, plain text
+// elsewhere, JSON on request.
+func newLogger(w io.Writer, settings routesfile.Log, level slog.Leveler) *slog.Logger {
 	switch format := settings.Format; {
 	case format == "json":
 		return slog.New(slog.NewJSONHandler(plain{w, jsonEscape}, &slog.HandlerOptions{Level: level}))

@@ -42,7 +42,7 @@ func TestPlainAndJSONLetNoEscapeThrough(t *testing.T) {
 	for _, format := range []string{"text", "json", "auto"} {
 		for _, text := range hostile {
 			var out bytes.Buffer
-			newLogger(&out, routesfile.Log{Level: "info", Format: format}, 0).Info("event", "data", text, "err", errors.New(text))
+			newLogger(&out, routesfile.Log{Level: "info", Format: format}, slog.LevelInfo).Info("event", "data", text, "err", errors.New(text))
 			if strings.ContainsAny(out.String(), "\x1b\u009b\u007f\u202e") || strings.Count(out.String(), "\n") != 1 {
 				t.Errorf("%s: %q is logged as %q", format, text, out.String())
 			}
@@ -63,7 +63,8 @@ func TestVerbosity(t *testing.T) {
 		{"warn", 1, "debug info warn error"},
 	} {
 		var out bytes.Buffer
-		log := newLogger(&out, routesfile.Log{Level: test.level, Format: "text"}, test.verbosity)
+		settings := routesfile.Log{Level: test.level, Format: "text"}
+		log := newLogger(&out, settings, levelOf(settings, test.verbosity))
 		log.Debug("debug")
 		log.Info("info")
 		log.Warn("warn")

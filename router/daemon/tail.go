@@ -128,7 +128,8 @@ func openWithout(opts Options) (*program, error) {
 		variable(opts.Source.Environ, "REDIS_URL"), "redis://127.0.0.1:6379/0")
 	loaded := &routesfile.Result{Config: router.Config{Service: "router"}}
 	loaded.Settings.Redis.URL = url
-	p := &program{loaded: loaded, log: newLogger(opts.Stderr, routesfile.Log{Level: "warn"}, opts.Verbosity)}
+	quiet := routesfile.Log{Level: "warn"}
+	p := &program{loaded: loaded, log: newLogger(opts.Stderr, quiet, levelOf(quiet, opts.Verbosity))}
 	var err error
 	p.redis, err = openRedis(loaded, p.losses.add, p.log)
 	return p, err

@@ -8,10 +8,11 @@ import (
 	"signalbox/router"
 )
 
-// wired is a channel and what its routes do.
+// wired is a channel and what its routes do that share a subscription.
 type wired struct {
-	channel router.Channel
-	routes  []wire
+	channel  router.Channel
+	isolated string // the name of the route that has a subscription of its own; empty: the others
+	routes   []wire
 }
 
 // wire is some types and the handlers that get them, under one policy.
@@ -30,22 +31,27 @@ func (w wired) String() string {
 	return strings.Join(routes, ", ")
 }
 
-// wiring lists the channels that have routes, in the order of the routes.
+// wiring lists the channels that have routes, and their isolated routes, in the order of
+// the routes.
 func wiring(cfg router.Config) []wired {
 	var lines []wired
 	for _, route := range cfg.Routes {
-		at := slices.IndexFunc(lines, func(l wired) bool { return l.channel.Name == route.Channel })
+		isolated := ""
+		if route.Isolated {
+			isolated = route.Name
+		}
+		at := slices.IndexFunc(lines, func(l wired) bool { return l.channel.Name == route.Channel && l.isolated == isolated })
 		if at < 0 {
 			i := slices.IndexFunc(cfg.Channels, func(ch router.Channel) bool { return ch.Name == route.Channel })
 			if i < 0 {
 				continue // not in a configuration that was checked
 			}
 			at = len(lines)
-			lines = append(lines, wired{channel: cfg.Channels[i]})
+			lines = append(lines, wired{channel: cfg.Channels[i], isolated: isolated})
 		}
 		line := &lines[at]
 		types := shownTypes(line.channel, route.Types)
-		policy := shownPolicy(route.Policy)
+		policy := shownPolicy(route)
 		if i := slices.IndexFunc(line.routes, func(w wire) bool { return w.types == types && w.policy == policy }); i >= 0 {
 			line.routes[i].handlers = append(line.routes[i].handlers, route.Handler)
 			continue
@@ -80,9 +86,13 @@ func shownTypes(ch router.Channel, patterns []string) string {
 	}
 }
 
-// shownPolicy is what a policy says beyond the defaults.
-func shownPolicy(p router.Policy) string {
+// shownPolicy is what a route's policy says beyond the defaults.
+func shownPolicy(route router.Route) string {
+	p := route.Policy
 	var words []string
+	if route.Isolated {
+		words = append(words, "isolated")
+	}
 	if p.MaxAge > 0 {
 		words = append(words, fmt.Sprintf("max_age %v", p.MaxAge))
 	}

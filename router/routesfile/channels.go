@@ -69,7 +69,7 @@ func (c *compiler) compileChannel(one *channel) {
 			c.report.errorf(raw.node.place("queue_bytes"), "%s: queue_bytes is less than max_bytes, so that a message of that size would never fit; raise queue_bytes or lower max_bytes", raw.node.subject())
 		}
 		one.Overflow = router.Overflow(raw.Overflow)
-		c.checkOverflow(one)
+		c.checkOverflow(raw.node, raw.Overflow, one)
 	case router.Stream:
 		one.Group = cmp.Or(raw.Group, c.raw.Service.Name)
 		one.Start, one.MaxLen, one.ClaimAfter = router.Start(raw.Start), raw.MaxLen, raw.ClaimAfter

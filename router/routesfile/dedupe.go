@@ -49,7 +49,7 @@ func (e *expander) dedupeOf(raw *rawRoute, channels []*channel) router.DedupePol
 func (e *expander) checkDedupeNames() {
 	reported := make(map[*rawRoute]bool)
 	for _, r := range e.routes {
-		if r.raw.Dedupe == nil || r.raw.Name != "" || e.shared[[2]string{r.Channel, r.Handler}] < 2 || reported[r.raw] {
+		if r.raw.Dedupe == nil || r.raw.Name != "" || e.unnamed[[2]string{r.Channel, r.Handler}] < 2 || reported[r.raw] {
 			continue
 		}
 		reported[r.raw] = true

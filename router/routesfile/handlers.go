@@ -16,6 +16,7 @@ type handler struct {
 	at        place // where errors about it point
 	options   any   // pointer to the kind's options; nil when the kind is not known
 	publishes []string
+	target    bool // its kind works for a target that may be away
 	routed    bool // a route that is not off uses it
 }
 
@@ -86,11 +87,12 @@ func (c *compiler) handlerFor(route *node, used name) *handler {
 
 // makeHandler decodes and checks the options of a handler.
 func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
-	one.Kind, one.options = kind.Name, kind.Options()
+	one.Kind, one.options, one.target = kind.Name, kind.Options(), kind.Target
 	before := c.report.failures()
 	if one.node != nil {
 		c.decodeOptions(one)
 	}
+	one.Revision = fingerprint(one.options)
 	one.New = func(env router.Env) (router.Handler, error) { return kind.New(env, one.options) }
 	if c.report.failures() > before || one.node.skips() {
 		return // its own checks would complain of what is missing for that reason

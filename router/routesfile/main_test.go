@@ -76,6 +76,7 @@ func testKinds() *router.Registry {
 		router.Kind[logOptions]{Name: "log", Defaults: logOptions{Level: "info"}, New: nothing[logOptions]},
 		router.Kind[publishOptions]{Name: "publish", New: nothing[publishOptions]},
 		router.Kind[none]{Name: "drop", New: nothing[none]},
+		router.Kind[none]{Name: "ship", Target: true, New: nothing[none]},
 		router.Kind[saveOptions]{
 			Name:     "save",
 			Defaults: saveOptions{Table: "events", Columns: map[string]string{"id": "id"}},
@@ -142,6 +143,9 @@ func summary(r *Result) string {
 		fmt.Fprintf(&b, "route %s: %s %q -> %s\n", route.Name, route.Channel, route.Types, route.Handler)
 		if route.When != nil {
 			fmt.Fprintf(&b, "  when\n")
+		}
+		if route.Isolated {
+			fmt.Fprintf(&b, "  isolated, queue %d, %d bytes, overflow %q\n", route.Queue, route.QueueBytes, route.Overflow)
 		}
 		if route.Policy != (router.Policy{}) {
 			fmt.Fprintf(&b, "  policy %+v\n", route.Policy)

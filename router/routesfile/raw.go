@@ -111,5 +111,9 @@ type rawRoute struct {
 	Dedupe     *rawDedupe `toml:"dedupe" doc:"how long an event that was handled is remembered, so that the same one is not handled again; or a table"`
 	Handler    names      `toml:"handler" doc:"a handler or a list of them; the name of a kind is one with default options"`
 	Enabled    *bool      `toml:"enabled" doc:"false takes the route out; default true"`
+	Isolated   bool       `toml:"isolated" doc:"true gives the route a subscription of its own, so that no other route waits for it"`
+	Queue      int        `toml:"queue" min:"1" max:"100000000" doc:"of an isolated route on Pub/Sub: events that wait for it, at most; default: the channel's"`
+	QueueBytes size       `toml:"queue_bytes" min:"1" max:"64GiB" doc:"of an isolated route on Pub/Sub: bytes that wait for it, at most; default: the channel's"`
+	Overflow   string     `toml:"overflow" doc:"of an isolated route on Pub/Sub: what goes when its queue is full; default: as the channel says"`
 	AllowCycle bool       `toml:"allow_cycle" doc:"true allows this route to close a cycle of channels"`
 }

@@ -20,14 +20,14 @@ type route struct {
 // expander turns the raw routes into routes and names them.
 type expander struct {
 	*compiler
-	routes []route
-	named  map[[2]string]place // channel and route name: where it was given
-	shared map[[2]string]int   // channel and handler: the last number of a default name
-	work   int                 // comparisons so far, of maxWork
+	routes  []route
+	named   map[[2]string]place // channel and route name: where it was given
+	unnamed map[[2]string]int   // channel and handler: how many routes have no name, those that are off included
+	work    int                 // comparisons so far, of maxWork
 }
 
 func (c *compiler) compileRoutes(at place) {
-	e := &expander{compiler: c, named: make(map[[2]string]place)}
+	e := &expander{compiler: c, named: make(map[[2]string]place), unnamed: make(map[[2]string]int)}
 	c.checkRetry(c.raw.Defaults.Retry)
 	disabled := 0
 	for i := range c.raw.Routes {
@@ -49,6 +49,8 @@ func (c *compiler) compileRoutes(at place) {
 		}
 	}
 	e.nameDefaults()
+	e.checkIsolated()
+	e.adviseIsolation()
 	e.checkDedupeNames()
 	switch {
 	case len(c.raw.Routes) == 0 && c.root.get("routes") != nil && c.root.get("routes").list == nil: // reported
@@ -82,6 +84,7 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 			one.routed = one.routed || !off
 			to := route{raw: raw, at: used.node.at}
 			to.Handler, to.Types, to.When, to.Policy = one.Name, types, when, policy
+			to.WhenText = raw.When
 			handlers = append(handlers, to)
 		}
 	}
@@ -89,17 +92,21 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 		return
 	}
 	channels = e.checkTypes(raw, channels)
-	if off {
-		return
-	}
+	e.checkQueue(raw, channels)
 	for _, to := range channels {
 		deadLetters := e.checkDeadLetter(n, raw.DeadLetter, to)
 		for _, added := range handlers {
 			added.Channel = to.Name
+			if raw.Name == "" {
+				e.unnamed[[2]string{to.Name, added.Handler}]++
+			}
 			if deadLetters {
 				added.Policy.DeadLetter = raw.DeadLetter.DeadLetter
 			}
-			e.add(added, len(raw.Handler.all) > 1)
+			if !off {
+				e.isolate(&added, to)
+				e.add(added, len(raw.Handler.all) > 1)
+			}
 		}
 		if len(e.routes) > maxRoutes {
 			return
@@ -158,7 +165,7 @@ func (e *expander) add(r route, several bool) {
 // nameDefaults names the routes that have no name after their handlers: log, log.2,
 // log.3 in the order of the files, past the names that were given.
 func (e *expander) nameDefaults() {
-	e.shared = make(map[[2]string]int)
+	last := make(map[[2]string]int) // number of a default name, by channel and handler
 	for i := range e.routes {
 		r := &e.routes[i]
 		if r.Name != "" {
@@ -166,9 +173,9 @@ func (e *expander) nameDefaults() {
 		}
 		handler := [2]string{r.Channel, r.Handler}
 		for {
-			e.shared[handler]++
+			last[handler]++
 			r.Name = r.Handler
-			if number := e.shared[handler]; number > 1 {
+			if number := last[handler]; number > 1 {
 				r.Name = fmt.Sprintf("%s.%d", r.Handler, number)
 			}
 			key := [2]string{r.Channel, r.Name}

@@ -1,6 +1,8 @@
 package routesfile
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +41,22 @@ func (s Source) Found() bool {
 	}
 	_, err := s.standard()
 	return err == nil
+}
+
+// Digest stands for the names and contents of the files, in 64 hex digits: it changes
+// when they do. What cannot be read has a digest, too. Secrets that the files refer to
+// are not in it.
+func (s Source) Digest() string {
+	report := newReport()
+	sum := sha256.New()
+	for _, f := range s.read(report) {
+		fmt.Fprintf(sum, "%q %d\n", f.path, len(f.data))
+		sum.Write(f.data)
+	}
+	for _, err := range report.errs {
+		fmt.Fprintln(sum, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // file is one file as it was read.

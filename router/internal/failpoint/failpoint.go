@@ -23,6 +23,7 @@ const (
 	BeforeAck Point = "before-ack" // events are done, and Redis has not been told
 	AfterDead Point = "after-dead" // dead letters were written, and their events are not done yet
 	AfterWork Point = "after-work" // events were handled, and dedupe has not marked them as done
+	MidReload Point = "mid-reload" // a new configuration is built, and its channels get it one by one
 	MidClaim  Point = "mid-claim"  // a dead consumer's entries are ours, and not handled yet
 )
 

@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"signalbox/internal/redistest"
+	"signalbox/router"
+)
+
+// counter is a handler that counts, and takes its time.
+type counter struct {
+	n    atomic.Int64
+	each time.Duration
+}
+
+func (c *counter) Handle(ctx context.Context, _ *router.Event) error {
+	if c.each > 0 {
+		select {
+		case <-time.After(c.each):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	c.n.Add(1)
+	return nil
+}
+
+func (c *counter) kind(name string) router.Kind[struct{}] {
+	return router.Kind[struct{}]{Name: name, New: func(router.Env, struct{}) (router.Handler, error) { return c, nil }}
+}
+
+// A handler that sleeps a second stands beside one that has to keep 10,000 events a
+// second. Sharing a subscription, the fast one would wait for the slow one as soon as
+// in_flight events do, and get 100 events and then one a second.
+func TestIsolatedRouteHoldsUpNobody(t *testing.T) {
+	const events = 20_000
+	for _, tc := range []struct{ name, transport, isolated string }{
+		{"pubsub, the slow one", `transport = "pubsub"`, "slow"},
+		{"pubsub, the fast one", `transport = "pubsub"`, "fast"},
+		{"stream, the slow one", `transport = "stream"`, "slow"},
+		{"stream, the fast one", `transport = "stream"`, "fast"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			server := redistest.Start(t)
+			fast, slow := &counter{}, &counter{each: time.Second}
+			text := fmt.Sprintf("[service]\ndrain = \"100ms\"\n[redis]\nurl = %q\n[channels.in]\n%s\nin_flight = 100\n", server.URL(), tc.transport)
+			for _, name := range []string{"fast", "slow"} {
+				text += fmt.Sprintf("[[routes]]\nchannel = \"in\"\ntype = \"*\"\nhandler = %q\nisolated = %t\n", name, name == tc.isolated)
+			}
+			runBox(t, text, router.NewRegistry(fast.kind("fast"), slow.kind("slow")))
+
+			begin := time.Now()
+			send(t, server.Client(), tc.transport, events)
+			for fast.n.Load() < events {
+				if time.Since(begin) > patience {
+					t.Fatalf("%d of %d events in %v", fast.n.Load(), events, time.Since(begin))
+				}
+				time.Sleep(time.Millisecond)
+			}
+			took := time.Since(begin)
+			t.Logf("%.0f events/s, sending them included; the slow one did %d", events/took.Seconds(), slow.n.Load())
+			if most := int64(took/time.Second) + 1; slow.n.Load() > most {
+				t.Errorf("the slow handler did %d in %v", slow.n.Load(), took)
+			}
+		})
+	}
+}
+
+// send publishes events in pipelines.
+func send(t *testing.T, client *redis.Client, transport string, n int) {
+	t.Helper()
+	for sent := 0; sent < n; sent += 500 {
+		_, err := client.Pipelined(t.Context(), func(p redis.Pipeliner) error {
+			for range 500 {
+				if transport == `transport = "stream"` {
+					p.XAdd(t.Context(), &redis.XAddArgs{Stream: "in", Values: []string{"data", `{"type":"a"}`}})
+				} else {
+					p.Publish(t.Context(), "in", `{"type":"a"}`)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
