@@ -47,6 +47,9 @@ func (p *report) add(f fault, seed uint64, r *round, took time.Duration) {
 	if r.producer != nil {
 		of.events += r.producer.events()
 	}
+	if r.other != nil {
+		of.events += r.other.events()
+	}
 	of.lost += r.lost
 	of.told += r.told
 	of.duplicates += r.duplicates

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -43,7 +42,6 @@ type round struct {
 	other    *producer // on the channel other; nil: there is none
 	procs    []*proc
 	idle     map[*proc]use // before the fault
-	flows    sync.WaitGroup
 
 	expect
 	mended     time.Time // since when all should get well
@@ -222,10 +220,14 @@ func (r *round) load(perSecond int) (stop func()) { return r.loadOf(r.producer, 
 
 func (r *round) loadOf(p *producer, perSecond int) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	r.flows.Go(func() { p.flow(ctx, perSecond) })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.flow(ctx, perSecond)
+	}()
 	stop = func() {
 		cancel()
-		r.flows.Wait()
+		<-ended
 	}
 	r.Cleanup(stop)
 	return stop
