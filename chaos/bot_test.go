@@ -66,9 +66,9 @@ func (j *journal) answer() {
 
 // effectOptions are the options of the kind effect.
 type effectOptions struct {
-	Sleep   time.Duration `toml:"sleep" doc:"how long each effect takes"`
-	Away    string        `toml:"away" doc:"while this file exists, the target is away"`
-	Counter string        `toml:"counter" doc:"name that stands before the event's id, to tell several handlers apart"`
+	Sleep time.Duration `toml:"sleep" doc:"how long each effect takes"`
+	Away  string        `toml:"away" doc:"while this file exists, the target is away"`
+	Tame  string        `toml:"tame" doc:"once this file exists, events do no harm any more"`
 }
 
 func (j *journal) kind() router.Kind[effectOptions] {
@@ -88,24 +88,30 @@ func (j *journal) handle(ctx context.Context, event *router.Event, o effectOptio
 	if err := json.Unmarshal(event.Data, &d); err != nil {
 		return router.Permanent(fmt.Errorf("data: %w", err))
 	}
-	if o.Away != "" {
-		if _, err := os.Stat(o.Away); err == nil {
-			return router.Unavailable(errors.New("the target is away"), 0)
-		}
+	if exists(o.Away) {
+		return router.Unavailable(errors.New("the target is away"), 0)
 	}
-	id := o.Counter + event.ID
+	id := event.ID
 	fmt.Fprintf(j.file, "begin %s %d %t\n", id, time.Now().UnixNano(), d.Sum == d.sum(event.ID))
 	if j.begun.Add(1) == j.killAt {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {} // the signal is on its way
 	}
-	err := j.act(ctx, event.ID, d.Do, o)
-	verdict := "ok"
-	if err != nil {
-		verdict = "failed"
+	verdict := "failed" // also by a panic, or when the goroutine ends
+	defer func() { fmt.Fprintf(j.file, "end %s %d %s\n", id, time.Now().UnixNano(), verdict) }()
+	err := j.act(ctx, id, d.Do, o)
+	if err == nil {
+		verdict = "ok"
 	}
-	fmt.Fprintf(j.file, "end %s %d %s\n", id, time.Now().UnixNano(), verdict)
 	return err
+}
+
+func exists(file string) bool {
+	if file == "" {
+		return false
+	}
+	_, err := os.Stat(file)
+	return err == nil
 }
 
 // act does what the event asks for.
@@ -114,6 +120,9 @@ func (j *journal) act(ctx context.Context, id, do string, o effectOptions) error
 		return err
 	}
 	verb, argument, _ := strings.Cut(do, ":")
+	if exists(o.Tame) {
+		return nil
+	}
 	switch verb {
 	case "":
 	case "sleep":
@@ -126,8 +135,11 @@ func (j *journal) act(ctx context.Context, id, do string, o effectOptions) error
 		panic("as asked for")
 	case "exit":
 		runtime.Goexit()
-	case "hang":
-		select {}
+	case "hang": // whatever ctx says
+		for !exists(o.Tame) {
+			time.Sleep(20 * time.Millisecond)
+		}
+		return errors.New("tamed")
 	case "permanent":
 		return router.Permanent(errors.New("as asked for"))
 	case "fail": // so many times

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +67,7 @@ func deadRefused(r *round) {
 
 // poisoned: some events panic, end the goroutine, hang or fail for good, and some are
 // no events. All others are handled, in order, and another channel does not notice.
+// Once nothing does any harm, the dead letters are replayed.
 func poisoned(r *round) {
 	const other = "chaos:other"
 	ctx := context.Background()
@@ -78,7 +81,8 @@ func poisoned(r *round) {
 		}
 	}
 	r.within += time.Duration(hangs) * 1500 * time.Millisecond // a second each until it is left behind
-	p := r.router(config{route: `timeout = "50ms"`, rest: fmt.Sprintf(`
+	tame := filepath.Join(r.dir, "tame")
+	p := r.router(config{handler: fmt.Sprintf("tame = %q", tame), route: `timeout = "50ms"`, rest: fmt.Sprintf(`
 [channels.other]
 transport = "stream"
 name = %q
@@ -103,6 +107,30 @@ name = "other"
 	eventually(r, "the other channel is done", func() bool { return r.doneOf('q') == r.other.events() })
 	r.inOrder()
 	r.letters(do, malformed)
+	if err := os.WriteFile(tame, nil, 0o600); err != nil {
+		r.Fatal(err)
+	}
+	eventually(r, "handlers that hung return", func() bool { return r.open() == 0 })
+	for _, reason := range []string{"panic", "permanent", "timeout"} {
+		p.command("dead", "replay", "work", "--reason", reason, "--yes")
+	}
+	r.mend()
+	r.settle()
+	if !within(r.within, func() bool { return r.doneOf('p') == r.producer.events() }) {
+		r.violate("replay", "%d of %d events are handled after a replay", r.doneOf('p'), r.producer.events())
+	}
+}
+
+// open counts the effects that have begun and not ended.
+func (r *round) open() (n int) {
+	for _, of := range r.effects() {
+		for _, e := range of {
+			if e.end.IsZero() {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // throughput checks that the other channel has kept up.

@@ -64,6 +64,16 @@ func start(tb testing.TB, dir, name, config string, env ...string) *proc {
 	return p
 }
 
+// command runs another command of the program, on the same configuration.
+func (p *proc) command(args ...string) {
+	p.tb.Helper()
+	cmd := exec.Command(p.cmd.Path, append(args, "-c", p.config)...) //nolint:noctx // it ends by itself
+	cmd.Env = p.cmd.Env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.tb.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
 func (p *proc) signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
 // kill ends the process as a crash would.
