@@ -10,7 +10,10 @@ import (
 	"signalbox/internal/redistest"
 )
 
-const user = "signalbox"
+const (
+	user     = "signalbox"
+	operator = "signalbox-operator"
+)
 
 var allowed = []string{
 	"PING",
@@ -146,24 +149,72 @@ var denied = []string{
 	"WATCH trade_commands",
 }
 
+// What a person may, and what is the router's alone.
+var (
+	operatorAllowed = []string{
+		"PING",
+		"HELLO 3",
+		"SELECT 1",
+		"CLIENT SETNAME signalbox:router",
+		"SUBSCRIBE price_data",
+		"PSUBSCRIBE *",
+		"PUBLISH price_data {}",
+		"TYPE trade_commands",
+		"XADD trade_commands MAXLEN ~ 100000 * payload {}",
+		"XREAD COUNT 256 BLOCK 200 STREAMS trade_commands 0",
+		"XRANGE trade_commands.dead - + COUNT 256",
+		"XREVRANGE trade_commands.dead + - COUNT 1",
+		"XINFO GROUPS trade_commands",
+		"XDEL trade_commands.dead 1-1 1-2",
+	}
+	operatorDenied = []string{
+		"XDEL trade_commands 1-1",
+		"XTRIM trade_commands.dead MAXLEN 0",
+		"DEL trade_commands.dead",
+		"UNLINK trade_commands.dead",
+		"XREADGROUP GROUP router c STREAMS trade_commands >",
+		"XACK trade_commands router 1-1",
+		"XCLAIM trade_commands router c 0 1-1",
+		"XGROUP CREATE trade_commands router 0",
+		"XGROUP DESTROY trade_commands router",
+		"SET signalbox:alive:router:c 1",
+		"DEL signalbox:alive:router:c",
+		"GET signalbox:alive:router:c",
+		"KEYS *",
+		"SCAN 0",
+		"EVAL return 0",
+		"CONFIG GET *",
+		"ACL LIST",
+		"CLIENT KILL ID 7",
+		"FLUSHALL",
+		"MONITOR",
+		"SHUTDOWN",
+	}
+)
+
 func TestACL(t *testing.T) {
 	client := startRedis(t)
-	dryrun := func(command string) string {
-		reply, err := client.Do(t.Context(), words("ACL DRYRUN "+user+" "+command)...).Text()
-		if err != nil {
-			return err.Error()
+	for _, of := range []struct {
+		user            string
+		allowed, denied []string
+	}{{user, allowed, denied}, {operator, operatorAllowed, operatorDenied}} {
+		dryrun := func(command string) string {
+			reply, err := client.Do(t.Context(), words("ACL DRYRUN "+of.user+" "+command)...).Text()
+			if err != nil {
+				return err.Error()
+			}
+			return reply
 		}
-		return reply
-	}
-	for _, command := range allowed {
-		if reply := dryrun(command); reply != "OK" {
-			t.Errorf("%s: %s", command, reply)
+		for _, command := range of.allowed {
+			if reply := dryrun(command); reply != "OK" {
+				t.Errorf("%s: %s: %s", of.user, command, reply)
+			}
 		}
-	}
-	for _, command := range denied {
-		// Not just any refusal: a wrong number of arguments would say nothing about the rule.
-		if reply := dryrun(command); !strings.Contains(reply, "permission") {
-			t.Errorf("%s: %s; want it refused for lack of permission", command, reply)
+		for _, command := range of.denied {
+			// Not just any refusal: a wrong number of arguments would say nothing about the rule.
+			if reply := dryrun(command); !strings.Contains(reply, "permission") {
+				t.Errorf("%s: %s: %s; want it refused for lack of permission", of.user, command, reply)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ const (
 	keepPause    = 100 * time.Millisecond
 	keepMaxPause = 5 * time.Second
 	maxErrorText = 1 << 10 // bytes of an error that a dead letter tells
+	// deadMaxLen bounds a stream of dead letters whose channel, being Pub/Sub, has no bound.
+	deadMaxLen = 100_000
 	// defaultMaxDeliveries is Channel.MaxDeliveries.
 	defaultMaxDeliveries = 5
 )
@@ -31,7 +34,7 @@ const (
 // default: a route does as its channel says; a stream keeps them, Pub/Sub does not.
 type DeadLetter struct {
 	Off     bool   // they are logged and counted only
-	On      bool   // in the stream "<Channel.Topic>.dead", trimmed to about Channel.MaxLen
+	On      bool   // in the stream "<Channel.Topic>.dead", trimmed to about Channel.MaxLen or 100,000
 	Channel string // in this declared channel, a stream
 }
 
@@ -58,7 +61,39 @@ func deadLetters(channels []Channel, ch *Channel, set DeadLetter) (*Channel, err
 	case ch.Pattern:
 		return nil, fmt.Errorf("channel %q is the pattern %q, which has no one stream beside it; name a channel for its dead letters", ch.Name, ch.Topic)
 	}
-	return &Channel{Name: ch.Name + deadSuffix, Transport: Stream, Topic: ch.Topic + deadSuffix, MaxLen: ch.MaxLen}, nil
+	maxLen := cmp.Or(ch.MaxLen, deadMaxLen)
+	return &Channel{Name: ch.Name + deadSuffix, Transport: Stream, Topic: ch.Topic + deadSuffix, MaxLen: maxLen}, nil
+}
+
+// DeadLetters are the streams that may hold dead letters of a channel: where the channel
+// keeps them, then where its routes do. There are none when nobody keeps any, or when
+// there is no such channel.
+func (cfg Config) DeadLetters(channel string) []Channel {
+	i := slices.IndexFunc(cfg.Channels, func(ch Channel) bool { return ch.Name == channel })
+	if i < 0 {
+		return nil
+	}
+	from := cfg.Channels[i]
+	from.Topic = or(from.Topic, from.Name)
+	var places []Channel
+	add := func(set DeadLetter) {
+		to, err := deadLetters(cfg.Channels, &from, set)
+		if err != nil || to == nil {
+			return
+		}
+		place := *to
+		place.Topic = or(place.Topic, place.Name)
+		if !slices.ContainsFunc(places, func(p Channel) bool { return p.Topic == place.Topic }) {
+			places = append(places, place)
+		}
+	}
+	add(from.DeadLetter)
+	for _, r := range cfg.Routes {
+		if r.Channel == channel {
+			add(r.Policy.DeadLetter)
+		}
+	}
+	return places
 }
 
 // keepsDeadLetters reports whether cfg asks for dead letters, beyond the default.
@@ -81,6 +116,14 @@ const (
 	ReasonUnmatched Reason = "unmatched"  // no route takes its type
 	ReasonCrashLoop Reason = "crash_loop" // it was delivered more than Channel.MaxDeliveries times
 )
+
+// Reasons are all of them.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonFailed, ReasonPermanent, ReasonTimeout, ReasonPanic,
+		ReasonMalformed, ReasonUnmatched, ReasonCrashLoop,
+	}
+}
 
 // reasonOf is why a route gave up with err.
 func reasonOf(err error) Reason {

@@ -334,6 +334,15 @@ func TestDeadLetterPlaces(t *testing.T) {
 			if got := strings.Join(kept.topics, " "); got != tc.want {
 				t.Errorf("kept in %q, want %q", got, tc.want)
 			}
+			possible := cfg.DeadLetters("in")
+			if found := slices.ContainsFunc(possible, func(ch Channel) bool { return ch.Topic == tc.want }); found != (tc.want != "") {
+				t.Errorf("they may be in %+v, and are in %q", possible, tc.want)
+			}
+			for _, ch := range possible {
+				if ch.Name == "in.dead" && ch.MaxLen <= 0 {
+					t.Errorf("%q grows without bounds", ch.Topic)
+				}
+			}
 			if s := r.Stats().Routes[0]; s.Failed != 1 || (s.Dead == 1) != (tc.want != "") {
 				t.Errorf("stats %+v", s)
 			}

@@ -59,7 +59,14 @@ func TestScripts(t *testing.T) {
 			s := &scene{tb: tb, vars: env.Vars, running: map[string]*running{}}
 			env.Values[sceneKey{}] = s
 			env.Defer(s.kill)
-			return os.WriteFile(env.Getenv("WORK")+"/shipped.toml", config.Routes, 0o600)
+			acl, err := os.ReadFile("../../deploy/redis.acl")
+			if err != nil {
+				return err
+			}
+			return errors.Join(
+				os.WriteFile(env.Getenv("WORK")+"/shipped.toml", config.Routes, 0o600),
+				os.WriteFile(env.Getenv("WORK")+"/redis.acl", acl, 0o600),
+			)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"redis":    on((*scene).redis),

@@ -217,12 +217,9 @@ type, id (- if the message has none) and data.`,
   router tail price_data --type tick -n 10
   router tail -o json | jq .msg`,
 		RunE: func(c *cobra.Command, args []string) error {
-			switch output {
-			case "text":
-			case "json":
-				what.JSON = true
-			default:
-				return &daemon.UsageError{Err: fmt.Errorf("-o %s: want text or json", output)}
+			var err error
+			if what.JSON, err = isJSON(output); err != nil {
+				return err
 			}
 			what.Channels = args
 			return daemon.Tail(c.Context(), a.options(), what)
@@ -233,6 +230,14 @@ type, id (- if the message has none) and data.`,
 	c.Flags().DurationVar(&what.For, "for", 0, "stop after this `TIME`, such as 10s (default: never)")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
 	return c
+}
+
+// isJSON reads the flag --output.
+func isJSON(output string) (bool, error) {
+	if output != "text" && output != "json" {
+		return false, &daemon.UsageError{Err: fmt.Errorf("-o %s: want text or json", output)}
+	}
+	return output == "json", nil
 }
 
 func (a *app) versionCommand() *cobra.Command {

@@ -141,7 +141,7 @@ func (a *app) addGroups(root *cobra.Command) {
 	}{
 		{"run", "Run:", []*cobra.Command{a.runCommand(), a.demoCommand(), a.initCommand()}},
 		{"before", "Before that:", []*cobra.Command{a.checkCommand()}},
-		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand()}},
+		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand(), a.deadCommand()}},
 		{"know", "To know:", []*cobra.Command{a.docsCommand(), a.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
@@ -155,8 +155,12 @@ func (a *app) addGroups(root *cobra.Command) {
 	root.SetCompletionCommandGroupID("know")
 }
 
-// withFlagSuggestion names the flag that a mistyped one was probably meant to be.
+// withFlagSuggestion names the flag that a mistyped one was probably meant to be, and
+// shows what a time looks like.
 func withFlagSuggestion(c *cobra.Command, err error) error {
+	if strings.Contains(err.Error(), "flag: time: ") {
+		return fmt.Errorf("%w; want a time such as 90s, 10m or 48h", err)
+	}
 	typed, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !unknown {
 		return err

@@ -129,13 +129,18 @@ func dedupeFile(t *testing.T, url, transport, policy string) string {
 // runDeduped runs a router as a process would, until the test ends.
 func runDeduped(t *testing.T, l *ledger, url, transport, policy string) {
 	t.Helper()
-	file := dedupeFile(t, url, transport, policy)
+	source := routesfile.Source{Paths: []string{dedupeFile(t, url, transport, policy)}}
+	runUntilEnd(t, Options{Source: source, Kinds: l.kinds(), Observe: l.observe})
+}
+
+// runUntilEnd runs a router until the test ends, and returns when it is ready.
+func runUntilEnd(t *testing.T, opts Options) {
+	t.Helper()
 	log := &readyLog{Writer: t.Output(), ready: make(chan struct{})}
+	opts.Stderr = log
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() {
-		ended <- Run(ctx, Options{Source: routesfile.Source{Paths: []string{file}}, Kinds: l.kinds(), Stderr: log, Observe: l.observe})
-	}()
+	go func() { ended <- Run(ctx, opts) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -129,9 +129,9 @@ func (v *view) begin(ch router.Channel, name string, at time.Time) string {
 	return fmt.Sprintf("%s  %-*s", at.Local().Format("15:04:05.000"), v.channelWidth, printable(name))
 }
 
-func toJSON(v shownEvent) string {
+func toJSON(v any) string {
 	out, err := json.Marshal(v)
-	if err != nil { // Msg was decoded, so it is JSON
+	if err != nil { // a message in it was decoded, so it is JSON
 		return fmt.Sprintf(`{"rejected":%q}`, err)
 	}
 	return escaped(string(out), jsonEscape)
