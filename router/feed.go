@@ -72,7 +72,10 @@ func (f *feed) serves(s *subscription) bool {
 // subscribe makes the subscription. Messages wait until the feed is started.
 func (f *feed) subscribe(work context.Context, log *slog.Logger) error {
 	log.Debug("subscribing", "channel", f.channel.Name, "topic", f.channel.Topic)
-	messages, err := f.subscriber.Subscribe(work, f.channel.Topic)
+	// Watermill cancels its handlers' contexts as soon as it stops, which is too early:
+	// ours end when the drain does.
+	f.work, f.cancel = context.WithCancel(work)
+	messages, err := f.subscriber.Subscribe(f.work, f.channel.Topic)
 	if err != nil {
 		return fmt.Errorf("subscribe to channel %q (%s): %w", f.channel.Name, f.channel.Topic, err)
 	}
@@ -82,11 +85,8 @@ func (f *feed) subscribe(work context.Context, log *slog.Logger) error {
 
 // start brings messages to a subscription until the feed is closed. If it ends by
 // itself, that is told to lost.
-func (f *feed) start(work context.Context, to *subscription, log *slog.Logger, lost chan<- *feed) {
-	// Watermill cancels its handlers' contexts as soon as it stops, which is too early:
-	// ours end when the drain does.
-	f.work, f.cancel = context.WithCancel(work)
-	carry, stop := context.WithCancel(context.WithoutCancel(work))
+func (f *feed) start(to *subscription, log *slog.Logger, lost chan<- *feed) {
+	carry, stop := context.WithCancel(context.WithoutCancel(f.work))
 	f.stop, f.ended = stop, make(chan struct{})
 	f.swap(to)
 	f.carrier.AddConsumerHandler("feed", f.channel.Topic, subscribed{f.subscriber, f.messages}, func(msg *message.Message) error {

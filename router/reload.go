@@ -91,7 +91,7 @@ func (r *Router) apply(ctx, work context.Context, next *setup) error {
 		failpoint.Hit(failpoint.MidReload)
 		switch {
 		case slices.Contains(fresh, f):
-			f.start(work, next.subscriptions[i], r.log, r.lost)
+			f.start(next.subscriptions[i], r.log, r.lost)
 		case !slices.Contains(successors, f):
 			f.swap(next.subscriptions[i])
 		}

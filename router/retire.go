@@ -48,7 +48,7 @@ func (r *Router) succeed(ctx, work context.Context, f *feed, to *subscription) {
 		r.log.Error("the subscription could not be made again; nothing is read until the next reload", "channel", f.channel.Name, "err", err)
 		return
 	}
-	f.start(work, to, r.log, r.lost)
+	f.start(to, r.log, r.lost)
 }
 
 // drainRoutes waits until the routes that are gone have nothing left. At the limit the

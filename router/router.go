@@ -165,7 +165,7 @@ func (r *Router) begin(ctx, work context.Context, cancel func()) error {
 		return nil // stopped before it began
 	}
 	for i, f := range r.feeds {
-		f.start(work, r.subscriptions[i], r.log, r.lost)
+		f.start(r.subscriptions[i], r.log, r.lost)
 	}
 	return nil
 }

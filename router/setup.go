@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -115,9 +116,7 @@ func (b *builder) makeFeeds() error {
 		}
 		byChannel[route.Channel] = append(byChannel[route.Channel], compiled{route, types})
 	}
-	for name, counters := range b.before.channels {
-		b.channels[name] = counters
-	}
+	maps.Copy(b.channels, b.before.channels)
 	free := slices.Clone(b.before.feeds)
 	for _, ch := range b.config.Channels {
 		if len(byChannel[ch.Name]) == 0 {

@@ -61,7 +61,8 @@ def main():
         read = r.xreadgroup(BOT, BOT, {"trade_commands": after}, count=16, block=200)
         entries = read[0][1] if read else []
         for entry in entries:
-            attempt(on_command, r, event_of, entry)
+            if entry[1].get("signalbox_group", BOT) == BOT:  # else a dead letter of another group, tried again
+                attempt(on_command, r, event_of, entry)
             r.xack("trade_commands", BOT, entry[0])  # after the work: a crash repeats it, never skips it
         if not entries:
             after = ">"

@@ -78,6 +78,7 @@ func TestBot(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	add("type", "start", "id", "c-0", "data", `{"bot":"b1"}`, "signalbox_group", "router") // a dead letter of others
 	add("type", "start", "id", "c-1", "data", `{"bot":"b1"}`)
 	add("type", "start", "id", "c-2", "data", `{"bot":"someone-else"}`)
 	add("type", "start", "data", "hello")

@@ -92,7 +92,6 @@ func open(opts Options) (*program, error) {
 		return nil, err
 	}
 	p := &program{opts: opts, digest: digest, loaded: loaded}
-	p.config.Store(&loaded.Config)
 	p.level.Set(levelOf(loaded.Settings.Log, opts.Verbosity))
 	p.log = newLogger(opts.Stderr, loaded.Settings.Log, &p.level)
 	if !opts.Source.Check { // else they are about values that this command doesn't need
@@ -144,6 +143,7 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	if err != nil {
 		return err
 	}
+	p.config.Store(&p.loaded.Config)
 	p.router.Store(r)
 	beside, stop := context.WithCancel(ctx)
 	var helpers sync.WaitGroup

@@ -46,18 +46,13 @@ func (c *tally) len() int {
 	return len(c.times)
 }
 
-// tallyKind makes handlers that count together: an instance for each revision of its
-// options.
-func tallyKind(name string, c *tally) router.Kind[struct {
+// tallyOptions make another instance of each revision.
+type tallyOptions struct {
 	Revision int `toml:"revision"`
-}] {
-	return router.Kind[struct {
-		Revision int `toml:"revision"`
-	}]{Name: name, New: func(router.Env, struct {
-		Revision int `toml:"revision"`
-	}) (router.Handler, error) {
-		return c, nil
-	}}
+}
+
+func tallyKind(name string, c *tally) router.Kind[tallyOptions] {
+	return router.Kind[tallyOptions]{Name: name, New: func(router.Env, tallyOptions) (router.Handler, error) { return c, nil }}
 }
 
 // A hundred reloads under load, in which routes, handlers and channels come, change and
@@ -132,7 +127,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 
 // reloadable is a configuration in which two channels stay and all else varies with i.
 func reloadable(url string, i int) string {
-	text := fmt.Sprintf("[redis]\nurl = %q\n[service]\nname = \"box\"\n[channels.quick]\ntransport = \"pubsub\"\ndescription = \"%d\"\n[channels.safe]\ntransport = \"stream\"\nmax_len = %d\n", url, i, 1_000_000+i)
+	text := fmt.Sprintf("[redis]\nurl = %q\n[service]\nname = \"box\"\n[channels.quick]\ntransport = \"pubsub\"\ndescription = \"%d\"\n[channels.safe]\ntransport = \"stream\"\nmax_len = %d\nin_flight = %d\n", url, i, 1_000_000+i, 1000+i/4%2)
 	for _, name := range []string{"quick", "safe"} {
 		text += fmt.Sprintf("[handlers.%s]\nrevision = %d\n", name, i/3)
 		text += fmt.Sprintf("[[routes]]\nchannel = %[1]q\ntype = \"a\"\nhandler = %[1]q\nretry = { attempts = %[2]d }\n", name, 1+i%4)

@@ -30,8 +30,8 @@ func describe(w io.Writer, v reflect.Value) (ok bool) {
 		return describe(w, v.Elem())
 	case reflect.Struct:
 		fmt.Fprintf(w, "%s{", v.Type())
-		for i := range v.NumField() {
-			ok = describe(w, v.Field(i)) && ok
+		for _, field := range v.Fields() {
+			ok = describe(w, field) && ok
 		}
 		fmt.Fprint(w, "}")
 	case reflect.Slice, reflect.Array:
