@@ -128,6 +128,8 @@ func (r *route) sift(work context.Context, tries []try) []try {
 			r.tell(Unfinished, t, cmp.Or(stopped, errGone), time.Time{})
 			if stopped == nil {
 				t.ticket.release()
+			} else {
+				t.ticket.leave()
 			}
 		}
 		return nil
@@ -165,10 +167,11 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 		if stopped := work.Err(); stopped != nil {
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, stopped, time.Time{})
-			continue
+		} else {
+			r.withdrawn.Add(1)
+			r.tell(Withdrawn, t, errTakenOver, time.Time{})
 		}
-		r.withdrawn.Add(1)
-		r.tell(Withdrawn, t, errTakenOver, time.Time{})
+		t.ticket.leave()
 	}
 	return ours
 }
@@ -219,6 +222,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		case interrupted(&t.ctx, err):
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, err, begin)
+			t.ticket.leave()
 		case r.final(err, t.attempts):
 			letters = append(letters, r.letter(t, err, begin))
 		default:
@@ -296,6 +300,7 @@ func (r *route) giveUp(t try, err error) {
 		if stopped := t.ctx.Err(); stopped != nil { // deaf to the end of the drain as well
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, stopped, time.Time{})
+			t.ticket.leave()
 			return
 		}
 		r.abandoned.Add(1)

@@ -454,6 +454,45 @@ func TestStreamOwnerWasPausedAndRedisEmptied(t *testing.T) {
 	}
 }
 
+// A router that could not finish what an ended subscription had handed over leaves it,
+// and the next subscription reads it again. Until then that keeps it from being claimed.
+func TestStreamReadsAgainWhatWasLeft(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	makeGroup(t, server.Client())
+	ids := xadd(t, server.Client(), texts(3)...)
+	old := workers(n, StreamConfig{MaxBatch: 64})
+	items := take(t, subscribe(t, n, old, "work"))
+	if len(items) != 3 {
+		t.Fatalf("%d entries were handed over, want 3", len(items))
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	next := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64, ClaimAfter: 300 * time.Millisecond}), "work")
+	time.Sleep(600 * time.Millisecond) // so that the entries would be older than that, were they not extended
+	if stale, err := server.Client().XPendingExt(t.Context(), &redis.XPendingExtArgs{
+		Stream: "work", Group: "bot", Idle: 300 * time.Millisecond, Start: "-", End: "+", Count: 10,
+	}).Result(); err != nil || len(stale) > 0 {
+		t.Errorf("not extended: %v, %v", stale, err)
+	}
+	n.alive.age(2 * aliveTTL)
+	if owner := items[0].Owner.(batch.Revocable); owner.Begin(t.Context(), items[0]) {
+		t.Error("ours, though nobody asks any more")
+	} else {
+		owner.Leave(items[0])
+	}
+	items[1].Owner.Done(items[1])
+	items[1].Owner.(batch.Revocable).Leave(items[1]) // of no effect
+	items[2].Owner.(batch.Revocable).Leave(items[2])
+	if got, want := collect(t, next, 2), texts(3); !slices.Equal(slices.Sorted(slices.Values(got)), []string{want[0], want[2]}) {
+		t.Errorf("got %q again of %v", got, ids)
+	}
+	none(t, next, 50*time.Millisecond)
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
+}
+
 // A subscription that ends leaves what it did not hand over to the next one.
 func TestStreamResubscribe(t *testing.T) {
 	t.Parallel()
