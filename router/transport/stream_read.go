@@ -47,7 +47,7 @@ func (r *reader) step() error {
 		pause(r.ctx, behindPause)
 		return nil
 	}
-	n := r.window.reserve(r.ctx, min(readMost, max(1, r.cfg.InFlight/4)), readMost, false)
+	n := r.window.reserve(r.ctx, min(readMost, r.quarter()), readMost, false)
 	if n == 0 || r.ctx.Err() != nil {
 		return nil
 	}
