@@ -115,6 +115,17 @@ type Route struct {
 	Overflow   Overflow
 }
 
+// defaultMaxLen is Channel.MaxLen.
+const defaultMaxLen = 100_000
+
+// complete fills in what publishing to the channel needs.
+func (ch *Channel) complete() {
+	ch.Topic = or(ch.Topic, ch.Name)
+	if ch.Transport == Stream && ch.MaxLen == 0 {
+		ch.MaxLen = defaultMaxLen
+	}
+}
+
 // normalize fills in defaults and checks what a Go program can get wrong. It returns
 // all that is wrong at once.
 func normalize(cfg Config) (Config, error) {
@@ -131,7 +142,7 @@ func normalize(cfg Config) (Config, error) {
 			fail("channel %q: the name is empty or declared twice", ch.Name)
 		}
 		channels[ch.Name] = ch
-		ch.Topic = or(ch.Topic, ch.Name)
+		ch.complete()
 		ch.Group = or(ch.Group, cfg.Service)
 		if err := ch.checkOverflow(); err != nil {
 			fail("channel %q: %w", ch.Name, err)

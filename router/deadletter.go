@@ -15,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -24,8 +25,6 @@ const (
 	keepPause    = 100 * time.Millisecond
 	keepMaxPause = 5 * time.Second
 	maxErrorText = 1 << 10 // bytes of an error that a dead letter tells
-	// deadMaxLen bounds a stream of dead letters whose channel, being Pub/Sub, has no bound.
-	deadMaxLen = 100_000
 	// defaultMaxDeliveries is Channel.MaxDeliveries.
 	defaultMaxDeliveries = 5
 )
@@ -61,7 +60,7 @@ func deadLetters(channels []Channel, ch *Channel, set DeadLetter) (*Channel, err
 	case ch.Pattern:
 		return nil, fmt.Errorf("channel %q is the pattern %q, which has no one stream beside it; name a channel for its dead letters", ch.Name, ch.Topic)
 	}
-	maxLen := cmp.Or(ch.MaxLen, deadMaxLen)
+	maxLen := cmp.Or(ch.MaxLen, defaultMaxLen) // a Pub/Sub channel has none
 	return &Channel{Name: ch.Name + deadSuffix, Transport: Stream, Topic: ch.Topic + deadSuffix, MaxLen: maxLen}, nil
 }
 
@@ -250,6 +249,10 @@ func (k *keeper) write(work context.Context, to *Channel, letters []letter) (lef
 		msgs[i] = k.message(work, &letters[i])
 	}
 	err = publisher.Publish(to.Topic, msgs...)
+	failpoint.Hit(failpoint.AfterDead)
+	if failpoint.Broken(failpoint.IgnoreDead) {
+		err = nil
+	}
 	var each batch.Errors
 	if partly := errors.As(err, &each) && len(each) == len(letters); err != nil && !partly {
 		return letters, err

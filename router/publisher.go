@@ -53,7 +53,7 @@ func (p *Publisher) adopt(cfgs ...Config) {
 	defer p.mu.Unlock()
 	for _, cfg := range cfgs {
 		for _, ch := range cfg.Channels {
-			ch.Topic = or(ch.Topic, ch.Name)
+			ch.complete()
 			switch old := p.targets[ch.Name]; {
 			case targets[ch.Name] != nil:
 			case old != nil && reflect.DeepEqual(old.channel, ch):

@@ -331,3 +331,21 @@ func TestPublishRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// A stream that nobody bounds would fill Redis.
+func TestPublisherBoundsStreams(t *testing.T) {
+	var opened []Channel
+	open := func(ch Channel) (message.Publisher, error) {
+		opened = append(opened, ch)
+		return &shelf{}, nil
+	}
+	p := NewPublisher(Config{Channels: []Channel{{Name: "out", Transport: Stream}, {Name: "short", Transport: Stream, MaxLen: 7}}}, open)
+	for _, name := range []string{"out", "short"} {
+		if err := p.Publish(t.Context(), name, Event{Type: "a"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(opened) != 2 || opened[0].MaxLen != 100_000 || opened[0].Topic != "out" || opened[1].MaxLen != 7 {
+		t.Errorf("opened %+v", opened)
+	}
+}
