@@ -37,13 +37,13 @@ func (p *program) reloads(ctx context.Context, r *router.Router) {
 			return
 		case <-p.opts.Reload:
 			p.digest = p.opts.Source.Digest()
-			p.reload(r)
+			p.reload(ctx, r)
 		case <-look:
 			now := p.opts.Source.Digest()
 			// What changes may not be written whole yet: it has to stay for a while.
 			if stays := now == seen; stays && now != p.digest {
 				p.digest = now
-				p.reload(r)
+				p.reload(ctx, r)
 			}
 			seen = now
 		}
@@ -52,7 +52,7 @@ func (p *program) reloads(ctx context.Context, r *router.Router) {
 
 // reload reads the configuration and makes it that of the router, or keeps the old one
 // and says why.
-func (p *program) reload(r *router.Router) {
+func (p *program) reload(ctx context.Context, r *router.Router) {
 	loaded, err := routesfile.Load(p.opts.Source, p.opts.Kinds)
 	if err == nil {
 		err = p.unchangeable(loaded)
@@ -65,7 +65,9 @@ func (p *program) reload(r *router.Router) {
 	}
 	if err != nil {
 		p.level.Set(level)
-		p.tellRefusal(err)
+		if ctx.Err() == nil { // else the router stops, and nothing is wrong
+			p.tellRefusal(err)
+		}
 		return
 	}
 	for _, ch := range p.loaded.Config.Channels {
