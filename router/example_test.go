@@ -418,9 +418,10 @@ func ExampleRouter_Reload() {
 	fmt.Println("changed:", changes.Handlers.Changed, err)
 	_ = pubsub.Publish("people", message.NewMessage("2", []byte(`{"type":"came","id":"ben"}`)))
 	stop()
-	<-ended
+	fmt.Println("ended:", <-ended)
 	// Output:
 	// hello ann
 	// changed: [greet] <nil>
 	// welcome ben
+	// ended: <nil>
 }
