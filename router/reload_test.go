@@ -424,19 +424,20 @@ func each1(h Handler) func(context.Context, []*Event) []error {
 }
 
 // A route that is gone finishes what it has; what it cannot finish within the drain is
-// given up, so that it isn't in hand for ever. Its handler is closed when it returns.
+// given up, so that it isn't in hand for ever. It is kept: the stream won't deliver it
+// again. The handler is closed when it returns.
 func TestReloadDropsWhatARemovedRouteCannotFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newSlow()
 		h.deaf = true
-		cfg := one(accepting)
+		cfg, kept := onStream(accepting), &shelf{}
 		cfg.Handlers = append(cfg.Handlers, HandlerSpec{Name: "slow", New: func(Env) (Handler, error) { return h, nil }})
 		cfg.Routes = append(cfg.Routes, Route{Channel: "in", Types: []string{"slow"}, Handler: "slow", Policy: Policy{Timeout: -1}})
-		r := start(t, cfg, Options{Drain: 5 * time.Second})
+		r := start(t, cfg, Options{Drain: 5 * time.Second, Publisher: kept.open})
 		items := r.send(t, message0("1", "slow"), message0("2", "slow"))
 		<-h.begun
 		begin := time.Now()
-		mustReload(t, r, one(accepting))
+		mustReload(t, r, onStream(accepting))
 		if took := time.Since(begin); took < 5*time.Second || took > 7*time.Second {
 			t.Errorf("the reload took %v", took)
 		}
@@ -447,16 +448,48 @@ func TestReloadDropsWhatARemovedRouteCannotFinish(t *testing.T) {
 		close(h.release)
 		synctest.Wait()
 		r.await(t, items)
-		if s := r.Stats().Routes; s[1].Handled != 1 || s[1].Unfinished != 1 || s[0].Handled != 3 {
-			t.Errorf("stats %+v, want 1 handled and 1 unfinished", s)
+		if s := r.Stats().Routes; s[1].Handled != 1 || s[1].Failed != 1 || s[1].Dead != 1 || s[0].Handled != 3 {
+			t.Errorf("stats %+v, want 1 handled and 1 a dead letter", s)
+		}
+		if letters := kept.kept(); len(letters) != 1 || letters[0].UUID != "2" || letters[0].Metadata.Get("route") != "slow" || letters[0].Metadata.Get("attempts") != "0" {
+			t.Errorf("kept %v", letters)
 		}
 		if !h.closed.Load() || h.late.Load() {
 			t.Errorf("the handler is closed: %v, called after that: %v", h.closed.Load(), h.late.Load())
 		}
-		if n := len(r.logs.lines(t, slog.LevelWarn, "")); n != 2 {
+		if n := len(r.logs.lines(t, slog.LevelWarn, "")); n != 3 { // both that are left behind, and the letter
 			t.Errorf("logged %v", r.logs.lines(t, slog.LevelWarn, ""))
 		}
 	})
+}
+
+// So does what waits for its next attempt when its route is renamed, and what waits
+// behind it.
+func TestReloadKeepsWhatARenamedRouteHadWaiting(t *testing.T) {
+	for name, verdict := range map[string]error{"failed": errors.New("boom"), "target away": Unavailable(errors.New("away"), time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				waits := onStream(HandlerFunc(func(context.Context, *Event) error { return verdict }))
+				waits.Routes[0].Policy.Retry = Retry{Attempts: 2, Backoff: time.Hour, MaxBackoff: time.Hour}
+				kept := &shelf{}
+				r := start(t, waits, Options{Publisher: kept.open})
+				items := r.send(t, `{"type":"a","id":"1"}`, `{"type":"a","id":"2"}`)
+				synctest.Wait() // the first waits
+				renamed := waits
+				renamed.Routes = slices.Clone(waits.Routes)
+				renamed.Routes[0].Name = "renamed"
+				mustReload(t, r, renamed)
+				r.await(t, items)
+				var got []string
+				for _, letter := range kept.kept() {
+					got = append(got, letter.UUID+" "+letter.Metadata.Get("route")+" "+letter.Metadata.Get("reason"))
+				}
+				if want := []string{"1 h failed", "2 h failed"}; !slices.Equal(got, want) {
+					t.Errorf("kept %q, want %q", got, want)
+				}
+			})
+		})
+	}
 }
 
 // A channel that is gone drains on its old routes; what is left at the limit is not
