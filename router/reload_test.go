@@ -315,6 +315,38 @@ func TestReloadKeepsCounters(t *testing.T) {
 	}
 }
 
+// Whatever a channel is called and however often it comes and goes, each event that it
+// brought is in the sums once.
+func TestReloadKeepsCountersOfRenamedChannels(t *testing.T) {
+	f := &fakes{}
+	cfg := func(name string, inFlight int) Config {
+		return Config{
+			Channels: []Channel{{Name: name, Topic: "t", Transport: Stream, InFlight: inFlight}},
+			Handlers: []HandlerSpec{{Name: "h", Revision: "1", New: func(Env) (Handler, error) { return accepting, nil }}},
+			Routes:   []Route{{Channel: name, Types: []string{"*"}, Handler: "h"}},
+		}
+	}
+	r := start(t, cfg("a", 0), Options{Subscriber: f.open})
+	sent := uint64(0)
+	for _, next := range []Config{cfg("b", 0), cfg("a", 0), cfg("b", 7), cfg("a", 7), cfg("a", 0), cfg("b", 7), cfg("b", 0), cfg("a", 0)} {
+		c := f.carriers[len(f.carriers)-1]
+		c.await(t, c.send(t, `{"type":"x"}`))
+		sent++
+		mustReload(t, r, next)
+		var received, handled uint64
+		stats := r.Stats()
+		for _, ch := range stats.Channels {
+			received += ch.Received
+		}
+		for _, route := range stats.Routes {
+			handled += route.Handled
+		}
+		if received != sent || handled != sent {
+			t.Fatalf("%d sent: %d received, %d handled", sent, received, handled)
+		}
+	}
+}
+
 // An event that waits for its target is tried again as soon as a reload brings another
 // handler, which is what such a reload is for.
 func TestReloadMendsWhatWaits(t *testing.T) {
