@@ -6,6 +6,8 @@ SHELL       := /bin/bash
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
+ROUNDS   ?= 20
+LARGE    ?= -large
 ARGS     ?=
 
 SCRIPTS := .ci/run $(wildcard scripts/*)
@@ -29,6 +31,15 @@ check: tidy vet lint arrows scripts ## everything that can be said without runni
 test: ## all tests with the race detector; installs redis-server and python3-redis where it may
 	scripts/need redis-server python3-redis
 	go test -race -shuffle=on -timeout 10m $(ARGS) ./...
+
+# Most of a round is waiting, so many run at a time.
+.PHONY: chaos
+chaos: ## break Redis, the network and routers for ROUNDS (20) rounds each, and count what is lost; LARGE= leaves out what takes minutes
+	scripts/need redis-server
+	@mkdir -p bin
+	go test -tags failpoints ./router/internal/failpoint
+	go test -race -tags failpoints -count 1 -timeout 3h -parallel 8 ./chaos -rounds $(ROUNDS) $(LARGE) -table $(CURDIR)/bin/chaos.md $(ARGS)
+	@cat bin/chaos.md
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)
@@ -54,6 +65,7 @@ tidy:
 
 vet:
 	go vet ./...
+	go vet -tags failpoints ./...
 
 lint:
 	scripts/golangci-lint config verify

@@ -15,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -247,6 +248,10 @@ func (k *keeper) write(work context.Context, to *Channel, letters []letter) (lef
 		msgs[i] = k.message(work, &letters[i])
 	}
 	err = publisher.Publish(to.Topic, msgs...)
+	failpoint.Hit(failpoint.AfterDead)
+	if failpoint.Broken(failpoint.IgnoreDead) {
+		err = nil
+	}
 	var each batch.Errors
 	if partly := errors.As(err, &each) && len(each) == len(letters); err != nil && !partly {
 		return letters, err

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -132,6 +134,9 @@ func (g *gate) claim(work context.Context, tries []try) (ours, others []try, err
 	if err != nil {
 		return nil, tries, err
 	}
+	if failpoint.Broken(failpoint.DoneFirst) {
+		_ = g.store.Done(ctx, keys, g.route.Policy.Dedupe.Window)
+	}
 	ours = tries[:0]
 	for i, t := range tries {
 		if mine[i] {
@@ -188,6 +193,7 @@ func (g *gate) mark(work context.Context, tries []try) {
 	if len(keys) == 0 {
 		return
 	}
+	failpoint.Hit(failpoint.AfterWork)
 	for failures := 1; ; failures++ {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(work), markTimeout)
 		err := g.store.Done(ctx, keys, g.route.Policy.Dedupe.Window)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"signalbox/router/internal/failpoint"
 )
 
 // readyWait is how long a reload waits for new subscriptions to be confirmed. While
@@ -86,6 +88,7 @@ func (r *Router) apply(ctx, work context.Context, next *setup) error {
 		route.lanes.adopt(route)
 	}
 	for i, f := range next.feeds {
+		failpoint.Hit(failpoint.MidReload)
 		switch {
 		case slices.Contains(fresh, f):
 			f.start(next.subscriptions[i], r.log, r.lost)

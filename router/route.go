@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/failpoint"
 )
 
 var (
@@ -137,7 +138,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 	}
 	left := tries[:0]
 	for _, t := range tries {
-		age := time.Since(t.event.Time)
+		age := time.Since(t.event.Time) + failpoint.Skew()
 		if age <= r.Policy.MaxAge {
 			left = append(left, t)
 			continue

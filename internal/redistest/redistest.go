@@ -109,6 +109,9 @@ func freePort(tb testing.TB) int {
 // Addr returns host:port.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
+// Dir returns the server's working directory, where its files are.
+func (s *Server) Dir() string { return s.dir }
+
 // URL returns the server's address as a redis:// URL, with its password.
 func (s *Server) URL() string {
 	if s.password != "" {

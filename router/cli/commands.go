@@ -138,7 +138,7 @@ A file that exists is left alone.`,
 			if err := f.Close(); err != nil {
 				return fmt.Errorf("write the routes: %w", err)
 			}
-			_, err = fmt.Fprintf(a.out, "wrote %[1]s; edit it, then:\n  %[2]s check%[3]s\n  %[2]s run --embedded%[3]s\n", file, a.program, asConfig(file))
+			_, err = fmt.Fprintf(a.out, "wrote %[1]s; edit it, then:\n  %[2]s check%[3]s\n  %[2]s run --embedded --watch%[3]s\n", file, a.program, asConfig(file))
 			return err
 		},
 	}

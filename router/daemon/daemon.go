@@ -92,7 +92,6 @@ func open(opts Options) (*program, error) {
 		return nil, err
 	}
 	p := &program{opts: opts, digest: digest, loaded: loaded}
-	p.config.Store(&loaded.Config)
 	p.level.Set(levelOf(loaded.Settings.Log, opts.Verbosity))
 	p.log = newLogger(opts.Stderr, loaded.Settings.Log, &p.level)
 	if !opts.Source.Check { // else they are about values that this command doesn't need
@@ -144,6 +143,7 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	if err != nil {
 		return err
 	}
+	p.config.Store(&p.loaded.Config)
 	p.router.Store(r)
 	beside, stop := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
@@ -186,25 +186,35 @@ func (p *program) announce(ctx context.Context, r *router.Router, loaded *routes
 }
 
 func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
+	limits := limitsOf(ch)
 	switch ch.Transport {
 	case router.PubSub:
-		cfg := transport.PubSubConfig{
-			Pattern: ch.Pattern, MaxBatch: maxBatch, InFlight: ch.InFlight,
-			Queue: ch.Queue, QueueBytes: ch.QueueBytes, Drain: p.loaded.Settings.Drain,
-		}
-		if ch.Overflow == router.NewestPerKey {
-			cfg.Key = router.KeyOf(ch)
-		}
-		return p.redis.PubSub(cfg), nil
+		return limited{p.redis.PubSub(transport.PubSubConfig{
+			Pattern: ch.Pattern, MaxBatch: maxBatch, InFlight: limits.InFlight,
+			Queue: limits.Queue, QueueBytes: limits.QueueBytes, Key: limits.Key, Drain: p.loaded.Settings.Drain,
+		})}, nil
 	case router.Stream:
-		return p.redis.Stream(transport.StreamConfig{
+		return limited{p.redis.Stream(transport.StreamConfig{
 			Group: ch.Group, Like: ch.Like, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,
-			InFlight: ch.InFlight, ClaimAfter: ch.ClaimAfter,
+			InFlight: limits.InFlight, ClaimAfter: limits.ClaimAfter,
 			Routes: p.digestOf(ch),
-		}), nil
+		})}, nil
 	default:
 		return nil, fmt.Errorf("transport %q cannot be run by this program", ch.Transport)
 	}
+}
+
+// limited is a router.Limiter: a reload changes its limits.
+type limited struct{ *transport.Subscriber }
+
+func (l limited) Limit(to router.Channel) { l.Subscriber.Limit(limitsOf(to)) }
+
+func limitsOf(ch router.Channel) transport.Limits {
+	limits := transport.Limits{InFlight: ch.InFlight, Queue: ch.Queue, QueueBytes: ch.QueueBytes, ClaimAfter: ch.ClaimAfter}
+	if ch.Overflow == router.NewestPerKey {
+		limits.Key = router.KeyOf(ch)
+	}
+	return limits
 }
 
 // digestOf tells what is done with what a subscriber brings, by the configuration of

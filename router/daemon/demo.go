@@ -14,7 +14,7 @@ import (
 )
 
 // demoRoutes is added to the shipped routes: a bot that trades on paper, so that the
-// demo shows commands being obeyed, tried again, and too old.
+// demo shows commands being obeyed, tried again, too old, and sent twice.
 const demoRoutes = `
 [[routes]]
 channel = "trade_commands"
@@ -27,6 +27,7 @@ channel = "trade_commands"
 type    = "enter"
 handler = "paper_bot"
 max_age = "5s"
+dedupe  = "10m"
 retry   = { attempts = 3, backoff = "200ms" }
 `
 
@@ -66,7 +67,7 @@ func demonstrate(ctx context.Context, url string, loaded *routesfile.Result, scr
 	// What the log would say is on the screen already.
 	p := &program{loaded: loaded, log: slog.New(slog.DiscardHandler)}
 	var err error
-	if p.redis, err = openRedis(loaded, p.losses.add, p.log); err != nil {
+	if p.redis, err = openRedis(loaded, p.lost, p.log); err != nil {
 		return err
 	}
 	feeding, stopFeed := context.WithCancel(ctx)

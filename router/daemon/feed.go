@@ -53,6 +53,8 @@ func playScene(ctx context.Context, client *redis.Client, tick int) {
 		command(round, "start", `{"bot":"momentum-1"}`, now)
 	case 7:
 		command(round+1, "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","side":"long","size":"0.02"}`, now)
+	case 11: // the desk presses the button again
+		command(round+1, "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","side":"long","size":"0.02"}`, now)
 	case 15:
 		client.Publish(ctx, "price_data", "hello")
 	case 19:

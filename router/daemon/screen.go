@@ -78,6 +78,10 @@ func (s *screen) outcome(o router.Outcome) {
 		s.printf("%s  rejected: %s · the next message is handled\n", begin, printable(o.Err.Error()))
 		return
 	}
+	if o.Event == nil { // given up before anybody looked at it
+		s.printf("%s  given up: %s\n", begin, printable(o.Err.Error()))
+		return
+	}
 	begin = fmt.Sprintf("%s  %-*s", begin, s.types, printable(o.Event.Type))
 	switch o.Result {
 	case router.Handled:
@@ -100,7 +104,7 @@ func (s *screen) outcome(o router.Outcome) {
 func (s *screen) summary(p *program, stats router.Stats, took time.Duration) {
 	t := p.totals(stats)
 	s.printf("\n  %.1f s: %d received · %d handled · %d skipped · %d failed · %d unmatched · %d rejected · %d lost\n",
-		took.Seconds(), t.Received, t.Handled, t.Skipped, t.Failed, t.Unmatched, t.Rejected, t.Lost)
+		took.Seconds(), t.Received, t.Handled, t.Skipped+t.Duplicates, t.Failed, t.Unmatched, t.Rejected, t.Lost)
 	s.printf("  (handled, skipped and failed count routes: each that matches gets the event)\n")
 	s.printf("  next: %s init writes these routes to config/routes.toml for you to edit\n", s.command)
 }

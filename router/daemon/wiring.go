@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"signalbox/router"
 )
@@ -94,10 +95,10 @@ func shownPolicy(route router.Route) string {
 		words = append(words, "isolated")
 	}
 	if p.MaxAge > 0 {
-		words = append(words, fmt.Sprintf("max_age %v", p.MaxAge))
+		words = append(words, "max_age "+short(p.MaxAge))
 	}
 	if d := p.Dedupe; d.Window > 0 {
-		word := fmt.Sprintf("dedupe %v", d.Window)
+		word := "dedupe " + short(d.Window)
 		if d.By == router.DedupeByKey {
 			word += " by key"
 		}
@@ -110,4 +111,16 @@ func shownPolicy(route router.Route) string {
 		words = append(words, fmt.Sprintf("%d workers", p.Workers))
 	}
 	return strings.Join(words, " · ")
+}
+
+// short is a duration as a person writes it: 10m, not 10m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

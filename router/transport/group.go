@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -29,7 +31,8 @@ type hold struct {
 	done  bool   // only its acknowledgement is outstanding, or not even that
 	// Redis has another entry under its id now. It is not acknowledged: that would be the
 	// other one's acknowledgement.
-	past bool
+	past  bool
+	acked chan struct{} // closed when its acknowledgement is written; nil: nobody waits
 }
 
 // group is what this process has in hand of one consumer group, whichever of its
@@ -252,6 +255,22 @@ func (g *group) complete(h *hold) bool {
 	return true
 }
 
+// awaitAck returns when the acknowledgement of what is completed is written, or ctx ends.
+func (g *group) awaitAck(ctx context.Context, h *hold) {
+	g.mu.Lock()
+	if !h.done || g.hand[h.id] != h { // there is nothing to write
+		g.mu.Unlock()
+		return
+	}
+	h.acked = make(chan struct{})
+	g.mu.Unlock()
+	signal(g.full)
+	select {
+	case <-h.acked:
+	case <-ctx.Done():
+	}
+}
+
 // acknowledge writes completed ids to Redis until it closes.
 func (g *group) acknowledge() {
 	var retry backoff
@@ -311,6 +330,7 @@ func (g *group) flush(ctx context.Context) bool {
 		if len(batch) == 0 {
 			return true
 		}
+		failpoint.Hit(failpoint.BeforeAck)
 		n, err := int64(0), error(nil)
 		if len(ids) > 0 {
 			n, err = g.r.writer.XAck(ctx, g.key.stream, g.key.name, ids...).Result()
@@ -330,6 +350,9 @@ func (g *group) flush(ctx context.Context) bool {
 		}
 		g.mu.Lock()
 		for _, h := range batch {
+			if h.acked != nil {
+				close(h.acked)
+			}
 			if g.hand[h.id] != h {
 				continue
 			}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -95,6 +97,9 @@ func (p *StreamPublisher) Send(ctx context.Context, topic string, msgs ...*messa
 		values, err := entryFields(topic, msgs[i])
 		if err != nil {
 			return nil, err
+		}
+		if failpoint.Broken(failpoint.RetryNewID) {
+			msgs[i].Payload = bytes.Replace(msgs[i].Payload, []byte(`"id":`), []byte(`"_":`), 1)
 		}
 		cmd := pipe.XAdd(ctx, &redis.XAddArgs{Stream: topic, MaxLen: p.maxLen, Approx: p.maxLen > 0, Values: values})
 		return func() { ids[i] = cmd.Val() }, nil

@@ -1,6 +1,10 @@
 package transport
 
-import "context"
+import (
+	"context"
+
+	"signalbox/router/internal/failpoint"
+)
 
 // makeGroup makes the group if it is missing.
 //
@@ -38,6 +42,9 @@ func (r *reader) makeGroup(ctx context.Context) error {
 // start is the id behind which the group begins, if it is missing. The end of the stream
 // is last, the one that its other numbers belong to; "$" could be a later one.
 func (r *reader) start(ctx context.Context, last string) (string, error) {
+	if r.again && failpoint.Broken(failpoint.GroupAtEnd) {
+		return "$", nil
+	}
 	if r.again {
 		return "0-0", nil // what was added since it vanished must not be lost
 	}

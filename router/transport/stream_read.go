@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/failpoint"
 )
 
 // reader is the state of a subscription's read loop.
@@ -34,7 +36,7 @@ func (r *reader) step() error {
 			return err
 		}
 	}
-	if r.reread.CompareAndSwap(true, false) {
+	if r.reread.CompareAndSwap(true, false) && !failpoint.Broken(failpoint.NoReread) {
 		if err := r.readPending(); err != nil {
 			r.reread.Store(true)
 			return err
@@ -45,7 +47,7 @@ func (r *reader) step() error {
 		pause(r.ctx, behindPause)
 		return nil
 	}
-	n := r.window.reserve(r.ctx, min(readMost, max(1, r.cfg.InFlight/4)), readMost, false)
+	n := r.window.reserve(r.ctx, min(readMost, r.quarter()), readMost, false)
 	if n == 0 || r.ctx.Err() != nil {
 		return nil
 	}
@@ -126,6 +128,9 @@ func (r *reader) readGroup(id string, n int, block time.Duration) (records []rec
 	if block > 0 {
 		args = append(args, "BLOCK", block.Milliseconds())
 	}
+	if failpoint.Broken(failpoint.NoAck) {
+		args = append(args, "NOACK")
+	}
 	reply, err := r.client.Do(ctx, append(args, "STREAMS", r.topic, id)...).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
@@ -139,6 +144,9 @@ func (r *reader) readGroup(id string, n int, block time.Duration) (records []rec
 	}
 	r.retry.reset()
 	r.works()
+	if len(records) > 0 {
+		failpoint.Hit(failpoint.AfterRead)
+	}
 	return records, nil
 }
 
@@ -151,6 +159,11 @@ func (s *streamSub) accept(records []record) {
 	entries := make([]*entry, len(records))
 	for i, rec := range records {
 		entries[i] = s.entry(rec)
+	}
+	if failpoint.Broken(failpoint.AckFirst) {
+		for _, rec := range records {
+			_ = s.r.writer.XAck(s.ctx, s.topic, s.cfg.Group, rec.id).Err()
+		}
 	}
 	fresh := s.group.takeRead(entries)
 	if len(fresh) < len(records) {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/failpoint"
 )
 
 // takeoverIdle is how long a dead consumer's entries must have been left alone. It is
@@ -29,6 +31,7 @@ func (s *streamSub) takeOver(dead []string) {
 			s.log.Warn("taking over from a dead consumer", "consumer", consumer, "events", len(claimed))
 		}
 	}
+	failpoint.Hit(failpoint.MidClaim)
 	for i, id := range ids {
 		if !s.takeOne(id) {
 			s.forget(ids[i:])
@@ -114,8 +117,8 @@ func (s *streamSub) isTrimmed(id string) bool {
 	return err == nil && len(msgs) == 0
 }
 
-// takeOne fetches one entry that is ours, delivers it and waits until it is done. It
-// reports false when the subscription ends.
+// takeOne fetches one entry that is ours, delivers it and waits until it is done and
+// acknowledged. It reports false when the subscription ends.
 func (s *streamSub) takeOne(id string) bool {
 	if s.window.reserve(s.ctx, 1, 1, true) == 0 {
 		return false
@@ -148,6 +151,8 @@ func (s *streamSub) takeOne(id string) bool {
 	s.poke()
 	select {
 	case <-e.done:
+		// Else the next one, should it kill us, would cost this one a delivery too.
+		s.group.awaitAck(s.ctx, e.hold)
 		return true
 	case <-s.ctx.Done():
 		return false

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -34,9 +36,10 @@ func (s *streamSub) tend() {
 	agreed := &agreement{streamSub: s}
 	look := time.NewTimer(jitter(lookEvery))
 	defer look.Stop()
-	extend := time.NewTicker(max(s.cfg.ClaimAfter/3, 10*time.Millisecond))
+	idle := s.idle()
+	extend := time.NewTicker(extendEvery(idle))
 	defer extend.Stop()
-	claim := time.NewTicker(max(s.cfg.ClaimAfter/2, 10*time.Millisecond))
+	claim := time.NewTicker(claimEvery(idle))
 	defer claim.Stop()
 	for {
 		select {
@@ -48,15 +51,25 @@ func (s *streamSub) tend() {
 			t.look()
 			t.watchTrimming()
 			agreed.look()
+			if now := s.idle(); now != idle { // a reload changed it
+				idle = now
+				t.extend()
+				extend.Reset(extendEvery(idle))
+				claim.Reset(claimEvery(idle))
+			}
 		case <-extend.C:
 			t.extend()
 		case <-claim.C:
-			if s.claiming.CompareAndSwap(false, true) {
+			if !failpoint.Broken(failpoint.NoClaim) && s.claiming.CompareAndSwap(false, true) {
 				s.wg.Go(s.autoclaim)
 			}
 		}
 	}
 }
+
+func extendEvery(idle time.Duration) time.Duration { return max(idle/3, 10*time.Millisecond) }
+
+func claimEvery(idle time.Duration) time.Duration { return max(idle/2, 10*time.Millisecond) }
 
 // commandContext bounds an ordinary command on the stream.
 func (s *streamSub) commandContext() (context.Context, context.CancelFunc) {
@@ -67,8 +80,11 @@ func (s *streamSub) commandContext() (context.Context, context.CancelFunc) {
 // handler runs. When the last extension is too old, others may have claimed it
 // already: then it asks first, since an extension would take it away from them.
 func (t *tender) extend() {
+	if failpoint.Broken(failpoint.NoHeartbeat) {
+		return
+	}
 	now := time.Now()
-	if now.Sub(t.extended) > t.cfg.ClaimAfter || !t.sure() {
+	if now.Sub(t.extended) > t.idle() || !t.sure() {
 		if !t.verify() {
 			return
 		}
@@ -244,7 +260,7 @@ func (t *tender) look() {
 		return
 	}
 	// While a takeover runs, those who die meanwhile wait for the next look.
-	if dead := t.dead(gone); len(dead) > 0 && t.taking.CompareAndSwap(false, true) {
+	if dead := t.dead(gone); len(dead) > 0 && !failpoint.Broken(failpoint.NoClaim) && t.taking.CompareAndSwap(false, true) {
 		t.wg.Go(func() { t.takeOver(dead) })
 	}
 }

@@ -105,6 +105,26 @@ func TestTakeoverFromDeadProcess(t *testing.T) {
 	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
 }
 
+// An entry that was handled must not gather another delivery because the one after it
+// kills the process: its acknowledgement is there before the next is fetched.
+func TestTakeoverAcknowledgesOneByOne(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	makeGroup(t, server.Client())
+	want := texts(20)
+	xadd(t, server.Client(), want...)
+	steal(t, server.Client(), consumerPrefix+"host-1-dead", len(want))
+	n := open(t, server.URL())
+	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
+	for handled := range want {
+		items := take(t, messages)
+		if left := pendingOf(t, n, "work"); left != len(want)-handled {
+			t.Fatalf("%d entries were handled, and %d of %d are pending when the next is handed over", handled, left, len(want))
+		}
+		done(items)
+	}
+}
+
 func TestTakeoverByTwo(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

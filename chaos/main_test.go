@@ -1,0 +1,35 @@
+//go:build failpoints
+
+package chaos
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+var (
+	rounds = flag.Int("rounds", 3, "rounds of each fault")
+	seed   = flag.Uint64("seed", 0, "seed of the first round of each fault, the next have the next; 0: by chance")
+	large  = flag.Bool("large", false, "run what takes minutes too: long pauses, slow links, large numbers, the soak")
+	table  = flag.String("table", "", "file to write the table of results to, as Markdown")
+)
+
+// TestMain runs the tests, or is a router for one of them.
+func TestMain(m *testing.M) {
+	if effects := os.Getenv(effectsEnv); effects != "" {
+		os.Exit(bot(effects))
+	}
+	flag.Parse()
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano()) % 1_000_000_000 //nolint:gosec // any number will do
+	}
+	fmt.Println("seed", *seed)
+	goleak.VerifyTestMain(m,
+		// A link that limit_data has ended forgets what its first stage wanted to hand on.
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*NoopToxic).Pipe"))
+}
