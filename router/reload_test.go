@@ -316,6 +316,38 @@ func TestReloadKeepsCounters(t *testing.T) {
 	}
 }
 
+// Whatever a channel is called and however often it comes and goes, each event that it
+// brought is in the sums once.
+func TestReloadKeepsCountersOfRenamedChannels(t *testing.T) {
+	f := &fakes{}
+	cfg := func(name string, inFlight int) Config {
+		return Config{
+			Channels: []Channel{{Name: name, Topic: "t", Transport: Stream, InFlight: inFlight}},
+			Handlers: []HandlerSpec{{Name: "h", Revision: "1", New: func(Env) (Handler, error) { return accepting, nil }}},
+			Routes:   []Route{{Channel: name, Types: []string{"*"}, Handler: "h"}},
+		}
+	}
+	r := start(t, cfg("a", 0), Options{Subscriber: f.open})
+	sent := uint64(0)
+	for _, next := range []Config{cfg("b", 0), cfg("a", 0), cfg("b", 7), cfg("a", 7), cfg("a", 0), cfg("b", 7), cfg("b", 0), cfg("a", 0)} {
+		c := f.carriers[len(f.carriers)-1]
+		c.await(t, c.send(t, `{"type":"x"}`))
+		sent++
+		mustReload(t, r, next)
+		var received, handled uint64
+		stats := r.Stats()
+		for _, ch := range stats.Channels {
+			received += ch.Received
+		}
+		for _, route := range stats.Routes {
+			handled += route.Handled
+		}
+		if received != sent || handled != sent {
+			t.Fatalf("%d sent: %d received, %d handled", sent, received, handled)
+		}
+	}
+}
+
 // An event that waits for its target is tried again as soon as a reload brings another
 // handler, which is what such a reload is for.
 func TestReloadMendsWhatWaits(t *testing.T) {
@@ -425,19 +457,20 @@ func each1(h Handler) func(context.Context, []*Event) []error {
 }
 
 // A route that is gone finishes what it has; what it cannot finish within the drain is
-// given up, so that it isn't in hand for ever. Its handler is closed when it returns.
+// given up, so that it isn't in hand for ever. It is kept: the stream won't deliver it
+// again. The handler is closed when it returns.
 func TestReloadDropsWhatARemovedRouteCannotFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newSlow()
 		h.deaf = true
-		cfg := one(accepting)
+		cfg, kept := onStream(accepting), &shelf{}
 		cfg.Handlers = append(cfg.Handlers, HandlerSpec{Name: "slow", New: func(Env) (Handler, error) { return h, nil }})
 		cfg.Routes = append(cfg.Routes, Route{Channel: "in", Types: []string{"slow"}, Handler: "slow", Policy: Policy{Timeout: -1}})
-		r := start(t, cfg, Options{Drain: 5 * time.Second})
+		r := start(t, cfg, Options{Drain: 5 * time.Second, Publisher: kept.open})
 		items := r.send(t, message0("1", "slow"), message0("2", "slow"))
 		<-h.begun
 		begin := time.Now()
-		mustReload(t, r, one(accepting))
+		mustReload(t, r, onStream(accepting))
 		if took := time.Since(begin); took < 5*time.Second || took > 7*time.Second {
 			t.Errorf("the reload took %v", took)
 		}
@@ -448,16 +481,48 @@ func TestReloadDropsWhatARemovedRouteCannotFinish(t *testing.T) {
 		close(h.release)
 		synctest.Wait()
 		r.await(t, items)
-		if s := r.Stats().Routes; s[1].Handled != 1 || s[1].Unfinished != 1 || s[0].Handled != 3 {
-			t.Errorf("stats %+v, want 1 handled and 1 unfinished", s)
+		if s := r.Stats().Routes; s[1].Handled != 1 || s[1].Failed != 1 || s[1].Dead != 1 || s[0].Handled != 3 {
+			t.Errorf("stats %+v, want 1 handled and 1 a dead letter", s)
+		}
+		if letters := kept.kept(); len(letters) != 1 || letters[0].UUID != "2" || letters[0].Metadata.Get("route") != "slow" || letters[0].Metadata.Get("attempts") != "0" {
+			t.Errorf("kept %v", letters)
 		}
 		if !h.closed.Load() || h.late.Load() {
 			t.Errorf("the handler is closed: %v, called after that: %v", h.closed.Load(), h.late.Load())
 		}
-		if n := len(r.logs.lines(t, slog.LevelWarn, "")); n != 2 {
+		if n := len(r.logs.lines(t, slog.LevelWarn, "")); n != 3 { // both that are left behind, and the letter
 			t.Errorf("logged %v", r.logs.lines(t, slog.LevelWarn, ""))
 		}
 	})
+}
+
+// So does what waits for its next attempt when its route is renamed, and what waits
+// behind it.
+func TestReloadKeepsWhatARenamedRouteHadWaiting(t *testing.T) {
+	for name, verdict := range map[string]error{"failed": errors.New("boom"), "target away": Unavailable(errors.New("away"), time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				waits := onStream(HandlerFunc(func(context.Context, *Event) error { return verdict }))
+				waits.Routes[0].Policy.Retry = Retry{Attempts: 2, Backoff: time.Hour, MaxBackoff: time.Hour}
+				kept := &shelf{}
+				r := start(t, waits, Options{Publisher: kept.open})
+				items := r.send(t, `{"type":"a","id":"1"}`, `{"type":"a","id":"2"}`)
+				synctest.Wait() // the first waits
+				renamed := waits
+				renamed.Routes = slices.Clone(waits.Routes)
+				renamed.Routes[0].Name = "renamed"
+				mustReload(t, r, renamed)
+				r.await(t, items)
+				var got []string
+				for _, letter := range kept.kept() {
+					got = append(got, letter.UUID+" "+letter.Metadata.Get("route")+" "+letter.Metadata.Get("reason"))
+				}
+				if want := []string{"1 h failed", "2 h failed"}; !slices.Equal(got, want) {
+					t.Errorf("kept %q, want %q", got, want)
+				}
+			})
+		})
+	}
 }
 
 // A channel that is gone drains on its old routes; what is left at the limit is not

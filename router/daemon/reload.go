@@ -61,7 +61,10 @@ func (p *program) reload(ctx context.Context, r *router.Router) {
 	level := p.level.Level()
 	if err == nil {
 		p.level.Set(levelOf(loaded.Settings.Log, p.opts.Verbosity)) // routes look at it when they are made
-		changes, err = r.Reload(loaded.Config)
+		before := p.config.Swap(&loaded.Config) // what other routers are told; the swap comes long before Reload returns
+		if changes, err = r.Reload(loaded.Config); err != nil {
+			p.config.Store(before)
+		}
 	}
 	if err != nil {
 		p.level.Set(level)
@@ -76,7 +79,6 @@ func (p *program) reload(ctx context.Context, r *router.Router) {
 		}
 	}
 	p.loaded = loaded
-	p.config.Store(&loaded.Config)
 	p.tellNotes(loaded)
 	attrs := []any{"config", strings.Join(loaded.Files, " "), "hash", p.digest[:12], "routes", len(loaded.Config.Routes)}
 	p.log.Info("reloaded", append(attrs, told(changes)...)...)
