@@ -61,7 +61,7 @@ func (p *program) reload(ctx context.Context, r *router.Router) {
 	level := p.level.Level()
 	if err == nil {
 		p.level.Set(levelOf(loaded.Settings.Log, p.opts.Verbosity)) // routes look at it when they are made
-		before := p.config.Swap(&loaded.Config) // what other routers are told; the swap comes long before Reload returns
+		before := p.config.Swap(&loaded.Config)                     // what other routers are told; the swap comes long before Reload returns
 		if changes, err = r.Reload(loaded.Config); err != nil {
 			p.config.Store(before)
 		}
