@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -548,6 +549,66 @@ func TestReloadOfARemovedChannel(t *testing.T) {
 			t.Errorf("stats %+v, want 2 unfinished", s)
 		}
 		close(h.release)
+	})
+}
+
+// leaving is the owner of items that can be handled again.
+type leaving struct {
+	*carrier
+	left map[*batch.Item]int
+}
+
+func newLeaving(c *carrier) *leaving { return &leaving{c, map[*batch.Item]int{}} }
+
+func (*leaving) Begin(context.Context, *batch.Item) bool { return true }
+
+func (l *leaving) Leave(item *batch.Item) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left[item]++
+}
+
+// lefts are how often each item was left.
+func (l *leaving) lefts() map[*batch.Item]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.left)
+}
+
+// A channel that is gone may come back while a handler of its route still runs: new
+// events don't wait for that, and what was cut short is left, to be read again.
+func TestReloadBringsAChannelBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newSlow()
+		h.deaf = true
+		f := &fakes{}
+		both := one(h)
+		both.Channels = append(both.Channels, Channel{Name: "stays"})
+		both.Routes[0].Policy.Timeout = -1
+		both.Routes = append(both.Routes, Route{Channel: "stays", Types: []string{"*"}, Handler: "h"}, Route{Name: "second", Channel: "in", Types: []string{"b"}, Handler: "h2"})
+		both.Handlers = append(both.Handlers, HandlerSpec{Name: "h2", Revision: "1", New: func(Env) (Handler, error) { return accepting, nil }})
+		r := start(t, both, Options{Drain: 5 * time.Second, Subscriber: f.open})
+		owner := newLeaving(f.carriers[0])
+		items := []*batch.Item{
+			{Topic: "in", Payload: []byte(message0("1", "a")), Owner: owner},
+			{Topic: "in", Payload: []byte(message0("2", "b")), Owner: owner}, // the second route is through with it
+		}
+		owner.sendItems(t, items)
+		<-h.begun
+		cfg := both
+		cfg.Channels, cfg.Routes = both.Channels[1:], both.Routes[1:2]
+		mustReload(t, r, cfg)
+		again := both
+		again.Handlers = []HandlerSpec{{Name: "h", Revision: "mended", New: func(Env) (Handler, error) { return accepting, nil }}, both.Handlers[1]}
+		mustReload(t, r, again)
+		back := f.carriers[len(f.carriers)-1]
+		back.await(t, back.send(t, message0("3", "a"), message0("4", "b")))
+		close(h.release)
+		synctest.Wait()
+		owner.await(t, items[:1]) // its handler has returned after all
+		if left := owner.lefts(); owner.isDone(items[1]) || left[items[1]] != 1 || len(left) != 1 {
+			t.Errorf("the second event is done: %v, left: %v", owner.isDone(items[1]), left)
+		}
 	})
 }
 

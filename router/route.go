@@ -125,6 +125,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 		for _, t := range tries {
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, stopped, time.Time{})
+			t.ticket.leave()
 		}
 		return nil
 	}
@@ -176,10 +177,11 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 		if stopped := work.Err(); stopped != nil {
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, stopped, time.Time{})
-			continue
+		} else {
+			r.withdrawn.Add(1)
+			r.tell(Withdrawn, t, errTakenOver, time.Time{})
 		}
-		r.withdrawn.Add(1)
-		r.tell(Withdrawn, t, errTakenOver, time.Time{})
+		t.ticket.leave()
 	}
 	return ours
 }
@@ -230,6 +232,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		case interrupted(&t.ctx, err):
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, err, begin)
+			t.ticket.leave()
 		case r.final(err, t.attempts):
 			letters = append(letters, r.letter(t, err, begin))
 		default:
@@ -307,6 +310,7 @@ func (r *route) giveUp(t try, err error) {
 		if stopped := t.ctx.Err(); stopped != nil { // deaf to the end of the drain as well
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, stopped, time.Time{})
+			t.ticket.leave()
 			return
 		}
 		r.abandoned.Add(1)

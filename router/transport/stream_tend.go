@@ -234,6 +234,9 @@ func (t *tender) dropForeign(foreign map[string]bool) {
 		t.group.drop(e.hold)
 	}
 	revoked := t.group.revoke(t.streamSub, foreign)
+	if len(unread)+len(dropped)+len(revoked) == 0 { // done meanwhile
+		return
+	}
 	for _, e := range slices.Concat(dropped, revoked) {
 		e.settled()
 	}
