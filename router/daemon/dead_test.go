@@ -409,3 +409,21 @@ func TestDeadRowsAreNarrow(t *testing.T) {
 		t.Errorf("the line of a small letter has %d characters: %q", len(lines[2]), lines[2])
 	}
 }
+
+// A key that is no stream where dead letters should be is said, and hides nothing else.
+func TestDeadOverviewWithAnUnreadableStream(t *testing.T) {
+	server := redistest.Start(t)
+	keepMany(t, server, 3)
+	if err := server.Client().Set(t.Context(), "trouble", "x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	opts := deadOptions(t, server.URL(), "bot", &ledger{}, &ledger{})
+	var out strings.Builder
+	opts.Stdout = &out
+	if err := ListDead(t.Context(), opts, DeadListOptions{}); err == nil || !strings.Contains(err.Error(), `"trouble"`) {
+		t.Errorf("error %v, want one on trouble", err)
+	}
+	if words := strings.Fields(out.String()); !slices.Contains(words, "orders") || !slices.Contains(words, "3") {
+		t.Errorf("the letters of orders are not counted:\n%s", out.String())
+	}
+}
