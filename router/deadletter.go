@@ -231,6 +231,7 @@ func (k *keeper) keep(work context.Context, letters []letter) {
 		if work.Err() != nil {
 			for _, l := range letters {
 				l.cut(err)
+				l.ticket.leave()
 			}
 			return
 		}

@@ -48,16 +48,28 @@ func attemptMessage(ctx context.Context, d *delivery) *message.Message {
 // ticket counts what still has to happen before a raw message is done: that it is
 // dispatched, and that each route is through with each of its events.
 type ticket struct {
-	left atomic.Int32
-	item *batch.Item
+	left  atomic.Int32
+	short atomic.Bool // a route was cut short: it is not done
+	item  *batch.Item
 }
 
 func (t *ticket) hold() { t.left.Add(1) }
 
 func (t *ticket) release() {
-	if t.left.Add(-1) == 0 {
-		t.item.Owner.Done(t.item)
+	if t.left.Add(-1) > 0 {
+		return
 	}
+	if !t.short.Load() {
+		t.item.Owner.Done(t.item)
+	} else if owner, may := t.item.Owner.(batch.Revocable); may {
+		owner.Leave(t.item)
+	}
+}
+
+// leave is release by a route that is not through.
+func (t *ticket) leave() {
+	t.short.Store(true)
+	t.release()
 }
 
 // deliveryContext gives handlers the router's context (cancelled at the end of a

@@ -359,3 +359,69 @@ func ExampleDedupePolicy() {
 	// c-2 handled
 	// <nil>
 }
+
+// Where the dead letters of a channel may be: its own stream, and what its routes name.
+func ExampleConfig_DeadLetters() {
+	cfg := router.Config{
+		Channels: []router.Channel{
+			{Name: "trade_commands", Transport: router.Stream, MaxLen: 10_000},
+			{Name: "price_data", Transport: router.PubSub}, // keeps none
+			{Name: "to_look_at", Transport: router.Stream},
+		},
+		Routes: []router.Route{{
+			Channel: "trade_commands", Types: []string{"enter"}, Handler: "trade",
+			Policy: router.Policy{DeadLetter: router.DeadLetter{Channel: "to_look_at"}},
+		}},
+	}
+	for _, name := range []string{"trade_commands", "price_data"} {
+		for _, stream := range cfg.DeadLetters(name) {
+			fmt.Println(name, "in", stream.Topic)
+		}
+	}
+	// Output:
+	// trade_commands in trade_commands.dead
+	// trade_commands in to_look_at
+}
+
+// Another configuration for a router that runs. The subscription goes on.
+func ExampleRouter_Reload() {
+	handler := func(word string) router.HandlerSpec {
+		return router.HandlerSpec{Name: "greet", Revision: word, New: func(router.Env) (router.Handler, error) {
+			return router.HandlerFunc(func(_ context.Context, event *router.Event) error {
+				fmt.Println(word, event.ID)
+				return nil
+			}), nil
+		}}
+	}
+	cfg := router.Config{
+		Channels: []router.Channel{{Name: "people"}},
+		Handlers: []router.HandlerSpec{handler("hello")},
+		Routes:   []router.Route{{Channel: "people", Types: []string{"*"}, Handler: "greet"}},
+	}
+	pubsub := gochannel.NewGoChannel(gochannel.Config{BlockPublishUntilSubscriberAck: true}, watermill.NopLogger{})
+	r, err := router.New(cfg, router.Options{
+		Subscriber: func(router.Channel) (message.Subscriber, error) { return pubsub, nil },
+		Logger:     slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- r.Run(ctx) }()
+	<-r.Running()
+
+	_ = pubsub.Publish("people", message.NewMessage("1", []byte(`{"type":"came","id":"ann"}`)))
+	cfg.Handlers = []router.HandlerSpec{handler("welcome")}
+	changes, err := r.Reload(cfg)
+	fmt.Println("changed:", changes.Handlers.Changed, err)
+	_ = pubsub.Publish("people", message.NewMessage("2", []byte(`{"type":"came","id":"ben"}`)))
+	stop()
+	fmt.Println("ended:", <-ended)
+	// Output:
+	// hello ann
+	// changed: [greet] <nil>
+	// welcome ben
+	// ended: <nil>
+}

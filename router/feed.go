@@ -23,6 +23,7 @@ import (
 // would not say when a handler that was taken out is through with its last message.
 type feed struct {
 	channel    Channel // as the subscriber was opened
+	opened     Channel // the same, with its limits as they are now; reloads use it
 	isolated   string
 	subscriber message.Subscriber
 	carrier    *message.Router
@@ -51,7 +52,7 @@ func newFeed(s *subscription, subscriber message.Subscriber, opts Options) (*fee
 	if err != nil {
 		return nil, fmt.Errorf("make the Watermill router: %w", err)
 	}
-	return &feed{channel: s.channel, isolated: s.isolated, subscriber: subscriber, carrier: carrier, closing: make(chan struct{})}, nil
+	return &feed{channel: s.channel, opened: s.channel, isolated: s.isolated, subscriber: subscriber, carrier: carrier, closing: make(chan struct{})}, nil
 }
 
 // opening is what of a channel its subscriber was opened for.
@@ -64,9 +65,27 @@ func opening(ch Channel) Channel {
 	return ch
 }
 
+// Limiter is a subscriber whose limits can change while it runs: InFlight, Queue,
+// QueueBytes, Overflow with what it needs of Fields, and ClaimAfter. A reload opens any
+// other subscriber anew when one of them changes.
+type Limiter interface {
+	message.Subscriber
+	Limit(to Channel)
+}
+
 // serves reports whether the feed is what a subscription would open.
 func (f *feed) serves(s *subscription) bool {
-	return !f.lost.Load() && f.isolated == s.isolated && reflect.DeepEqual(opening(f.channel), opening(s.channel))
+	is, wanted := opening(f.opened), opening(s.channel)
+	if _, may := f.subscriber.(Limiter); may {
+		is, wanted = unlimited(is), unlimited(wanted)
+	}
+	return !f.lost.Load() && f.isolated == s.isolated && reflect.DeepEqual(is, wanted)
+}
+
+// unlimited is a channel without what a Limiter can change.
+func unlimited(ch Channel) Channel {
+	ch.InFlight, ch.Queue, ch.QueueBytes, ch.Overflow, ch.ClaimAfter, ch.Fields = 0, 0, 0, "", 0, Fields{}
+	return ch
 }
 
 // subscribe makes the subscription. Messages wait until the feed is started.
@@ -157,6 +176,10 @@ func (f *feed) swap(to *subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.to = to
+	if subscriber, may := f.subscriber.(Limiter); may && !reflect.DeepEqual(opening(f.opened), opening(to.channel)) {
+		subscriber.Limit(to.channel)
+		f.opened = to.channel
+	}
 }
 
 // close ends the subscription, which may first work off what it has queued, and returns

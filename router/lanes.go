@@ -220,7 +220,7 @@ func (l *lanes) drained() <-chan struct{} {
 	return empty
 }
 
-// drop gives up what is left: it is counted as unfinished, and done.
+// drop gives up what is left: it has failed, and is kept as the route says.
 func (l *lanes) drop() {
 	l.dropped.Store(true)
 	close(l.route.Load().replaced)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -315,6 +316,38 @@ func TestReloadKeepsCounters(t *testing.T) {
 	}
 }
 
+// Whatever a channel is called and however often it comes and goes, each event that it
+// brought is in the sums once.
+func TestReloadKeepsCountersOfRenamedChannels(t *testing.T) {
+	f := &fakes{}
+	cfg := func(name string, inFlight int) Config {
+		return Config{
+			Channels: []Channel{{Name: name, Topic: "t", Transport: Stream, InFlight: inFlight}},
+			Handlers: []HandlerSpec{{Name: "h", Revision: "1", New: func(Env) (Handler, error) { return accepting, nil }}},
+			Routes:   []Route{{Channel: name, Types: []string{"*"}, Handler: "h"}},
+		}
+	}
+	r := start(t, cfg("a", 0), Options{Subscriber: f.open})
+	sent := uint64(0)
+	for _, next := range []Config{cfg("b", 0), cfg("a", 0), cfg("b", 7), cfg("a", 7), cfg("a", 0), cfg("b", 7), cfg("b", 0), cfg("a", 0)} {
+		c := f.carriers[len(f.carriers)-1]
+		c.await(t, c.send(t, `{"type":"x"}`))
+		sent++
+		mustReload(t, r, next)
+		var received, handled uint64
+		stats := r.Stats()
+		for _, ch := range stats.Channels {
+			received += ch.Received
+		}
+		for _, route := range stats.Routes {
+			handled += route.Handled
+		}
+		if received != sent || handled != sent {
+			t.Fatalf("%d sent: %d received, %d handled", sent, received, handled)
+		}
+	}
+}
+
 // An event that waits for its target is tried again as soon as a reload brings another
 // handler, which is what such a reload is for.
 func TestReloadMendsWhatWaits(t *testing.T) {
@@ -424,19 +457,20 @@ func each1(h Handler) func(context.Context, []*Event) []error {
 }
 
 // A route that is gone finishes what it has; what it cannot finish within the drain is
-// given up, so that it isn't in hand for ever. Its handler is closed when it returns.
+// given up, so that it isn't in hand for ever. It is kept: the stream won't deliver it
+// again. The handler is closed when it returns.
 func TestReloadDropsWhatARemovedRouteCannotFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newSlow()
 		h.deaf = true
-		cfg := one(accepting)
+		cfg, kept := onStream(accepting), &shelf{}
 		cfg.Handlers = append(cfg.Handlers, HandlerSpec{Name: "slow", New: func(Env) (Handler, error) { return h, nil }})
 		cfg.Routes = append(cfg.Routes, Route{Channel: "in", Types: []string{"slow"}, Handler: "slow", Policy: Policy{Timeout: -1}})
-		r := start(t, cfg, Options{Drain: 5 * time.Second})
+		r := start(t, cfg, Options{Drain: 5 * time.Second, Publisher: kept.open})
 		items := r.send(t, message0("1", "slow"), message0("2", "slow"))
 		<-h.begun
 		begin := time.Now()
-		mustReload(t, r, one(accepting))
+		mustReload(t, r, onStream(accepting))
 		if took := time.Since(begin); took < 5*time.Second || took > 7*time.Second {
 			t.Errorf("the reload took %v", took)
 		}
@@ -447,16 +481,48 @@ func TestReloadDropsWhatARemovedRouteCannotFinish(t *testing.T) {
 		close(h.release)
 		synctest.Wait()
 		r.await(t, items)
-		if s := r.Stats().Routes; s[1].Handled != 1 || s[1].Unfinished != 1 || s[0].Handled != 3 {
-			t.Errorf("stats %+v, want 1 handled and 1 unfinished", s)
+		if s := r.Stats().Routes; s[1].Handled != 1 || s[1].Failed != 1 || s[1].Dead != 1 || s[0].Handled != 3 {
+			t.Errorf("stats %+v, want 1 handled and 1 a dead letter", s)
+		}
+		if letters := kept.kept(); len(letters) != 1 || letters[0].UUID != "2" || letters[0].Metadata.Get("route") != "slow" || letters[0].Metadata.Get("attempts") != "0" {
+			t.Errorf("kept %v", letters)
 		}
 		if !h.closed.Load() || h.late.Load() {
 			t.Errorf("the handler is closed: %v, called after that: %v", h.closed.Load(), h.late.Load())
 		}
-		if n := len(r.logs.lines(t, slog.LevelWarn, "")); n != 2 {
+		if n := len(r.logs.lines(t, slog.LevelWarn, "")); n != 3 { // both that are left behind, and the letter
 			t.Errorf("logged %v", r.logs.lines(t, slog.LevelWarn, ""))
 		}
 	})
+}
+
+// So does what waits for its next attempt when its route is renamed, and what waits
+// behind it.
+func TestReloadKeepsWhatARenamedRouteHadWaiting(t *testing.T) {
+	for name, verdict := range map[string]error{"failed": errors.New("boom"), "target away": Unavailable(errors.New("away"), time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				waits := onStream(HandlerFunc(func(context.Context, *Event) error { return verdict }))
+				waits.Routes[0].Policy.Retry = Retry{Attempts: 2, Backoff: time.Hour, MaxBackoff: time.Hour}
+				kept := &shelf{}
+				r := start(t, waits, Options{Publisher: kept.open})
+				items := r.send(t, `{"type":"a","id":"1"}`, `{"type":"a","id":"2"}`)
+				synctest.Wait() // the first waits
+				renamed := waits
+				renamed.Routes = slices.Clone(waits.Routes)
+				renamed.Routes[0].Name = "renamed"
+				mustReload(t, r, renamed)
+				r.await(t, items)
+				var got []string
+				for _, letter := range kept.kept() {
+					got = append(got, letter.UUID+" "+letter.Metadata.Get("route")+" "+letter.Metadata.Get("reason"))
+				}
+				if want := []string{"1 h failed", "2 h failed"}; !slices.Equal(got, want) {
+					t.Errorf("kept %q, want %q", got, want)
+				}
+			})
+		})
+	}
 }
 
 // A channel that is gone drains on its old routes; what is left at the limit is not
@@ -483,6 +549,66 @@ func TestReloadOfARemovedChannel(t *testing.T) {
 			t.Errorf("stats %+v, want 2 unfinished", s)
 		}
 		close(h.release)
+	})
+}
+
+// leaving is the owner of items that can be handled again.
+type leaving struct {
+	*carrier
+	left map[*batch.Item]int
+}
+
+func newLeaving(c *carrier) *leaving { return &leaving{c, map[*batch.Item]int{}} }
+
+func (*leaving) Begin(context.Context, *batch.Item) bool { return true }
+
+func (l *leaving) Leave(item *batch.Item) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left[item]++
+}
+
+// lefts are how often each item was left.
+func (l *leaving) lefts() map[*batch.Item]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.left)
+}
+
+// A channel that is gone may come back while a handler of its route still runs: new
+// events don't wait for that, and what was cut short is left, to be read again.
+func TestReloadBringsAChannelBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newSlow()
+		h.deaf = true
+		f := &fakes{}
+		both := one(h)
+		both.Channels = append(both.Channels, Channel{Name: "stays"})
+		both.Routes[0].Policy.Timeout = -1
+		both.Routes = append(both.Routes, Route{Channel: "stays", Types: []string{"*"}, Handler: "h"}, Route{Name: "second", Channel: "in", Types: []string{"b"}, Handler: "h2"})
+		both.Handlers = append(both.Handlers, HandlerSpec{Name: "h2", Revision: "1", New: func(Env) (Handler, error) { return accepting, nil }})
+		r := start(t, both, Options{Drain: 5 * time.Second, Subscriber: f.open})
+		owner := newLeaving(f.carriers[0])
+		items := []*batch.Item{
+			{Topic: "in", Payload: []byte(message0("1", "a")), Owner: owner},
+			{Topic: "in", Payload: []byte(message0("2", "b")), Owner: owner}, // the second route is through with it
+		}
+		owner.sendItems(t, items)
+		<-h.begun
+		cfg := both
+		cfg.Channels, cfg.Routes = both.Channels[1:], both.Routes[1:2]
+		mustReload(t, r, cfg)
+		again := both
+		again.Handlers = []HandlerSpec{{Name: "h", Revision: "mended", New: func(Env) (Handler, error) { return accepting, nil }}, both.Handlers[1]}
+		mustReload(t, r, again)
+		back := f.carriers[len(f.carriers)-1]
+		back.await(t, back.send(t, message0("3", "a"), message0("4", "b")))
+		close(h.release)
+		synctest.Wait()
+		owner.await(t, items[:1]) // its handler has returned after all
+		if left := owner.lefts(); owner.isDone(items[1]) || left[items[1]] != 1 || len(left) != 1 {
+			t.Errorf("the second event is done: %v, left: %v", owner.isDone(items[1]), left)
+		}
 	})
 }
 

@@ -53,7 +53,9 @@ func (r *Router) succeed(ctx, work context.Context, f *feed, to *subscription) {
 
 // drainRoutes waits until the routes that are gone have nothing left. At the limit the
 // contexts of what their feeds brought end, if those are gone too: a stream keeps it.
-// What a feed brought that goes on is given up, or it would count as in hand for ever.
+// What a feed brought that goes on is given up and kept, or it would count as in hand
+// for ever. Either way the lanes are not used again: a route that comes back must not
+// wait for handlers that were left behind.
 func (r *Router) drainRoutes(ctx, limit context.Context, before *setup, gone []*feed) {
 	removed := func(route *route) bool { return route.lanes.route.Load() == route }
 	left := func() (routes []*route) {
@@ -76,7 +78,6 @@ func (r *Router) drainRoutes(ctx, limit context.Context, before *setup, gone []*
 		stays := func(route *route) bool { return !removed(route) }
 		if routes := before.subscriptions[i].routes; slices.Contains(gone, f) && !slices.ContainsFunc(routes, stays) {
 			f.cancel()
-			continue
 		}
 		for _, route := range before.subscriptions[i].routes {
 			if removed(route) {

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +20,8 @@ var (
 	errExited = errors.New("the handler ended its goroutine (runtime.Goexit)")
 	// errAbandoned is the verdict on an event whose handler ignored its timeout.
 	errAbandoned = errors.New("the handler did not return within a second after its timeout; it is left behind")
-	// errGone is why an event is unfinished although the router runs on.
-	errGone = errors.New("its route was removed, and the drain is over")
+	// errGone is the verdict on an event that a route had left when a reload removed it.
+	errGone = errors.New("a reload removed its route, which could not finish it within the drain")
 	// errTakenOver is why an event is left to others.
 	errTakenOver = errors.New("this process stood still, and another one took the event over or may have")
 )
@@ -121,19 +120,20 @@ func (r *route) run(w *worker) bool {
 // the route is gone, else those that another process has taken over, and those that are
 // too old by now.
 func (r *route) sift(work context.Context, tries []try) []try {
-	stopped, gone := work.Err(), r.lanes.dropped.Load()
-	if stopped != nil || gone {
+	if stopped := work.Err(); stopped != nil {
 		r.gate.release(tries)
 		for _, t := range tries {
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, cmp.Or(stopped, errGone), time.Time{})
-			if stopped == nil {
-				t.ticket.release()
-			}
+			r.tell(Unfinished, t, stopped, time.Time{})
+			t.ticket.leave()
 		}
 		return nil
 	}
 	tries = r.withdraw(work, tries)
+	if r.lanes.dropped.Load() {
+		r.orphan(work, tries)
+		return nil
+	}
 	if r.Policy.MaxAge == 0 {
 		return tries
 	}
@@ -152,6 +152,17 @@ func (r *route) sift(work context.Context, tries []try) []try {
 	return left
 }
 
+// orphan gives up what a route that is gone could not finish. The subscription goes on,
+// so nobody would deliver these events again: they are kept as any that failed.
+func (r *route) orphan(work context.Context, tries []try) {
+	r.gate.release(tries)
+	letters := make([]letter, len(tries))
+	for i, t := range tries {
+		letters[i] = r.letter(t, errGone, time.Time{})
+	}
+	r.keeper.settle(work, letters)
+}
+
 // withdraw leaves to others what they have taken over, because this process stood still.
 // It is not done here, so that nothing acknowledges what they have in hand.
 func (r *route) withdraw(work context.Context, tries []try) []try {
@@ -166,10 +177,11 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 		if stopped := work.Err(); stopped != nil {
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, stopped, time.Time{})
-			continue
+		} else {
+			r.withdrawn.Add(1)
+			r.tell(Withdrawn, t, errTakenOver, time.Time{})
 		}
-		r.withdrawn.Add(1)
-		r.tell(Withdrawn, t, errTakenOver, time.Time{})
+		t.ticket.leave()
 	}
 	return ours
 }
@@ -220,6 +232,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		case interrupted(&t.ctx, err):
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, err, begin)
+			t.ticket.leave()
 		case r.final(err, t.attempts):
 			letters = append(letters, r.letter(t, err, begin))
 		default:
@@ -297,6 +310,7 @@ func (r *route) giveUp(t try, err error) {
 		if stopped := t.ctx.Err(); stopped != nil { // deaf to the end of the drain as well
 			r.unfinished.Add(1)
 			r.tell(Unfinished, t, stopped, time.Time{})
+			t.ticket.leave()
 			return
 		}
 		r.abandoned.Add(1)

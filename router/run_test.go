@@ -423,7 +423,7 @@ func TestHandlersLogWhatTheyWant(t *testing.T) {
 
 // revoking is a carrier whose items somebody else has taken over, but for some.
 type revoking struct {
-	*carrier
+	*leaving
 	ours map[string]bool // by ID
 }
 
@@ -434,7 +434,7 @@ func TestWithdrawn(t *testing.T) {
 	h := newSlow()
 	close(h.release)
 	r := start(t, one(h), Options{})
-	owner := revoking{r.carrier, map[string]bool{"2": true}}
+	owner := revoking{newLeaving(r.carrier), map[string]bool{"2": true}}
 	var items []*batch.Item
 	for _, id := range []string{"1", "2", "3"} {
 		items = append(items, &batch.Item{Topic: "topic", ID: id, Payload: []byte(`{"type":"a"}`), Owner: owner})
@@ -444,11 +444,14 @@ func TestWithdrawn(t *testing.T) {
 	if id := receive(t, "the handler", h.begun); id != "2" {
 		t.Errorf("event %s was handled", id)
 	}
-	for r.Stats().Routes[0].Withdrawn < 2 {
+	for r.Stats().Routes[0].Withdrawn < 2 || len(owner.lefts()) < 2 {
 		time.Sleep(time.Millisecond)
 	}
 	if r.isDone(items[0]) || r.isDone(items[2]) {
 		t.Error("what others have in hand is done")
+	}
+	if left := owner.lefts(); left[items[0]] != 1 || left[items[2]] != 1 || len(left) != 2 {
+		t.Errorf("left %v, want each of the others once", left)
 	}
 	if s := r.Stats().Routes[0]; s.Handled != 1 || s.Failed != 0 {
 		t.Errorf("stats %+v", s)

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -98,8 +99,12 @@ func (b *builder) makeRoutes() {
 		}
 		b.routes = append(b.routes, running)
 	}
-	for _, route := range slices.Concat(b.before.past, b.before.routes) {
-		if before[[2]string{route.Channel, route.Name}] == route {
+	taken := make(map[*routeCounters]bool, len(b.routes))
+	for _, route := range b.routes {
+		taken[route.routeCounters] = true
+	}
+	for _, route := range slices.Concat(b.before.past, b.before.routes) { // two may have had one name
+		if !taken[route.routeCounters] {
 			b.past = append(b.past, route)
 		}
 	}
@@ -122,11 +127,7 @@ func (b *builder) makeFeeds() error {
 		if len(byChannel[ch.Name]) == 0 {
 			continue
 		}
-		counters := b.channels[or(b.names[ch.Name], ch.Name)]
-		if counters == nil {
-			counters = &channelCounters{}
-		}
-		b.channels[ch.Name] = counters
+		counters := b.countersOf(ch.Name)
 		dead := b.router.deadLetters(b.config, &ch, DeadLetter{})
 		for _, s := range subscriptions(ch, byChannel[ch.Name], counters, b.router.opts) {
 			s.keeper, s.dead, s.service = b.router.keeper, dead, b.config.Service
@@ -139,6 +140,17 @@ func (b *builder) makeFeeds() error {
 		}
 	}
 	return nil
+}
+
+// countersOf are the counters of a channel: its own of earlier configurations, else those
+// of the name that it had. They stand under one name, or they would be added up twice.
+func (b *builder) countersOf(name string) *channelCounters {
+	if b.channels[name] == nil {
+		was := b.names[name]
+		b.channels[name] = cmp.Or(b.channels[was], &channelCounters{})
+		delete(b.channels, was)
+	}
+	return b.channels[name]
 }
 
 // feedFor is a feed that is free and serves s, that of its channel first, or a new one.

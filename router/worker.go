@@ -62,7 +62,8 @@ func (w *worker) work() {
 	w.lanes.running.Done()
 }
 
-// next takes the next events into hand: one, or a chunk for a BatchHandler.
+// next takes the next events into hand: one, or a chunk for a BatchHandler. Those of a
+// chunk came by one feed, since the end of a feed's work is the end of its events only.
 func (w *worker) next() bool {
 	if len(w.rest) == 0 && !w.lanes.refill(w) {
 		return false
@@ -73,9 +74,12 @@ func (w *worker) next() bool {
 	}
 	w.tries = w.tries[:0]
 	for _, d := range w.rest[:n] {
+		if d.ctx.Context != w.rest[0].ctx.Context {
+			break
+		}
 		w.tries = append(w.tries, try{delivery: d})
 	}
-	w.rest = w.rest[n:]
+	w.rest = w.rest[len(w.tries):]
 	return true
 }
 

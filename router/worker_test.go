@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,24 @@ import (
 
 	"signalbox/router/internal/batch"
 )
+
+// The events of a chunk end together, so they came by one feed.
+func TestChunksAreOfOneFeed(t *testing.T) {
+	old, end := context.WithCancel(t.Context())
+	defer end()
+	w := &worker{lanes: &lanes{}}
+	w.lanes.route.Store(&route{batch: slowBatch{newSlow()}})
+	for _, feed := range []context.Context{old, old, t.Context(), old} {
+		w.rest = append(w.rest, newDelivery(feed, nil, nil))
+	}
+	var sizes []int
+	for len(w.rest) > 0 && w.next() {
+		sizes = append(sizes, len(w.tries))
+	}
+	if want := []int{2, 1, 1}; !slices.Equal(sizes, want) {
+		t.Errorf("chunks of %v, want %v", sizes, want)
+	}
+}
 
 // The context of an attempt ends at the timeout, at most an eighth late and never
 // early, wherever in the watchdog's round the attempt begins.

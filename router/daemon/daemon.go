@@ -186,25 +186,35 @@ func (p *program) announce(ctx context.Context, r *router.Router, loaded *routes
 }
 
 func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
+	limits := limitsOf(ch)
 	switch ch.Transport {
 	case router.PubSub:
-		cfg := transport.PubSubConfig{
-			Pattern: ch.Pattern, MaxBatch: maxBatch, InFlight: ch.InFlight,
-			Queue: ch.Queue, QueueBytes: ch.QueueBytes, Drain: p.loaded.Settings.Drain,
-		}
-		if ch.Overflow == router.NewestPerKey {
-			cfg.Key = router.KeyOf(ch)
-		}
-		return p.redis.PubSub(cfg), nil
+		return limited{p.redis.PubSub(transport.PubSubConfig{
+			Pattern: ch.Pattern, MaxBatch: maxBatch, InFlight: limits.InFlight,
+			Queue: limits.Queue, QueueBytes: limits.QueueBytes, Key: limits.Key, Drain: p.loaded.Settings.Drain,
+		})}, nil
 	case router.Stream:
-		return p.redis.Stream(transport.StreamConfig{
+		return limited{p.redis.Stream(transport.StreamConfig{
 			Group: ch.Group, Like: ch.Like, StartNew: ch.Start == router.StartNew, MaxBatch: maxBatch,
-			InFlight: ch.InFlight, ClaimAfter: ch.ClaimAfter,
+			InFlight: limits.InFlight, ClaimAfter: limits.ClaimAfter,
 			Routes: p.digestOf(ch),
-		}), nil
+		})}, nil
 	default:
 		return nil, fmt.Errorf("transport %q cannot be run by this program", ch.Transport)
 	}
+}
+
+// limited is a router.Limiter: a reload changes its limits.
+type limited struct{ *transport.Subscriber }
+
+func (l limited) Limit(to router.Channel) { l.Subscriber.Limit(limitsOf(to)) }
+
+func limitsOf(ch router.Channel) transport.Limits {
+	limits := transport.Limits{InFlight: ch.InFlight, Queue: ch.Queue, QueueBytes: ch.QueueBytes, ClaimAfter: ch.ClaimAfter}
+	if ch.Overflow == router.NewestPerKey {
+		limits.Key = router.KeyOf(ch)
+	}
+	return limits
 }
 
 // digestOf tells what is done with what a subscriber brings, by the configuration of

@@ -80,10 +80,10 @@ func TestWiring(t *testing.T) {
 
 func TestShownPolicy(t *testing.T) {
 	for want, policy := range map[string]router.Policy{
-		"":                          {Timeout: time.Second, Workers: 1},
-		"max_age 5s · dedupe 10m0s": {MaxAge: 5 * time.Second, Dedupe: router.DedupePolicy{Window: 10 * time.Minute, By: router.DedupeByID}},
-		"dedupe 1h0m0s by key":      {Dedupe: router.DedupePolicy{Window: time.Hour, By: router.DedupeByKey}},
-		"3 attempts · 64 workers":   {Retry: router.Retry{Attempts: 3}, Workers: 64},
+		"":                        {Timeout: time.Second, Workers: 1},
+		"max_age 5s · dedupe 10m": {MaxAge: 5 * time.Second, Dedupe: router.DedupePolicy{Window: 10 * time.Minute, By: router.DedupeByID}},
+		"dedupe 1h by key":        {Dedupe: router.DedupePolicy{Window: time.Hour, By: router.DedupeByKey}},
+		"3 attempts · 64 workers": {Retry: router.Retry{Attempts: 3}, Workers: 64},
 	} {
 		if got := shownPolicy(router.Route{Policy: policy}); got != want {
 			t.Errorf("%+v is shown as %q, want %q", policy, got, want)

@@ -20,6 +20,7 @@ type DeadListOptions struct {
 
 const (
 	errorWidth  = 80    // of an error in a line of text
+	wordWidth   = 48    // of a type or id: one that is huge would push the rest out of sight; a UUID fits
 	alignedRows = 1_000 // have columns of the same width
 )
 
@@ -152,7 +153,7 @@ func (p *rowPrinter) line(row deadRow) {
 		fmt.Fprintln(p.table, "letter\tage\treason\troute\ttype\tid\tattempts\terror")
 	}
 	cells := []string{
-		row.Letter, shownAge(row.givenUp, p.now), row.Reason, row.Route, row.Type, row.ID,
+		row.Letter, shownAge(row.givenUp, p.now), row.Reason, row.Route, firstRunes(row.Type, wordWidth), firstRunes(row.ID, wordWidth),
 		strconv.Itoa(row.Attempts), firstRunes(row.Error, errorWidth),
 	}
 	for i, cell := range cells {

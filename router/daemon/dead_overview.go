@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -67,20 +68,22 @@ func overviewDead(ctx context.Context, opts Options, what DeadListOptions) error
 	if err := p.mustReach(ctx); err != nil {
 		return err
 	}
-	tallies, err := p.tallies(ctx, filter)
-	if err != nil {
-		return because(ctx, err)
+	tallies, unread := p.tallies(ctx, filter)
+	if ctx.Err() != nil {
+		return errInterrupted
 	}
 	if len(tallies) == 0 && opts.Verbosity >= 0 {
 		fmt.Fprintln(opts.Stderr, "no channel keeps dead letters; dead_letter = true in its table makes one")
 	}
-	return printTallies(opts.Stdout, tallies, what.JSON, filter.now)
+	return errors.Join(printTallies(opts.Stdout, tallies, what.JSON, filter.now), unread)
 }
 
 // tallies counts the letters of each channel. Streams that channels share are read once.
+// What cannot be read hides nothing of the others.
 func (p *program) tallies(ctx context.Context, filter *deadFilter) ([]*deadTally, error) {
 	var tallies []*deadTally
 	var streams []string
+	var unread []error
 	sharing := map[string]map[string]*deadTally{} // by stream, by channel
 	for _, ch := range p.loaded.Config.Channels {
 		places := p.loaded.Config.DeadLetters(ch.Name)
@@ -101,7 +104,8 @@ func (p *program) tallies(ctx context.Context, filter *deadFilter) ([]*deadTally
 	for _, stream := range streams {
 		for entry, err := range (place{stream: stream, until: "+"}).entries(ctx, p.redis.Client()) {
 			if err != nil {
-				return nil, err
+				unread = append(unread, err)
+				break
 			}
 			name, _ := entry.Values["channel"].(string)
 			tally := sharing[stream][name]
@@ -114,7 +118,7 @@ func (p *program) tallies(ctx context.Context, filter *deadFilter) ([]*deadTally
 			}
 		}
 	}
-	return tallies, nil
+	return tallies, errors.Join(unread...)
 }
 
 func printTallies(out io.Writer, tallies []*deadTally, asJSON bool, now time.Time) error {

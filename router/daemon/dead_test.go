@@ -390,3 +390,40 @@ func TestShownAge(t *testing.T) {
 		}
 	}
 }
+
+// One letter with a huge type or id leaves the others in sight.
+func TestDeadRowsAreNarrow(t *testing.T) {
+	var out strings.Builder
+	p := newRowPrinter(&out, false, time.Now())
+	huge := strings.Repeat("\x1b", 5000)
+	for _, row := range []deadRow{{Letter: "1-0", Type: huge, ID: huge, Error: huge}, {Letter: "2-0", Type: "enter", ID: "01a20132-1296-7bbe-bbc6-39d712eaa4d5", Error: "boom"}} {
+		if err := p.row(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.flush(); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	if ends := strings.Fields(lines[2]); ends[len(ends)-1] != "boom" || len(lines[2]) > 500 || !strings.Contains(lines[2], "01a20132-1296-7bbe-bbc6-39d712eaa4d5") {
+		t.Errorf("the line of a small letter has %d characters: %q", len(lines[2]), lines[2])
+	}
+}
+
+// A key that is no stream where dead letters should be is said, and hides nothing else.
+func TestDeadOverviewWithAnUnreadableStream(t *testing.T) {
+	server := redistest.Start(t)
+	keepMany(t, server, 3)
+	if err := server.Client().Set(t.Context(), "trouble", "x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	opts := deadOptions(t, server.URL(), "bot", &ledger{}, &ledger{})
+	var out strings.Builder
+	opts.Stdout = &out
+	if err := ListDead(t.Context(), opts, DeadListOptions{}); err == nil || !strings.Contains(err.Error(), `"trouble"`) {
+		t.Errorf("error %v, want one on trouble", err)
+	}
+	if words := strings.Fields(out.String()); !slices.Contains(words, "orders") || !slices.Contains(words, "3") {
+		t.Errorf("the letters of orders are not counted:\n%s", out.String())
+	}
+}

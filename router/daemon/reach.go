@@ -16,6 +16,9 @@ const reachTimeout = 5 * time.Second
 // mustReach fails when Redis doesn't answer: a person doesn't wait for it to come back.
 func (p *program) mustReach(ctx context.Context) error {
 	away, err := p.reach(ctx)
+	if away != nil && ctx.Err() != nil {
+		return errInterrupted
+	}
 	if away != nil && err == nil {
 		return fmt.Errorf("redis at %s does not answer: %s; REDIS_URL or --redis says where it is, router run --embedded starts one", p.where(), reason(away))
 	}

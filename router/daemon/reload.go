@@ -37,13 +37,13 @@ func (p *program) reloads(ctx context.Context, r *router.Router) {
 			return
 		case <-p.opts.Reload:
 			p.digest = p.opts.Source.Digest()
-			p.reload(r)
+			p.reload(ctx, r)
 		case <-look:
 			now := p.opts.Source.Digest()
 			// What changes may not be written whole yet: it has to stay for a while.
 			if stays := now == seen; stays && now != p.digest {
 				p.digest = now
-				p.reload(r)
+				p.reload(ctx, r)
 			}
 			seen = now
 		}
@@ -52,7 +52,7 @@ func (p *program) reloads(ctx context.Context, r *router.Router) {
 
 // reload reads the configuration and makes it that of the router, or keeps the old one
 // and says why.
-func (p *program) reload(r *router.Router) {
+func (p *program) reload(ctx context.Context, r *router.Router) {
 	loaded, err := routesfile.Load(p.opts.Source, p.opts.Kinds)
 	if err == nil {
 		err = p.unchangeable(loaded)
@@ -61,11 +61,16 @@ func (p *program) reload(r *router.Router) {
 	level := p.level.Level()
 	if err == nil {
 		p.level.Set(levelOf(loaded.Settings.Log, p.opts.Verbosity)) // routes look at it when they are made
-		changes, err = r.Reload(loaded.Config)
+		before := p.config.Swap(&loaded.Config)                     // what other routers are told; the swap comes long before Reload returns
+		if changes, err = r.Reload(loaded.Config); err != nil {
+			p.config.Store(before)
+		}
 	}
 	if err != nil {
 		p.level.Set(level)
-		p.tellRefusal(err)
+		if ctx.Err() == nil { // else the router stops, and nothing is wrong
+			p.tellRefusal(err)
+		}
 		return
 	}
 	for _, ch := range p.loaded.Config.Channels {
@@ -74,7 +79,6 @@ func (p *program) reload(r *router.Router) {
 		}
 	}
 	p.loaded = loaded
-	p.config.Store(&loaded.Config)
 	p.tellNotes(loaded)
 	attrs := []any{"config", strings.Join(loaded.Files, " "), "hash", p.digest[:12], "routes", len(loaded.Config.Routes)}
 	p.log.Info("reloaded", append(attrs, told(changes)...)...)

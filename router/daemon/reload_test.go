@@ -127,7 +127,8 @@ func TestReloadsUnderLoad(t *testing.T) {
 
 // reloadable is a configuration in which two channels stay and all else varies with i.
 func reloadable(url string, i int) string {
-	text := fmt.Sprintf("[redis]\nurl = %q\n[service]\nname = \"box\"\n[channels.quick]\ntransport = \"pubsub\"\ndescription = \"%d\"\n[channels.safe]\ntransport = \"stream\"\nmax_len = %d\nin_flight = %d\n", url, i, 1_000_000+i, 1000+i/4%2)
+	text := fmt.Sprintf("[redis]\nurl = %q\n[service]\nname = \"box\"\n[channels.quick]\ntransport = \"pubsub\"\nkey_field = \"data.k\"\noverflow = %q\nqueue = %d\nqueue_bytes = %d\nin_flight = %d\ndescription = \"%d\"\n[channels.safe]\ntransport = \"stream\"\nmax_len = %d\nin_flight = %d\nclaim_after = \"%ds\"\n",
+		url, []string{"drop_oldest", "newest_per_key"}[i/2%2], 60_000+i, 40<<20+i, 2000+i, i, 1_000_000+i, 1000+i/4%2, 30+i%5)
 	for _, name := range []string{"quick", "safe"} {
 		text += fmt.Sprintf("[handlers.%s]\nrevision = %d\n", name, i/3)
 		text += fmt.Sprintf("[[routes]]\nchannel = %[1]q\ntype = \"a\"\nhandler = %[1]q\nretry = { attempts = %[2]d }\n", name, 1+i%4)

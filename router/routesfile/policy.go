@@ -35,15 +35,28 @@ func (e *expander) policyOf(raw *rawRoute) router.Policy {
 	return policy
 }
 
-// checkRetry finds a pause that is longer than the longest.
-func (c *compiler) checkRetry(retry *rawRetry) {
-	if retry == nil || retry.node == nil || retry.Backoff == nil || retry.MaxBackoff == nil {
+// checkRetry finds a pause that is longer than the longest, also where one of the two
+// is inherited.
+func (c *compiler) checkRetry(retry, inherited *rawRetry) {
+	if retry == nil || retry.node == nil || retry.Backoff == nil && retry.MaxBackoff == nil {
 		return
 	}
-	if *retry.MaxBackoff < *retry.Backoff {
-		c.report.errorf(retry.node.place("max_backoff"), "%s: max_backoff %v is shorter than backoff %v; it is the longest pause",
-			retry.node.label(), *retry.MaxBackoff, *retry.Backoff)
+	if inherited == nil {
+		inherited = &rawRetry{}
 	}
+	backoff, longest := cmp.Or(retry.Backoff, inherited.Backoff), cmp.Or(retry.MaxBackoff, inherited.MaxBackoff)
+	if backoff == nil || longest == nil || *longest >= *backoff {
+		return
+	}
+	key, from := "max_backoff", [2]string{}
+	switch {
+	case retry.MaxBackoff == nil:
+		key, from[0] = "backoff", " of [defaults]"
+	case retry.Backoff == nil:
+		from[1] = " of [defaults]"
+	}
+	c.report.errorf(retry.node.place(key), "%s: max_backoff %v%s is shorter than backoff %v%s; it is the longest pause",
+		retry.node.label(), *longest, from[0], *backoff, from[1])
 }
 
 func value[T int | time.Duration](p *T) T {

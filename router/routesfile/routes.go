@@ -28,7 +28,7 @@ type expander struct {
 
 func (c *compiler) compileRoutes(at place) {
 	e := &expander{compiler: c, named: make(map[[2]string]place), unnamed: make(map[[2]string]int)}
-	c.checkRetry(c.raw.Defaults.Retry)
+	c.checkRetry(c.raw.Defaults.Retry, nil)
 	disabled := 0
 	for i := range c.raw.Routes {
 		raw := &c.raw.Routes[i]
@@ -72,7 +72,7 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 	e.required(n, "type", raw.Type, "write type = \"*\" for every type")
 	e.required(n, "handler", raw.Handler, "write the name of a handler, such as \"log\"")
 
-	e.checkRetry(raw.Retry)
+	e.checkRetry(raw.Retry, e.raw.Defaults.Retry)
 	channels := e.channelsOf(raw)
 	types := e.typesOf(raw)
 	policy := e.policyOf(raw)

@@ -27,6 +27,17 @@ type bounded struct {
 	taken  int                                       // arrivals that left the front: the number of the one that is there
 }
 
+// resize changes what the queue can hold, and by what it drops. It returns how many
+// events were dropped.
+func (q *bounded) resize(events, bytes int, key func(topic string, payload []byte) string) (dropped int) {
+	q.maxEvents, q.maxBytes, q.key, q.newest = events, bytes, key, nil
+	for q.n > 0 && (q.n > q.maxEvents || q.bytes > q.maxBytes) {
+		q.pop()
+		dropped++
+	}
+	return dropped
+}
+
 // push appends a and returns how many events were dropped for it. One that is larger
 // than the whole queue may be is dropped itself: nothing else need go.
 func (q *bounded) push(a arrival) (dropped int) {

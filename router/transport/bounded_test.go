@@ -201,3 +201,25 @@ func BenchmarkNewestPerKey(b *testing.B) {
 		i++
 	}
 }
+
+// A queue that is made smaller drops what it cannot hold, and one that is made larger
+// drops nothing.
+func TestBoundedResize(t *testing.T) {
+	t.Parallel()
+	q := bounded{maxEvents: 10, maxBytes: 1000}
+	for i := range 10 {
+		q.push(arrival{payload: []byte{byte(i), 0}})
+	}
+	if dropped := q.resize(100, 1000, nil); dropped != 0 || q.n != 10 {
+		t.Errorf("dropped %d of a queue that grows", dropped)
+	}
+	if dropped := q.resize(100, 14, nil); dropped != 3 || q.bytes != 14 {
+		t.Errorf("dropped %d, %d bytes are left", dropped, q.bytes)
+	}
+	if dropped := q.resize(2, 1000, nil); dropped != 5 || q.n != 2 {
+		t.Errorf("dropped %d, %d are left", dropped, q.n)
+	}
+	if first := q.pop(); first.payload[0] != 8 {
+		t.Errorf("the oldest is %d, want 8", first.payload[0])
+	}
+}

@@ -173,6 +173,22 @@ func (g *group) drop(holds ...*hold) {
 	}
 }
 
+// leave forgets what was handed over and cut short. It stays pending under our name, for
+// a subscription of this process to read again. It reports false when somebody else has
+// the entry, or it is done.
+func (g *group) leave(h *hold) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if h.done {
+		return false
+	}
+	g.dropLocked(h)
+	for s := range g.subs {
+		s.reread.Store(true)
+	}
+	return true
+}
+
 // dropUnread forgets ids that were taken and not read.
 func (g *group) dropUnread(ids []string) {
 	g.mu.Lock()
@@ -203,7 +219,7 @@ func (g *group) revoke(s *streamSub, foreign map[string]bool) []*entry {
 	var entries []*entry
 	for id := range foreign {
 		h := g.hand[id]
-		if h == nil || h.done || h.sub != s || h.entry == nil || h.entry.orphan {
+		if h == nil || h.done || !g.minds(s, h) || h.entry == nil || h.entry.orphan {
 			continue
 		}
 		g.dropLocked(h)
@@ -213,13 +229,20 @@ func (g *group) revoke(s *streamSub, foreign map[string]bool) []*entry {
 	return entries
 }
 
-// held returns what s has in hand and did not complete.
+// minds reports whether s looks after what is in hand: it read that, or who did has ended
+// and the router has it yet. The caller holds the lock.
+func (g *group) minds(s *streamSub, h *hold) bool {
+	_, lives := g.subs[h.sub]
+	return h.sub == s || !lives
+}
+
+// held returns what s looks after and is not done.
 func (g *group) held(s *streamSub) []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	ids := make([]string, 0, g.open)
 	for id, h := range g.hand {
-		if h.sub == s && !h.done {
+		if !h.done && g.minds(s, h) {
 			ids = append(ids, id)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 )
@@ -17,6 +18,7 @@ type lifetime struct {
 	cancel context.CancelFunc
 	closed chan struct{} // closed when it has ended
 	ready  *gate
+	limit  func(Limits) // changes its limits while it runs
 }
 
 // begin registers a new subscription. The values of parent reach the messages, its
@@ -54,17 +56,39 @@ func (r *Redis) finish(l *lifetime) {
 	close(l.closed)
 }
 
-// subscriber is a message.Subscriber: it starts subscriptions and ends them together.
-type subscriber struct {
+// Limits are what of a subscription can change while it runs. Zero values are the
+// defaults of [PubSubConfig] and [StreamConfig].
+type Limits struct {
+	InFlight   int
+	Queue      int                                       // only for Pub/Sub
+	QueueBytes int                                       // likewise
+	Key        func(topic string, payload []byte) string // likewise
+	ClaimAfter time.Duration                             // only for streams
+}
+
+// Subscriber is a message.Subscriber: it starts subscriptions and ends them together.
+type Subscriber struct {
 	start func(ctx context.Context, topic string) (*lifetime, <-chan *message.Message, error)
 
 	mu     sync.Mutex
 	closed bool
+	limits *Limits // nil: as it was made
 	subs   []*lifetime
 }
 
+// Limit gives the subscriptions other limits. What a smaller queue cannot hold is
+// dropped and reported as if it had overflowed.
+func (s *Subscriber) Limit(to Limits) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits = &to
+	for _, l := range s.subs {
+		l.limit(to)
+	}
+}
+
 // Subscribe returns at once and connects in the background.
-func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -74,13 +98,16 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	if err != nil {
 		return nil, err
 	}
+	if s.limits != nil {
+		l.limit(*s.limits)
+	}
 	s.subs = append(slices.DeleteFunc(s.subs, (*lifetime).hasEnded), l)
 	return messages, nil
 }
 
 // Close ends the subscriber's subscriptions and returns when they have ended. It
 // closes no client, and completions of events still count afterwards.
-func (s *subscriber) Close() error {
+func (s *Subscriber) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	subs := s.subs

@@ -53,9 +53,9 @@ func orDefault(n, value int) int {
 // taken from Redis; what is queued is handed over for Drain at most, the rest is
 // reported as lost, and the message channel is closed. What Redis had sent but was
 // not read yet counts like what is published later: to nobody.
-func (r *Redis) PubSub(cfg PubSubConfig) message.Subscriber {
+func (r *Redis) PubSub(cfg PubSubConfig) *Subscriber {
 	cfg = cfg.withDefaults()
-	return &subscriber{start: func(ctx context.Context, topic string) (*lifetime, <-chan *message.Message, error) {
+	return &Subscriber{start: func(ctx context.Context, topic string) (*lifetime, <-chan *message.Message, error) {
 		l, err := r.begin(ctx, topic)
 		if err != nil {
 			return nil, nil, err
@@ -83,9 +83,10 @@ type pubsubSub struct {
 	waiting bool          // the pump waits for an event
 	wake    chan struct{} // capacity 1
 
-	open    atomic.Int64 // handed over and not done
-	starved atomic.Bool  // the pump waits for room in the window
-	dropped atomic.Int64 // by overflow, not yet reported
+	inFlight atomic.Int64
+	open     atomic.Int64 // handed over and not done
+	starved  atomic.Bool  // the pump waits for room in the window
+	dropped  atomic.Int64 // by overflow, not yet reported
 }
 
 func newPubsubSub(r *Redis, cfg PubSubConfig, l *lifetime) *pubsubSub {
@@ -99,6 +100,8 @@ func newPubsubSub(r *Redis, cfg PubSubConfig, l *lifetime) *pubsubSub {
 		drainEnd: make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 	}
+	s.inFlight.Store(int64(cfg.InFlight))
+	l.limit = s.limitTo
 	s.courier = courier{
 		values:   context.WithoutCancel(l.ctx),
 		out:      make(chan *message.Message),
@@ -108,6 +111,16 @@ func newPubsubSub(r *Redis, cfg PubSubConfig, l *lifetime) *pubsubSub {
 		lateStop: r.closing,
 	}
 	return s
+}
+
+// limitTo changes the limits while the subscription runs.
+func (s *pubsubSub) limitTo(to Limits) {
+	cfg := PubSubConfig{InFlight: to.InFlight, Queue: to.Queue, QueueBytes: to.QueueBytes}.withDefaults()
+	s.inFlight.Store(int64(cfg.InFlight))
+	s.mu.Lock()
+	s.dropped.Add(int64(s.queue.resize(cfg.Queue, cfg.QueueBytes, to.Key)))
+	s.mu.Unlock()
+	s.poke()
 }
 
 func (s *pubsubSub) decorate(msg *message.Message, _ *batch.Item) {
@@ -190,7 +203,7 @@ func (s *pubsubSub) pump() {
 func (s *pubsubSub) gather() []*batch.Item {
 	for {
 		s.mu.Lock()
-		n := min(s.cfg.MaxBatch, s.queue.n, s.cfg.InFlight-int(s.open.Load()))
+		n := min(s.cfg.MaxBatch, s.queue.n, int(s.inFlight.Load()-s.open.Load()))
 		if n > 0 {
 			items := s.take(n)
 			s.mu.Unlock()
@@ -222,7 +235,7 @@ func (s *pubsubSub) queueBlocked() bool {
 	if s.queue.n == 0 {
 		return !s.ended
 	}
-	return s.open.Load() >= int64(s.cfg.InFlight)
+	return s.open.Load() >= s.inFlight.Load()
 }
 
 // take moves n events from the queue into items. The caller holds mu.

@@ -49,13 +49,10 @@ type StreamConfig struct {
 // When a subscription's context ends or the subscriber is closed, reading stops, what
 // was not handed over stays pending, and the message channel is closed. What was
 // handed over can still be completed until [Redis.Close].
-func (r *Redis) Stream(cfg StreamConfig) message.Subscriber {
+func (r *Redis) Stream(cfg StreamConfig) *Subscriber {
 	cfg.MaxBatch = orDefault(cfg.MaxBatch, 1)
-	cfg.InFlight = orDefault(cfg.InFlight, 1024)
-	if cfg.ClaimAfter <= 0 {
-		cfg.ClaimAfter = time.Minute
-	}
-	return &subscriber{start: func(ctx context.Context, topic string) (*lifetime, <-chan *message.Message, error) {
+	cfg.InFlight, cfg.ClaimAfter = streamLimits(cfg.InFlight, cfg.ClaimAfter)
+	return &Subscriber{start: func(ctx context.Context, topic string) (*lifetime, <-chan *message.Message, error) {
 		if cfg.Group == "" {
 			return nil, nil, fmt.Errorf("subscribe to stream %q: group is empty", topic)
 		}
@@ -76,18 +73,19 @@ func (r *Redis) Stream(cfg StreamConfig) message.Subscriber {
 // starts takeOver and autoclaim when there is something to claim.
 type streamSub struct {
 	*lifetime
-	r        *Redis
-	log      *slog.Logger
-	cfg      StreamConfig
-	group    *group
-	client   *redis.Client // of the reader alone: its commands block
-	clientID atomic.Int64  // of that client's connection; 0: unknown
-	courier  courier
-	window   *window
-	reread   atomic.Bool  // our pending entries may hold some that are not in hand
-	trouble  episode      // Redis answers, but with errors
-	verified atomic.Int64 // the alive mark's losses that ownership was checked after
-	wg       sync.WaitGroup
+	r                    *Redis
+	log                  *slog.Logger
+	cfg                  StreamConfig
+	group                *group
+	client               *redis.Client // of the reader alone: its commands block
+	clientID             atomic.Int64  // of that client's connection; 0: unknown
+	courier              courier
+	window               *window
+	reread               atomic.Bool  // our pending entries may hold some that are not in hand
+	trouble              episode      // Redis answers, but with errors
+	inFlight, claimAfter atomic.Int64 // cfg's, or what they were changed to
+	verified             atomic.Int64 // the alive mark's losses that ownership was checked after
+	wg                   sync.WaitGroup
 
 	mu     sync.Mutex
 	queue  deque[*entry]
@@ -109,6 +107,9 @@ func newStreamSub(r *Redis, cfg StreamConfig, l *lifetime) *streamSub {
 		unread:   make(map[string]int),
 		wake:     make(chan struct{}, 1),
 	}
+	s.claimAfter.Store(int64(cfg.ClaimAfter))
+	s.inFlight.Store(int64(cfg.InFlight))
+	l.limit = s.limitTo
 	s.reread.Store(true) // an earlier subscription of this process may have left some
 	s.client = r.client(func(o *redis.Options) {
 		o.PoolSize = 1
@@ -126,6 +127,27 @@ func newStreamSub(r *Redis, cfg StreamConfig, l *lifetime) *streamSub {
 	}
 	return s
 }
+
+func streamLimits(inFlight int, claimAfter time.Duration) (int, time.Duration) {
+	if claimAfter <= 0 {
+		claimAfter = time.Minute
+	}
+	return orDefault(inFlight, 1024), claimAfter
+}
+
+// limitTo changes the limits while the subscription runs.
+func (s *streamSub) limitTo(to Limits) {
+	inFlight, claimAfter := streamLimits(to.InFlight, to.ClaimAfter)
+	s.inFlight.Store(int64(inFlight))
+	s.claimAfter.Store(int64(claimAfter))
+	s.window.resize(inFlight)
+}
+
+// quarter is a quarter of what may be in flight: how much is worth a read.
+func (s *streamSub) quarter() int { return max(1, int(s.inFlight.Load())/4) }
+
+// idle is how long entries of others are left alone.
+func (s *streamSub) idle() time.Duration { return time.Duration(s.claimAfter.Load()) }
 
 // connected learns the connection's id, to be able to interrupt it.
 func (s *streamSub) connected(ctx context.Context, conn *redis.Conn) error {

@@ -15,7 +15,7 @@ func (s *streamSub) autoclaim() {
 	s.window.claiming(1)
 	defer s.window.claiming(-1)
 	for cursor := "0-0"; ; {
-		n := s.window.reserve(s.ctx, min(64, max(1, s.cfg.InFlight/4)), readMost, true)
+		n := s.window.reserve(s.ctx, min(64, s.quarter()), readMost, true)
 		if n == 0 {
 			return
 		}
@@ -57,7 +57,7 @@ func (s *streamSub) autoclaimPage(cursor string, n int) (next string, ok bool) {
 // trimmed, too; Redis before 7.0 doesn't tell them.
 func (s *streamSub) claimIdle(ctx context.Context, cursor string, n int) (records []record, next string, gone []string, err error) {
 	reply, err := s.r.writer.Do(ctx, "XAUTOCLAIM", s.topic, s.cfg.Group, s.r.consumer,
-		s.cfg.ClaimAfter.Milliseconds(), cursor, "COUNT", n).Slice()
+		s.idle().Milliseconds(), cursor, "COUNT", n).Slice()
 	if err != nil {
 		return nil, "", nil, err
 	}

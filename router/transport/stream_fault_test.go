@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -452,6 +453,47 @@ func TestStreamOwnerWasPausedAndRedisEmptied(t *testing.T) {
 		}
 		item.Owner.Done(item)
 	}
+}
+
+// A router that could not finish what an ended subscription had handed over leaves it,
+// and the next subscription reads it again. Until then that extends it, so that nobody
+// claims it.
+func TestStreamReadsAgainWhatWasLeft(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	makeGroup(t, server.Client())
+	ids := xadd(t, server.Client(), texts(3)...)
+	old := workers(n, StreamConfig{MaxBatch: 64})
+	items := take(t, subscribe(t, n, old, "work"))
+	if len(items) != 3 {
+		t.Fatalf("%d entries were handed over, want 3", len(items))
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	next := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
+	eventually(t, "the next subscription extends what is in hand", func() bool {
+		g := n.group("work", "bot")
+		g.mu.Lock()
+		subs := slices.Collect(maps.Keys(g.subs))
+		g.mu.Unlock()
+		return len(subs) == 1 && len(g.held(subs[0])) == 3
+	})
+	n.alive.age(2 * aliveTTL)
+	if owner := items[0].Owner.(batch.Revocable); owner.Begin(t.Context(), items[0]) {
+		t.Error("ours, though nobody asks any more")
+	} else {
+		owner.Leave(items[0])
+	}
+	items[1].Owner.Done(items[1])
+	items[1].Owner.(batch.Revocable).Leave(items[1]) // of no effect
+	items[2].Owner.(batch.Revocable).Leave(items[2])
+	if got, want := collect(t, next, 2), texts(3); !slices.Equal(slices.Sorted(slices.Values(got)), []string{want[0], want[2]}) {
+		t.Errorf("got %q again of %v", got, ids)
+	}
+	none(t, next, 50*time.Millisecond)
+	eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
 }
 
 // A subscription that ends leaves what it did not hand over to the next one.

@@ -23,6 +23,8 @@ type entry struct {
 	revoked atomic.Bool // it was handed over, and somebody else has it now
 }
 
+var _ batch.Revocable = (*entry)(nil)
+
 // beginPause is between looks whether an entry is still ours.
 const beginPause = 10 * time.Millisecond
 
@@ -49,10 +51,17 @@ func (e *entry) Done(*batch.Item) {
 func (e *entry) Begin(ctx context.Context, _ *batch.Item) bool {
 	for !e.sub.sure() {
 		if !pause(ctx, beginPause) || e.sub.ctx.Err() != nil {
-			return false // it stays pending
+			return false // it stays pending, and is read again when it is left
 		}
 	}
 	return !e.revoked.Load()
+}
+
+// Leave implements batch.Revocable.
+func (e *entry) Leave(*batch.Item) {
+	if e.sub.group.leave(e.hold) {
+		e.settled()
+	}
 }
 
 // settled gives the entry's place in the window back.

@@ -48,7 +48,7 @@ func (r *reader) step() error {
 		pause(r.ctx, behindPause)
 		return nil
 	}
-	n := r.window.reserve(r.ctx, min(r.pace.most, max(1, r.cfg.InFlight/4)), r.pace.most, false)
+	n := r.window.reserve(r.ctx, min(r.pace.most, r.quarter()), r.pace.most, false)
 	if n == 0 || r.ctx.Err() != nil {
 		return nil
 	}

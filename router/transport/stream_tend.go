@@ -36,9 +36,10 @@ func (s *streamSub) tend() {
 	agreed := &agreement{streamSub: s}
 	look := time.NewTimer(jitter(lookEvery))
 	defer look.Stop()
-	extend := time.NewTicker(max(s.cfg.ClaimAfter/3, 10*time.Millisecond))
+	idle := s.idle()
+	extend := time.NewTicker(extendEvery(idle))
 	defer extend.Stop()
-	claim := time.NewTicker(max(s.cfg.ClaimAfter/2, 10*time.Millisecond))
+	claim := time.NewTicker(claimEvery(idle))
 	defer claim.Stop()
 	for {
 		select {
@@ -50,6 +51,12 @@ func (s *streamSub) tend() {
 			t.look()
 			t.watchTrimming()
 			agreed.look()
+			if now := s.idle(); now != idle { // a reload changed it
+				idle = now
+				t.extend()
+				extend.Reset(extendEvery(idle))
+				claim.Reset(claimEvery(idle))
+			}
 		case <-extend.C:
 			t.extend()
 		case <-claim.C:
@@ -59,6 +66,10 @@ func (s *streamSub) tend() {
 		}
 	}
 }
+
+func extendEvery(idle time.Duration) time.Duration { return max(idle/3, 10*time.Millisecond) }
+
+func claimEvery(idle time.Duration) time.Duration { return max(idle/2, 10*time.Millisecond) }
 
 // commandContext bounds an ordinary command on the stream.
 func (s *streamSub) commandContext() (context.Context, context.CancelFunc) {
@@ -73,7 +84,7 @@ func (t *tender) extend() {
 		return
 	}
 	now := time.Now()
-	if now.Sub(t.extended) > t.cfg.ClaimAfter || !t.sure() {
+	if now.Sub(t.extended) > t.idle() || !t.sure() {
 		if !t.verify() {
 			return
 		}
@@ -223,6 +234,9 @@ func (t *tender) dropForeign(foreign map[string]bool) {
 		t.group.drop(e.hold)
 	}
 	revoked := t.group.revoke(t.streamSub, foreign)
+	if len(unread)+len(dropped)+len(revoked) == 0 { // done meanwhile
+		return
+	}
 	for _, e := range slices.Concat(dropped, revoked) {
 		e.settled()
 	}

@@ -23,6 +23,14 @@ func newWindow(limit int) *window {
 	return &window{limit: limit, wake: make(chan struct{})}
 }
 
+// resize changes how many places there are. Those that are taken stay so.
+func (w *window) resize(limit int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limit = limit
+	w.wakeAll()
+}
+
 // claiming notes that a claimer begins (1) or ends (-1). The end wakes the readers that
 // left it their half: perhaps no other place ever comes free.
 func (w *window) claiming(n int) {

@@ -34,18 +34,23 @@ type Replay struct {
 // Owner is the subscription that an item came from.
 type Owner interface {
 	// Done tells that every route is through with the item. It may be called from
-	// any goroutine, in any order, once per item, and does not block on the network.
+	// any goroutine, in any order, once per item, and does not block on the network. It
+	// is not called for an item that was cut short by the end of a drain.
 	Done(item *Item)
 }
 
-// Revocable is an Owner whose items may go over to another process, when this one has
-// stood still for so long that it was taken for dead.
+// Revocable is an Owner whose items can be handled again: by another process, when this
+// one has stood still for so long that it was taken for dead, or by this one.
 type Revocable interface {
 	Owner
 	// Begin tells that a handler is about to get the item. It may wait until it is known
 	// whose the item is, but not for longer than ctx. False: it is somebody else's now, or
 	// may be; no handler may get it, and Done must not be called.
 	Begin(ctx context.Context, item *Item) bool
+	// Leave tells, once and in place of Done, that no route has the item in hand any more
+	// and not all are through with it: it is to be handled again. It does not block on
+	// the network.
+	Leave(item *Item)
 }
 
 // Batch is carried by the context of a Watermill message.
