@@ -33,7 +33,9 @@ func (r *round) wiped(wipe func(redis.Pipeliner)) {
 	r.repeats = r.producer.events() // a group that is made again at the beginning reads what is left again
 	stop()
 	r.settle()
-	r.happened(a, noGroup)
+	if !b.logged(noGroup) { // one of them is the first to notice, and may make it before the other does
+		r.happened(a, noGroup)
+	}
 	for _, p := range []*proc{a, b} {
 		lines := p.lines(noGroup)
 		if seconds := time.Since(r.mended).Seconds(); float64(len(lines)) > seconds+2 {

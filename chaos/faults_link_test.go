@@ -17,6 +17,7 @@ func linkFaults() []fault {
 		{number: "18", name: "acks_and_adds_cut", run: addsCut},
 		{number: "27", name: "latency_2s", large: true, run: func(r *round) { r.slowLink("latency", map[string]any{"latency": 2000, "jitter": 1000}) }},
 		{number: "27", name: "bandwidth_5_KB", large: true, run: func(r *round) { r.slowLink("bandwidth", map[string]any{"rate": 5}) }},
+		{number: "27", name: "backlog_at_5_KB", run: backlogAt5KB},
 		{number: "27", name: "one_byte_at_a_time", large: true, run: func(r *round) {
 			r.slowLink("slicer", map[string]any{"average_size": 1, "size_variation": 0, "delay": 10})
 		}},
@@ -146,6 +147,26 @@ func (r *round) slowLink(kind string, attributes map[string]any) {
 	stop := r.load(10)
 	time.Sleep(r.lasting(10*time.Second, 20*time.Second)) // how long the fault lasts
 	stop()
+	up()
+	down()
+	r.mend()
+	r.settle()
+}
+
+// backlogAt5KB: a router comes to a stream with a backlog over a link on which a whole
+// read takes ten seconds. It gets on, however slowly.
+func backlogAt5KB(r *round) {
+	r.serve()
+	r.viaLink()
+	r.within = time.Minute
+	r.producer.add(context.Background(), make([]string, 300)...)
+	up := r.link.toxic("bandwidth", "upstream", map[string]any{"rate": 5})
+	down := r.link.toxic("bandwidth", "downstream", map[string]any{"rate": 5})
+	r.launch(config{channel: `claim_after = "24h"`})
+	begin := time.Now()
+	if !within(r.within, func() bool { return r.done() == r.producer.events() }) {
+		r.violate("I7", "%d of %d events are handled after %v", r.done(), r.producer.events(), time.Since(begin))
+	}
 	up()
 	down()
 	r.mend()
