@@ -58,7 +58,7 @@ func (s *subscription) loops(item *batch.Item) bool {
 
 // crashLoop gives up a message before anything looks at it again.
 func (s *subscription) crashLoop(t *ticket) letter {
-	err := fmt.Errorf("delivered %d times, and each process died with it in hand; max_deliveries is %d", t.item.Deliveries, s.channel.MaxDeliveries)
+	err := fmt.Errorf("in hand whenever one of %d processes died; max_deliveries is %d", t.item.Deliveries-1, s.channel.MaxDeliveries)
 	if s.speaks {
 		s.received.Add(1)
 	}

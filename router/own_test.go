@@ -126,6 +126,17 @@ func TestSequence(t *testing.T) {
 	}
 }
 
+func TestSequenceOfAnAbsurdNumber(t *testing.T) {
+	var q sequences
+	q.next("a", 1)
+	if missing, _ := q.next("a", 1<<62); missing != 0 {
+		t.Errorf("%d missing", missing)
+	}
+	if missing, _ := q.next("a", 1<<62+3); missing != 2 {
+		t.Errorf("%d missing after it, want 2", missing)
+	}
+}
+
 func TestSequenceOfTooManyKeys(t *testing.T) {
 	var q sequences
 	for i := range maxSequences {

@@ -7,6 +7,9 @@ import (
 	"github.com/tidwall/gjson"
 )
 
+// maxMissing is the largest gap: a number that is further ahead is no count of messages.
+const maxMissing = 1 << 32
+
 // maxSequences is how many keys of a channel are followed, at most.
 const maxSequences = 100_000
 
@@ -33,7 +36,7 @@ type sequences struct {
 }
 
 // next is how many numbers of the key are missing before n. A number that is lower than
-// the last one is a producer that began again.
+// the last one, or absurdly higher, is a producer that began again.
 func (q *sequences) next(key string, n uint64) (missing, after uint64) {
 	last, known := q.last[key]
 	switch {
@@ -47,7 +50,7 @@ func (q *sequences) next(key string, n uint64) (missing, after uint64) {
 		}
 		q.last[strings.Clone(key)] = n // key is a view of the whole message
 		return 0, 0
-	case n > last+1:
+	case n > last+1 && n-last <= maxMissing:
 		missing = n - last - 1
 	}
 	q.last[key] = n

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"strconv"
 	"strings"
 )
@@ -75,7 +74,9 @@ func (s streamInfo) missed(g groupInfo) (n int64, exact bool) {
 
 // streamInfo asks for the topic's. ok is false where the server does not count what was
 // added: Redis before 7.0, miniredis.
-func (s *streamSub) streamInfo(ctx context.Context) (info streamInfo, ok bool, err error) {
+func (s *streamSub) streamInfo() (info streamInfo, ok bool, err error) {
+	ctx, cancel := s.commandContext()
+	defer cancel()
 	reply, err := s.r.writer.Do(ctx, "XINFO", "STREAM", s.topic).Result()
 	if isNoGroup(err) {
 		return streamInfo{last: "0-0"}, true, nil
@@ -96,7 +97,9 @@ func (s *streamSub) streamInfo(ctx context.Context) (info streamInfo, ok bool, e
 }
 
 // groupInfo asks for one of the topic's groups. ok is false when it is not there.
-func (s *streamSub) groupInfo(ctx context.Context, name string) (info groupInfo, ok bool, err error) {
+func (s *streamSub) groupInfo(name string) (info groupInfo, ok bool, err error) {
+	ctx, cancel := s.commandContext()
+	defer cancel()
 	reply, err := s.r.writer.Do(ctx, "XINFO", "GROUPS", s.topic).Slice()
 	if err != nil && !isNoGroup(err) {
 		return groupInfo{}, false, err

@@ -159,7 +159,7 @@ func trust(opts *redis.Options, file string) error {
 func (r *Redis) client(change func(*redis.Options)) *redis.Client {
 	opts := r.opts
 	change(&opts)
-	opts.Dialer = lateErrors(redis.NewDialer(&opts))
+	opts.Dialer = lateErrors(patient(redis.NewDialer(&opts)))
 	return redis.NewClient(&opts)
 }
 

@@ -1,8 +1,6 @@
 package transport
 
 import (
-	"context"
-
 	"signalbox/router/internal/failpoint"
 )
 
@@ -11,15 +9,17 @@ import (
 // Redis is told how many entries were added before the place where it begins. Else it
 // would not know before the group's first read, and nobody how many were trimmed until
 // then.
-func (r *reader) makeGroup(ctx context.Context) error {
-	info, counts, err := r.streamInfo(ctx)
+func (r *reader) makeGroup() error {
+	info, counts, err := r.streamInfo()
 	if err != nil && !isReply(err) {
 		return err
 	}
-	start, err := r.start(ctx, info.last)
+	start, err := r.start(info.last)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := r.commandContext()
+	defer cancel()
 	create := []any{"XGROUP", "CREATE", r.topic, r.cfg.Group, start, "MKSTREAM"}
 	place := info.place(start)
 	counts = counts && place != unknown
@@ -41,7 +41,7 @@ func (r *reader) makeGroup(ctx context.Context) error {
 
 // start is the id behind which the group begins, if it is missing. The end of the stream
 // is last, the one that its other numbers belong to; "$" could be a later one.
-func (r *reader) start(ctx context.Context, last string) (string, error) {
+func (r *reader) start(last string) (string, error) {
 	if r.again && failpoint.Broken(failpoint.GroupAtEnd) {
 		return "$", nil
 	}
@@ -49,7 +49,7 @@ func (r *reader) start(ctx context.Context, last string) (string, error) {
 		return "0-0", nil // what was added since it vanished must not be lost
 	}
 	if r.cfg.Like != "" {
-		like, ok, err := r.groupInfo(ctx, r.cfg.Like)
+		like, ok, err := r.groupInfo(r.cfg.Like)
 		if err != nil {
 			return "", err
 		}

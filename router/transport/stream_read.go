@@ -68,11 +68,11 @@ func (r *reader) setUp() error {
 	if err := r.r.alive.ensure(ctx); err != nil {
 		return err
 	}
-	if err := r.makeGroup(ctx); err != nil {
+	if err := r.makeGroup(); err != nil {
 		return err
 	}
 	r.made, r.again = true, true
-	r.progress(ctx) // before the first read: what Redis forgets while one reads is known now
+	r.progress() // before the first read: what Redis forgets while one reads is known now
 	r.works()
 	return nil
 }

@@ -19,9 +19,10 @@ const (
 // tender is the state of the loop that looks after what is pending.
 type tender struct {
 	*streamSub
-	extended time.Time          // before the last confirmed extension of what is in hand
-	missing  map[string]absence // consumers without a mark
-	trims    trimWatch
+	extended     time.Time          // before the last confirmed extension of what is in hand
+	missing      map[string]absence // consumers without a mark
+	nextTrimLook time.Time
+	trims        trimWatch
 }
 
 // absence is when a consumer's mark was first missed, and our own losses by then.

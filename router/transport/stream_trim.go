@@ -1,9 +1,9 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -25,19 +25,19 @@ type progress struct {
 //
 // The stream is asked first: when the group has read nothing of what the stream had
 // then, the two belong together although they are two answers.
-func (s *streamSub) progress(ctx context.Context) (p progress, ok bool) {
+func (s *streamSub) progress() (p progress, ok bool) {
 	var err error
-	if p.stream, ok, err = s.streamInfo(ctx); err != nil || !ok {
+	if p.stream, ok, err = s.streamInfo(); err != nil || !ok {
 		return p, false
 	}
-	if p.group, ok, err = s.groupInfo(ctx, s.cfg.Group); err != nil || !ok || p.group.read == unknown {
+	if p.group, ok, err = s.groupInfo(s.cfg.Group); err != nil || !ok || p.group.read == unknown {
 		return p, false
 	}
-	if p.reported, err = s.reportedMissed(ctx); err != nil {
+	if p.reported, err = s.reportedMissed(); err != nil {
 		return p, false
 	}
 	if missed, exact := p.stream.missed(p.group); missed != unknown && missed != p.reported {
-		s.reportMissed(ctx, missed, exact)
+		s.reportMissed(missed, exact)
 		p.reported = missed
 	}
 	return p, true
@@ -46,7 +46,9 @@ func (s *streamSub) progress(ctx context.Context) (p progress, ok bool) {
 // reportMissed reports what was missed and not reported yet, by whichever process of the
 // group: how much was is kept in Redis, and only who changes it reports. It is less than
 // before when Redis has begun to count anew.
-func (s *streamSub) reportMissed(ctx context.Context, missed int64, exact bool) {
+func (s *streamSub) reportMissed(missed int64, exact bool) {
+	ctx, cancel := s.commandContext()
+	defer cancel()
 	before, err := s.r.writer.SetArgs(ctx, s.trimmedKey(), missed, redis.SetArgs{Get: true}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return // full, or away: the next time
@@ -62,7 +64,9 @@ func (s *streamSub) reportMissed(ctx context.Context, missed int64, exact bool) 
 	}
 }
 
-func (s *streamSub) reportedMissed(ctx context.Context) (int64, error) {
+func (s *streamSub) reportedMissed() (int64, error) {
+	ctx, cancel := s.commandContext()
+	defer cancel()
 	n, err := s.r.writer.Get(ctx, s.trimmedKey()).Int64()
 	if errors.Is(err, redis.Nil) {
 		return 0, nil
@@ -106,11 +110,16 @@ func (w *trimWatch) look(s streamInfo, waiting int64) (warn, over bool) {
 	}
 }
 
-// watchTrimming looks once.
+// watchTrimming looks once, if it is time. The answer holds the first and the last entry
+// in full, and those may be large: looking takes a fiftieth of the time at most.
 func (t *tender) watchTrimming() {
-	ctx, cancel := t.commandContext()
-	defer cancel()
-	p, ok := t.progress(ctx)
+	begin := time.Now()
+	if begin.Before(t.nextTrimLook) {
+		return
+	}
+	p, ok := t.progress()
+	now := time.Now()
+	t.nextTrimLook = now.Add(50 * now.Sub(begin))
 	if !ok {
 		return
 	}
