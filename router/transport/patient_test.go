@@ -42,17 +42,17 @@ func pair(t *testing.T) (conn, peer net.Conn) {
 func TestPatientConn(t *testing.T) {
 	t.Parallel()
 	conn, peer := pair(t)
-	const still = 300 * time.Millisecond
+	const still = 1500 * time.Millisecond
 	go func() {
-		for range 10 {
-			time.Sleep(still / 3)
+		for range 15 {
+			time.Sleep(still / 10)
 			_, _ = peer.Write([]byte("x"))
 		}
 	}()
 	if err := conn.SetReadDeadline(time.Now().Add(still)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadFull(conn, make([]byte, 10)); err != nil {
+	if _, err := io.ReadFull(conn, make([]byte, 15)); err != nil {
 		t.Errorf("bytes that came one by one: %v", err)
 	}
 	begin := time.Now()
@@ -64,7 +64,7 @@ func TestPatientConn(t *testing.T) {
 	go func() {
 		buffer := make([]byte, 1<<20)
 		for {
-			time.Sleep(still / 20)
+			time.Sleep(still / 40)
 			if _, err := peer.Read(buffer); err != nil {
 				return
 			}

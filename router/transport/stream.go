@@ -113,7 +113,6 @@ func newStreamSub(r *Redis, cfg StreamConfig, l *lifetime) *streamSub {
 	s.reread.Store(true) // an earlier subscription of this process may have left some
 	s.client = r.client(func(o *redis.Options) {
 		o.PoolSize = 1
-		o.ReadTimeout = readBlock + slackMost // the commands' contexts end sooner
 		o.OnConnect = s.connected
 	})
 	s.courier = courier{

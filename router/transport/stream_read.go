@@ -15,14 +15,13 @@ type reader struct {
 	*streamSub
 	made   bool // the group is there, as far as we know
 	again  bool // and was there before
-	pace   pace
 	retry  backoff
 	absent limiter // lines about a missing group
 }
 
 // read fills the queue until the subscription ends.
 func (s *streamSub) read() {
-	r := &reader{streamSub: s, pace: newPace()}
+	r := &reader{streamSub: s}
 	for s.ctx.Err() == nil {
 		if err := r.step(); err != nil && !r.overcome(err) {
 			return
@@ -48,7 +47,7 @@ func (r *reader) step() error {
 		pause(r.ctx, behindPause)
 		return nil
 	}
-	n := r.window.reserve(r.ctx, min(r.pace.most, r.quarter()), r.pace.most, false)
+	n := r.window.reserve(r.ctx, min(readMost, r.quarter()), readMost, false)
 	if n == 0 || r.ctx.Err() != nil {
 		return nil
 	}
@@ -123,7 +122,7 @@ func (r *reader) overcome(err error) bool {
 // readGroup reads up to n entries after id, and no longer than block when there are
 // none; ">" is what nobody has read. No entries is no error.
 func (r *reader) readGroup(id string, n int, block time.Duration) (records []record, err error) {
-	ctx, cancel := context.WithTimeout(r.ctx, max(0, block)+r.pace.slack)
+	ctx, cancel := context.WithTimeout(r.ctx, max(0, block)+readSlack)
 	defer cancel()
 	args := []any{"XREADGROUP", "GROUP", r.cfg.Group, r.r.consumer, "COUNT", n}
 	if block > 0 {
@@ -136,7 +135,6 @@ func (r *reader) readGroup(id string, n int, block time.Duration) (records []rec
 	switch {
 	case errors.Is(err, redis.Nil):
 	case err != nil:
-		r.pace.failed(err)
 		return nil, err
 	default:
 		err = eachStream(reply, func(_ string, read []record) { records = read })
@@ -145,7 +143,6 @@ func (r *reader) readGroup(id string, n int, block time.Duration) (records []rec
 		}
 	}
 	r.retry.reset()
-	r.pace.worked(len(records))
 	r.works()
 	if len(records) > 0 {
 		failpoint.Hit(failpoint.AfterRead)
@@ -179,7 +176,7 @@ func (s *streamSub) accept(records []record) {
 // or another subscription of this process left it.
 func (r *reader) readPending() error {
 	for after := "0"; after != ""; {
-		n := r.window.reserve(r.ctx, 1, r.pace.most, false)
+		n := r.window.reserve(r.ctx, 1, readMost, false)
 		if n == 0 {
 			r.reread.Store(true)
 			return nil
