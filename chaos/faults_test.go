@@ -24,9 +24,6 @@ func TestFaults(t *testing.T) {
 			if f.large && !*large {
 				t.Skip("takes minutes: only with -large")
 			}
-			if f.known != "" {
-				t.Skip("known and not mended: " + f.known)
-			}
 			t.Parallel()
 			for i := range f.rounds() {
 				s := *seed + uint64(i) //nolint:gosec // not negative

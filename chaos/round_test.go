@@ -24,9 +24,8 @@ type fault struct {
 	number string // in docs/reliability.md
 	name   string
 	run    func(*round)
-	large  bool   // only with -large
-	once   bool   // one round is enough
-	known  string // why it fails, and is not run
+	large  bool // only with -large
+	once   bool // one round is enough
 }
 
 // round is one go at a fault: a server, a producer, routers, and what is expected of them.
