@@ -142,6 +142,13 @@ func (j *journal) act(ctx context.Context, id, do string, o effectOptions) error
 		return errors.New("tamed")
 	case "permanent":
 		return router.Permanent(errors.New("as asked for"))
+	case "eat": // 200 MB/s, whatever ctx says
+		for {
+			if _, err := syscall.Mmap(-1, 0, 2<<20, syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE|syscall.MAP_POPULATE); err != nil {
+				return err
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
 	case "fail": // so many times
 		times, _ := strconv.Atoi(argument)
 		n, _ := j.tries.LoadOrStore(id, new(atomic.Int64))

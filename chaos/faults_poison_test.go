@@ -20,6 +20,7 @@ func poisonFaults() []fault {
 	return []fault{
 		{number: "4", name: "dead_letter_refused", run: deadRefused},
 		{number: "19", name: "poisoned_stream", run: poisoned},
+		{number: "19", name: "memory_eaten", run: memoryEaten},
 		{number: "31", name: "hostile_envelopes", run: hostile},
 	}
 }
@@ -69,10 +70,8 @@ func deadRefused(r *round) {
 // no events. All others are handled, in order, and another channel does not notice.
 // Once nothing does any harm, the dead letters are replayed.
 func poisoned(r *round) {
-	const other = "chaos:other"
 	ctx := context.Background()
 	r.serve()
-	r.other = &producer{client: r.producer.client, topic: other, name: "q", sent: map[string]sent{}}
 	do := r.some(400, 4, "panic", "exit", "hang", "permanent")
 	hangs := 0
 	for _, what := range do {
@@ -82,16 +81,7 @@ func poisoned(r *round) {
 	}
 	r.within += time.Duration(hangs) * 1500 * time.Millisecond // a second each until it is left behind
 	tame := filepath.Join(r.dir, "tame")
-	p := r.router(config{handler: fmt.Sprintf("tame = %q", tame), route: `timeout = "50ms"`, rest: fmt.Sprintf(`
-[channels.other]
-transport = "stream"
-name = %q
-[[routes]]
-channel = "other"
-type = "*"
-handler = "effect"
-name = "other"
-`, other)})
+	p := r.router(config{handler: fmt.Sprintf("tame = %q", tame), route: `timeout = "50ms"`, rest: r.beside()})
 	delete(r.idle, p) // goroutines that hang are left behind
 	stop := r.loadOf(r.other, 500)
 	r.producer.add(ctx, do[:200]...)
@@ -118,6 +108,44 @@ name = "other"
 	r.settle()
 	if !within(r.within, func() bool { return r.doneOf('p') == r.producer.events() }) {
 		r.violate("replay", "%d of %d events are handled after a replay", r.doneOf('p'), r.producer.events())
+	}
+}
+
+// memoryEaten: an event makes its handler take more and more memory, until the process is
+// killed for that. It is given up, and all others are handled.
+func memoryEaten(r *round) {
+	const inFlight, deaths, limit = 32, 2, 600 << 20
+	r.serve()
+	timeout, reason := "0s", "crash_loop" // nothing ends the handler, and each process dies of it
+	if r.rand.IntN(2) == 0 {
+		timeout, reason = "200ms", "timeout" // it is given up, but eats on until the process dies
+	}
+	c := config{
+		channel: fmt.Sprint("max_deliveries = ", deaths, "\nin_flight = ", inFlight),
+		route:   fmt.Sprintf("timeout = %q", timeout), rest: r.beside(),
+	}
+	r.repeats = deaths * 2 * (inFlight + unacknowledged)
+	do := make([]string, r.between(50, 100))
+	at := r.rand.IntN(len(do))
+	do[at] = "eat"
+	r.producer.add(context.Background(), do...)
+	stop := r.loadOf(r.other, 200)
+	for died := 0; ; died++ {
+		p := r.launch(c)
+		p.limitMemory(limit)
+		if died == deaths || reason == "timeout" && died == 1 {
+			break
+		}
+		r.awaitDeath(p)
+	}
+	r.mend()
+	r.settle()
+	r.throughput()
+	stop()
+	eventually(r, "the other channel is done", func() bool { return r.doneOf('q') >= r.other.events() })
+	id, _ := r.producer.message(at, "eat")
+	if dead := r.dead(); len(dead) != 1 || dead[0] != (letter{id, reason}) {
+		r.violate("letters", "want one dead letter for %s, because of %s; got %+v", id, reason, dead)
 	}
 }
 

@@ -27,6 +27,8 @@ func TestHarnessCatches(t *testing.T) {
 		{"no-heartbeat", "handler_slower_than_claim_after", "I4 I5"},
 		{"no-heartbeat", "batch_ages_in_the_queue", "I4 I5"},
 		{"done-first", "dedupe_kill_in_handler", "I1"},
+		{"own-clock", "clock_1h_ahead", "I1"},
+		{"own-clock", "clock_1h_behind", "I2"},
 		{"ignore-dead", "dead_letter_refused", "I1"},
 		{"delete-consumer", "terminated_under_load", "I1"},
 		{"retry-new-id", "acks_and_adds_cut", "I2"},

@@ -82,6 +82,22 @@ func (p *proc) kill() {
 	<-p.exited
 }
 
+// limitMemory kills the process once it has more than so many bytes in memory, as a
+// container's limit does.
+func (p *proc) limitMemory(bytes int64) {
+	file := fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid)
+	go func() {
+		for ; p.running(); time.Sleep(10 * time.Millisecond) {
+			var all, resident int64 // pages
+			text, _ := os.ReadFile(file)
+			_, _ = fmt.Sscan(string(text), &all, &resident)
+			if resident*int64(os.Getpagesize()) > bytes {
+				p.signal(syscall.SIGKILL)
+			}
+		}
+	}()
+}
+
 // terminate asks the process to end and waits for it.
 func (p *proc) terminate() {
 	p.signal(syscall.SIGTERM)

@@ -160,6 +160,22 @@ handler = "effect"
 `, c.service, topic, c.channel, c.handler, c.defaults, c.route, c.rest)
 }
 
+// beside has a channel other, with a producer of its own and the same handler.
+func (r *round) beside() string {
+	const topic = "chaos:other"
+	r.other = &producer{client: r.producer.client, topic: topic, name: "q", sent: map[string]sent{}}
+	return fmt.Sprintf(`
+[channels.other]
+transport = "stream"
+name = %q
+[[routes]]
+channel = "other"
+type = "*"
+handler = "effect"
+name = "other"
+`, topic)
+}
+
 // write makes the file.
 func (r *round) write(c config) string {
 	r.Helper()

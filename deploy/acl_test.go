@@ -19,6 +19,7 @@ var allowed = []string{
 	"PING",
 	"HELLO 3",
 	"SELECT 1",
+	"TIME",
 	"CLIENT SETNAME signalbox:router",
 	"CLIENT GETNAME",
 	"CLIENT ID",

@@ -25,6 +25,7 @@ type feed struct {
 	channel    Channel // as the subscriber was opened
 	opened     Channel // the same, with its limits as they are now; reloads use it
 	isolated   string
+	now        func() time.Time
 	subscriber message.Subscriber
 	carrier    *message.Router
 	messages   <-chan *message.Message // nil: not subscribed yet
@@ -52,7 +53,7 @@ func newFeed(s *subscription, subscriber message.Subscriber, opts Options) (*fee
 	if err != nil {
 		return nil, fmt.Errorf("make the Watermill router: %w", err)
 	}
-	return &feed{channel: s.channel, opened: s.channel, isolated: s.isolated, subscriber: subscriber, carrier: carrier, closing: make(chan struct{})}, nil
+	return &feed{channel: s.channel, opened: s.channel, isolated: s.isolated, now: opts.Now, subscriber: subscriber, carrier: carrier, closing: make(chan struct{})}, nil
 }
 
 // opening is what of a channel its subscriber was opened for.
@@ -146,7 +147,7 @@ func (f *feed) handle(ctx context.Context, msg *message.Message) error {
 	}
 	done := make(signal)
 	topic := or(message.SubscribeTopicFromCtx(msg.Context()), f.channel.Topic)
-	item := &batch.Item{Topic: topic, ID: msg.UUID, Time: time.Now(), Payload: msg.Payload, Owner: done}
+	item := &batch.Item{Topic: topic, ID: msg.UUID, Time: f.now(), Payload: msg.Payload, Owner: done}
 	f.dispatch(ctx, msg, []*batch.Item{item})
 	select {
 	case <-done:

@@ -112,7 +112,7 @@ func (s *subscription) say(typ, key string, about any) {
 		panic(err) // the types above have nothing that fails
 	}
 	event := Event{
-		ID: newID(), Type: typ, Source: "/signalbox/" + s.service, Time: time.Now(), Key: key,
+		ID: newID(), Type: typ, Source: "/signalbox/" + s.service, Time: s.feed.now(), Key: key,
 		Channel: s.channel.Name, Name: s.channel.Topic, Data: data,
 	}
 	if event.Msg, err = encode(s.channel.Fields, &event); err != nil { // the type does not fit into it there

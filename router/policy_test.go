@@ -518,3 +518,23 @@ func TestMaxAgeIsOfTheEventsTime(t *testing.T) {
 		}
 	})
 }
+
+// Ages are told by Options.Now: by that clock events that have no time of their own arrive,
+// and by it they are too old, whatever the clock of this machine says.
+func TestMaxAgeByASharedClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, seen := &script{}, &witness{}
+		shared := func() time.Time { return time.Now().Add(-time.Hour) }
+		r := start(t, under(Policy{MaxAge: time.Minute}, h), Options{Observe: seen.observe, Now: shared})
+		at := func(ago time.Duration) string { return shared().Add(-ago).Format(time.RFC3339Nano) }
+		r.await(t, r.send(t,
+			fmt.Sprintf(`{"id":"new","type":"a","time":%q}`, at(30*time.Second)),
+			fmt.Sprintf(`{"id":"old","type":"a","time":%q}`, at(2*time.Minute)),
+		))
+		for id, want := range map[string]string{"new": "handled 1", "old": "skipped 0"} {
+			if seen.of(id) != want {
+				t.Errorf("%s: %s, want %s", id, seen.of(id), want)
+			}
+		}
+	})
+}

@@ -25,6 +25,7 @@ import (
 type Publisher struct {
 	service string
 	open    func(Channel) (message.Publisher, error)
+	now     func() time.Time
 
 	mu      sync.Mutex
 	targets map[string]*target
@@ -40,7 +41,7 @@ type target struct {
 // NewPublisher returns a publisher to the channels of cfg. It calls open when a
 // channel is first published to, and never closes what open returned.
 func NewPublisher(cfg Config, open func(Channel) (message.Publisher, error)) *Publisher {
-	p := &Publisher{service: or(cfg.Service, "router"), open: open}
+	p := &Publisher{service: or(cfg.Service, "router"), open: open, now: time.Now}
 	p.adopt(cfg)
 	return p
 }
@@ -206,7 +207,7 @@ func (p *Publisher) complete(t *target, event *Event) (json.RawMessage, error) {
 	event.Source = or(event.Source, "/signalbox/"+p.service)
 	event.Type = or(event.Type, t.channel.Fields.DefaultType)
 	if event.Time.IsZero() {
-		event.Time = time.Now()
+		event.Time = p.now()
 	}
 	if event.Type == "" {
 		return nil, errors.New("the event has no type")

@@ -12,7 +12,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
-	"signalbox/router/internal/failpoint"
 )
 
 var (
@@ -38,6 +37,7 @@ type route struct {
 	lanes   *lanes
 	log     *slog.Logger
 	observe func(Outcome)
+	now     func() time.Time
 	debug   bool  // a line for each event that was handled
 	gate    *gate // nil: every event passes
 	keeper  *keeper
@@ -58,7 +58,7 @@ type routeCounters struct {
 
 func newRoute(cfg Route, ch *Channel, handler *instance, opts Options, keeper *keeper, running *sync.WaitGroup) *route {
 	r := &route{
-		Route: cfg, handler: handler, observe: opts.Observe, keeper: keeper, channel: ch,
+		Route: cfg, handler: handler, observe: opts.Observe, now: opts.Now, keeper: keeper, channel: ch,
 		replaced: make(chan struct{}), routeCounters: &routeCounters{},
 	}
 	log := opts.Logger
@@ -139,7 +139,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 	}
 	left := tries[:0]
 	for _, t := range tries {
-		age := time.Since(t.event.Time) + failpoint.Skew()
+		age := r.now().Sub(t.event.Time)
 		if age <= r.Policy.MaxAge {
 			left = append(left, t)
 			continue

@@ -43,6 +43,10 @@ type Options struct {
 	// Dedupe remembers what routes whose policy says Dedupe have handled. Without it,
 	// such a route is an error.
 	Dedupe Dedupe
+	// Now is what time it is where ages are told: of events that have no time of their
+	// own, and by MaxAge; default time.Now. A clock that all routers share keeps them of
+	// one mind.
+	Now func() time.Time
 	// Observe, when not nil, is told every outcome. It is called by the goroutines
 	// that handle events, must be quick and must not panic.
 	Observe func(Outcome)
@@ -83,6 +87,9 @@ func New(cfg Config, opts Options) (*Router, error) {
 	if opts.Drain == 0 {
 		opts.Drain = defaultDrain
 	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	r := &Router{
 		handlerLog: opts.Logger, quiet: newQuiet(opts.Logger.Handler()), running: make(chan struct{}),
 		over: make(chan struct{}), lost: make(chan *feed), reloads: make(chan reload), setup: &setup{},
@@ -102,6 +109,7 @@ func New(cfg Config, opts Options) (*Router, error) {
 	}
 	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, publishers: map[place]message.Publisher{}, tell: r.dead}
 	r.publisher = NewPublisher(cfg, opts.Publisher)
+	r.publisher.now = opts.Now
 	if r.setup, err = r.build(cfg, r.setup); err != nil {
 		return nil, err
 	}

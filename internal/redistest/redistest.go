@@ -45,6 +45,11 @@ func Args(args ...string) Option {
 	return func(s *Server) { s.args = append(s.args, args...) }
 }
 
+// Env adds variables, NAME=value, to the server's environment.
+func Env(env ...string) Option {
+	return func(s *Server) { s.env = append(s.env, env...) }
+}
+
 // Absent reserves the address but starts nothing until [Server.Restart].
 func Absent() Option {
 	return func(s *Server) { s.absent = true }
@@ -58,6 +63,7 @@ type Server struct {
 	port     int
 	password string
 	args     []string
+	env      []string
 	absent   bool
 
 	mu     sync.Mutex
@@ -167,6 +173,7 @@ func (s *Server) Restart() {
 		"--save", "", "--appendonly", "no", "--logfile", logfile, "--daemonize", "no",
 	}, s.args...)
 	cmd := exec.Command(s.bin, args...)
+	cmd.Env = append(os.Environ(), s.env...)
 	dieWithTest(cmd)
 	if err := cmd.Start(); err != nil {
 		s.tb.Fatalf("start redis-server: %v", err)

@@ -138,7 +138,7 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	}
 	r, err := router.New(p.loaded.Config, router.Options{
 		Subscriber: p.subscriber, Publisher: p.publisher, Ready: p.redis.Ready, MayIdle: true,
-		Dedupe: p.redis.Dedupe(), Logger: p.log, Drain: p.loaded.Settings.Drain, Observe: observe,
+		Dedupe: p.redis.Dedupe(), Now: p.redis.Now, Logger: p.log, Drain: p.loaded.Settings.Drain, Observe: observe,
 	})
 	if err != nil {
 		return err

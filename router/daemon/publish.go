@@ -48,6 +48,7 @@ func Publish(ctx context.Context, opts Options, what PublishOptions) error {
 		return err
 	}
 	defer p.close()
+	_ = p.redis.Synchronize(ctx) // a Redis that doesn't tell its time still takes messages
 	counted := &countingPublisher{redis: p.redis, channel: ch}
 	s := sender{
 		channel: ch, what: what, raw: counted,
@@ -148,7 +149,7 @@ func (s *sender) send(ctx context.Context, text string) error {
 	if s.what.Raw {
 		return s.raw.Publish(s.channel.Topic, message.NewMessageWithContext(ctx, s.what.ID, message.Payload(text)))
 	}
-	err := s.publisher.Publish(ctx, s.channel.Name, router.Event{ID: s.what.ID, Type: s.what.Type, Data: []byte(text)})
+	err := s.publisher.Publish(ctx, s.channel.Name, router.Event{ID: s.what.ID, Time: s.raw.redis.Now(), Type: s.what.Type, Data: []byte(text)})
 	if router.IsPermanent(err) {
 		return &UsageError{err}
 	}

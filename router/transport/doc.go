@@ -31,7 +31,7 @@
 //
 // # What Redis must permit
 //
-// Everybody: HELLO, AUTH, SELECT, PING, CLIENT SETNAME. Pub/Sub: SUBSCRIBE,
+// Everybody: HELLO, AUTH, SELECT, PING, CLIENT SETNAME, TIME. Pub/Sub: SUBSCRIBE,
 // UNSUBSCRIBE, PSUBSCRIBE, PUNSUBSCRIBE on the names and patterns as they are
 // configured; PUBLISH. Publishing to streams: XADD. Reading streams: XGROUP CREATE,
 // XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, XINFO GROUPS,

@@ -188,8 +188,8 @@ func (h *hub) refuse(t *topic, err error) {
 	}
 }
 
-// dispatch queues a message with everyone who wants it.
-func (h *hub) dispatch(msg *redis.Message, now int64) {
+// dispatch queues a message that arrived at that time (Unix, ns) with everyone who wants it.
+func (h *hub) dispatch(msg *redis.Message, at int64) {
 	key := topicKey{name: msg.Channel}
 	if msg.Pattern != "" {
 		key = topicKey{name: msg.Pattern, pattern: true}
@@ -210,7 +210,7 @@ func (h *hub) dispatch(msg *redis.Message, now int64) {
 	// may be used without copying them.
 	payload := unsafe.Slice(unsafe.StringData(msg.Payload), len(msg.Payload))
 	for _, s := range subs {
-		s.push(arrival{topic: name, payload: payload, at: now})
+		s.push(arrival{topic: name, payload: payload, at: at})
 	}
 }
 

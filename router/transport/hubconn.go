@@ -67,6 +67,11 @@ func (c *hubConn) live() (reached bool) {
 		c.h.r.link.down(err)
 		return false
 	}
+	if err := c.h.r.clock.ensure(c.h.ctx); err != nil && !isReply(err) { // an answer of any kind is no reason to be deaf
+		_ = c.ps.Close()
+		c.h.r.link.down(err)
+		return false
+	}
 	now := time.Now()
 	c.replies = append(c.replies, nil)
 	c.lastPing, c.lastTick, c.lastLoss = now, now, now
@@ -187,18 +192,18 @@ func (c *hubConn) read() {
 	defer close(c.dead)
 	for {
 		received, err := c.ps.Receive(c.ctx)
-		now := time.Now().UnixNano()
+		now := time.Now()
 		if err != nil && !isReply(err) {
 			c.err = err
 			return
 		}
-		c.lastRead.Store(now)
+		c.lastRead.Store(now.UnixNano())
 		if err != nil {
 			c.answered(err)
 			continue
 		}
 		if msg, ok := received.(*redis.Message); ok {
-			c.h.dispatch(msg, now)
+			c.h.dispatch(msg, c.h.r.clock.at(now).UnixNano())
 		} else {
 			c.answered(nil)
 		}

@@ -61,6 +61,7 @@ type Redis struct {
 	consumer string
 	link     link
 	alive    *alive
+	clock    clock
 	hub      *hub
 
 	seed    maphash.Seed   // of the sums of messages
@@ -98,6 +99,7 @@ func Open(cfg Config, log *slog.Logger) (*Redis, error) {
 	}
 	r.writer = r.client(func(*redis.Options) {})
 	r.alive = newAlive(r)
+	r.clock.r = r
 	r.hub = newHub(r)
 	return r, nil
 }
@@ -170,6 +172,14 @@ func (r *Redis) Client() *redis.Client { return r.writer }
 // Consumer returns the name this process has in every consumer group.
 func (r *Redis) Consumer() string { return r.consumer }
 
+// Now is the time by Redis' clock, once a subscription was made or [Redis.Synchronize]
+// has asked for it; else by the clock of this machine.
+func (r *Redis) Now() time.Time { return r.clock.at(time.Now()) }
+
+// Synchronize asks Redis what time it is, and goes on asking until r is closed.
+// Subscriptions do so by themselves.
+func (r *Redis) Synchronize(ctx context.Context) error { return r.clock.ensure(ctx) }
+
 // Ready returns when every subscription made so far is confirmed: SUBSCRIBE was
 // acknowledged, the group exists. While the connection is lost they are not. The
 // error wraps ctx's and names a topic that is not ready.
@@ -213,6 +223,7 @@ func (r *Redis) Close() error {
 	close(r.closing)
 	r.wg.Wait()
 	r.alive.end()
+	r.clock.end()
 	r.hub.end()
 	return r.writer.Close()
 }

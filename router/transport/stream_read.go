@@ -60,11 +60,14 @@ func (r *reader) step() error {
 	return nil
 }
 
-// setUp sets the alive mark and makes the group.
+// setUp sets the alive mark, looks at Redis' clock and makes the group.
 func (r *reader) setUp() error {
 	ctx, cancel := context.WithTimeout(r.ctx, commandTimeout)
 	defer cancel()
 	if err := r.r.alive.ensure(ctx); err != nil {
+		return err
+	}
+	if err := r.r.clock.ensure(ctx); err != nil {
 		return err
 	}
 	if err := r.makeGroup(); err != nil {

@@ -11,7 +11,7 @@
 // The first kills the process (SIGKILL) when it reaches a point for the third time,
 // and holds it up when it reaches another for the first time. The second makes it
 // behave as if a mistake had been made in the code: the suite has to notice. The third
-// sets its clock ahead, where ages are told by it.
+// sets the clock of its machine ahead, as far as the time of Redis is told by it.
 package failpoint
 
 // Point is a place in the code.
@@ -42,5 +42,6 @@ const (
 	DoneFirst      Defect = "done-first"      // dedupe marks an event as done before it is handled
 	IgnoreDead     Defect = "ignore-dead"     // an event is done although its dead letter could not be written
 	DeleteConsumer Defect = "delete-consumer" // a consumer is deleted at the end, with what it has pending
+	OwnClock       Defect = "own-clock"       // ages are told by the clock of the machine
 	RetryNewID     Defect = "retry-new-id"    // an event that is sent again is another event
 )

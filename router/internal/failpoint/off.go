@@ -7,7 +7,7 @@ import "time"
 // Hit does what was asked for at a point; here, nothing.
 func Hit(Point) {}
 
-// Skew is how wrong the process's clock is.
+// Skew is by how much the machine's clock is ahead.
 func Skew() time.Duration { return 0 }
 
 // Broken reports whether the program is to make a mistake; here, never.

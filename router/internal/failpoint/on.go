@@ -78,7 +78,7 @@ var skew = sync.OnceValue(func() time.Duration {
 	return d
 })
 
-// Skew is how wrong the process's clock is.
+// Skew is by how much the machine's clock is ahead.
 func Skew() time.Duration { return skew() }
 
 // Broken reports whether the program is to make a mistake.
