@@ -23,17 +23,14 @@ func (s *subscription) passBy(d *delivery) {
 	s.observed(Outcome{Result: Unmatched, Event: event})
 }
 
-// replayed are those of routes that a dead letter is for.
-func replayed(routes []*route, to *batch.Replay) []*route {
-	if to.Route == "" {
-		return routes
-	}
-	for i, r := range routes {
-		if r.Name == to.Route {
-			return routes[i : i+1]
+// replayed are those of routes that a dead letter is for, and that s runs.
+func (s *subscription) replayed(routes []*route, to *batch.Replay) (its []*route) {
+	for _, r := range routes {
+		if r.home == s && (to.Route == "" || r.Name == to.Route) {
+			its = append(its, r)
 		}
 	}
-	return nil
+	return its
 }
 
 // reject counts and logs a message, or an element of an array, that is no event.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/batch"
 )
 
 // fakes are carriers, one for each subscription, in the order in which they were opened.
@@ -152,5 +154,46 @@ func TestIsolatedRoutesThatCannotBe(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %s:\n%v", want, err)
 		}
+	}
+}
+
+// A dead letter that is replayed to its group is handled, or kept again. It is not lost
+// when the route that takes it by now is isolated, and reads in a group of its own.
+func TestReplayForARouteThatIsIsolatedNow(t *testing.T) {
+	for name, replay := range map[string]batch.Replay{
+		"unmatched before":   {Group: "box", Count: 1},
+		"its route moved":    {Group: "box", Route: "slow", Count: 1},
+		"other type":         {Group: "box", Route: "plain", Count: 1},
+		"of an isolated one": {Group: "box.slow", Route: "slow", Count: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, kept := &fakes{}, &shelf{}
+			typ := "stop"
+			if name == "of an isolated one" {
+				typ = "enter" // which it took before
+			}
+			r := start(t, Config{
+				Service:  "box",
+				Channels: []Channel{{Name: "in", Transport: Stream, Topic: "topic"}},
+				Handlers: handlers(map[string]Handler{"h": HandlerFunc(func(context.Context, *Event) error { return nil })}),
+				Routes: []Route{
+					{Name: "plain", Channel: "in", Types: []string{"enter"}, Handler: "h"},
+					{Name: "slow", Channel: "in", Types: []string{"stop"}, Handler: "h", Isolated: true},
+				},
+			}, Options{Subscriber: f.open, Publisher: kept.open})
+			for _, c := range f.carriers { // each group of the stream gets the entry
+				one := replay
+				items := []*batch.Item{{Topic: "topic", ID: "1-0", Payload: []byte(message0("1", typ)), Owner: c, Replay: &one}}
+				c.sendItems(t, items)
+				c.await(t, items)
+			}
+			handled := uint64(0)
+			for _, route := range r.Stats().Routes {
+				handled += route.Handled
+			}
+			if letters := kept.kept(); handled == 0 && len(letters) == 0 {
+				t.Errorf("neither handled nor kept again: the letter is lost; %+v", r.Stats().Channels["in"])
+			}
+		})
 	}
 }

@@ -162,8 +162,12 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 		s.follow(&d.event)
 	}
 	routes := s.table.routes(d.event.Type)
-	if d.ticket.item.Replay != nil {
-		routes = replayed(routes, d.ticket.item.Replay)
+	if replay := d.ticket.item.Replay; replay != nil {
+		// No other subscription may take it: who takes its type in another group never will.
+		if routes = s.replayed(routes, replay); len(routes) == 0 {
+			s.passBy(d)
+			return nil, nil
+		}
 	}
 	if len(routes) == 0 && s.speaks {
 		s.passBy(d)

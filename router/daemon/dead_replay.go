@@ -165,8 +165,14 @@ func (r *replay) lookAtGroups(ctx context.Context) error {
 		}
 	}
 	for t := range r.to {
-		if t.route != "" && t.group == r.channel.Group && !r.hasRoute(t.route) {
+		switch group := r.groupOf(t.route); {
+		case t.route == "" || group == t.group:
+		case t.group == r.channel.Group && group == "":
 			r.warn("channel %q has no route %q: its letters would come back as unmatched; --all-routes replays them to whichever route takes them now", r.channel.Name, t.route)
+		case t.group == r.channel.Group:
+			r.warn("route %q reads as group %q now: its letters of group %q would come back as unmatched; dead show and publish --raw send them", t.route, group, t.group)
+		case t.group == r.channel.Group+"."+t.route: // the group stays in Redis
+			r.warn("route %q is not isolated any more: nobody would run its letters of group %q; dead show and publish --raw send them", t.route, t.group)
 		}
 	}
 	slices.Sort(r.warnings)
@@ -190,10 +196,17 @@ func (r *replay) warn(format string, args ...any) {
 	r.warnings = append(r.warnings, fmt.Sprintf(format, args...))
 }
 
-func (r *replay) hasRoute(name string) bool {
-	return slices.ContainsFunc(r.loaded.Config.Routes, func(route router.Route) bool {
-		return route.Channel == r.channel.Name && cmp.Or(route.Name, route.Handler) == name
-	})
+// groupOf is the group in which a route of the channel reads; empty: there is no such route.
+func (r *replay) groupOf(name string) string {
+	for _, route := range r.loaded.Config.Routes {
+		if route.Channel == r.channel.Name && cmp.Or(route.Name, route.Handler) == name {
+			if route.Isolated {
+				return r.channel.Group + "." + name
+			}
+			return r.channel.Group
+		}
+	}
+	return ""
 }
 
 // targets says how many letters go to whom.

@@ -427,3 +427,37 @@ func TestDeadOverviewWithAnUnreadableStream(t *testing.T) {
 		t.Errorf("the letters of orders are not counted:\n%s", out.String())
 	}
 }
+
+// A replay to a group where the route is not any more is warned about.
+func TestReplayWarnsOfARouteThatMoved(t *testing.T) {
+	for name, tt := range map[string]struct{ isolated, group string }{
+		"it is isolated now":       {"isolated = true", "bot"},
+		"it is isolated no more":   {"isolated = false", "bot.enter"},
+		"it is where it was":       {"isolated = false", "bot"},
+		"it is isolated as it was": {"isolated = true", "bot.enter"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t)
+			for _, group := range []string{"bot", "bot.enter"} { // a group stays when nobody reads it any more
+				if err := server.Client().XGroupCreateMkStream(t.Context(), "orders", group, "0").Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			keep(t, server, "orders.dead", "*", "group", tt.group)
+			opts := deadOptions(t, server.URL(), "bot", &ledger{}, &ledger{})
+			b := &box{file: opts.Source.Paths[0]}
+			b.write(t, strings.Replace(fmt.Sprintf(deadRoutes, "bot", server.URL()), "handler = \"ledger\"", "handler = \"ledger\"\n"+tt.isolated, 1))
+			d := openTestDesk(t, opts, DeadOptions{})
+			r := &replay{desk: d}
+			if err := r.plan(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.lookAtGroups(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if want := strings.Contains(name, "now") || strings.Contains(name, "no more"); want == (len(r.warnings) == 0) {
+				t.Errorf("warnings %q", r.warnings)
+			}
+		})
+	}
+}
