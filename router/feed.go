@@ -176,6 +176,9 @@ func (f *feed) dispatch(ctx context.Context, foreign *message.Message, items []*
 func (f *feed) swap(to *subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.to != nil && !sameNumbers(f.to.channel.Fields, to.channel.Fields) {
+		f.sequences = sequences{}
+	}
 	f.to = to
 	if subscriber, may := f.subscriber.(Limiter); may && !reflect.DeepEqual(opening(f.opened), opening(to.channel)) {
 		subscriber.Limit(to.channel)

@@ -166,3 +166,35 @@ func TestBlindAtAnyTime(t *testing.T) {
 	_ = receive(t, "Run to return", r.ended)
 	telling.Wait()
 }
+
+// Another seq_field counts something else.
+func TestSequenceOfAnotherField(t *testing.T) {
+	cfg, _ := listening(PubSub, accepting)
+	cfg.Channels[0].Fields.Key, cfg.Channels[0].Fields.Seq = "k", "n"
+	r := start(t, cfg, Options{})
+	r.await(t, r.send(t, `{"type":"t","k":"a","n":1,"m":5000}`, `{"type":"t","k":"a","n":2,"m":5001}`))
+	next, _ := listening(PubSub, accepting)
+	next.Handlers, next.Channels[0].Fields = cfg.Handlers, cfg.Channels[0].Fields
+	next.Channels[0].Fields.Seq = "m"
+	mustReload(t, r, next)
+	r.await(t, r.send(t, `{"type":"t","k":"a","n":3,"m":5002}`))
+	if s := r.Stats().Channels["in"]; s.Missing != 0 {
+		t.Errorf("%d missing, and nothing is", s.Missing)
+	}
+}
+
+// What had no key has one by now.
+func TestSequenceOfAnotherKey(t *testing.T) {
+	cfg, _ := listening(PubSub, accepting)
+	cfg.Channels[0].Fields.Key, cfg.Channels[0].Fields.Seq = "k", "n"
+	r := start(t, cfg, Options{})
+	r.await(t, r.send(t, `{"type":"t","k":"BTC","venue":"x","n":1}`, `{"type":"t","k":"x","venue":"y","n":900}`))
+	next, _ := listening(PubSub, accepting)
+	next.Handlers, next.Channels[0].Fields = cfg.Handlers, cfg.Channels[0].Fields
+	next.Channels[0].Fields.Key = "venue"
+	mustReload(t, r, next)
+	r.await(t, r.send(t, `{"type":"t","k":"BTC","venue":"y","n":901}`, `{"type":"t","k":"BTC","venue":"x","n":1000}`))
+	if s := r.Stats().Channels["in"]; s.Missing != 0 {
+		t.Errorf("%d missing by the numbers of another key", s.Missing)
+	}
+}

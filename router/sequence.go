@@ -35,6 +35,12 @@ type sequences struct {
 	full bool
 }
 
+// sameNumbers reports whether the numbers of a producer go on: read from another field,
+// or by another key, they are other numbers, and a difference means nothing.
+func sameNumbers(was, is Fields) bool {
+	return was.Seq == is.Seq && was.Key == is.Key && was.KeyFromName == is.KeyFromName
+}
+
 // next is how many numbers of the key are missing before n. A number that is lower than
 // the last one, or absurdly higher, is a producer that began again.
 func (q *sequences) next(key string, n uint64) (missing, after uint64) {
