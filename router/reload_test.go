@@ -695,3 +695,55 @@ func TestChangesOfRoutes(t *testing.T) {
 		}
 	}
 }
+
+// lingering is a subscriber that takes its time to close, as one that works off what it has.
+type lingering struct {
+	*carrier
+	closing chan struct{}
+	begun   sync.Once
+	release chan struct{}
+}
+
+func (l *lingering) Close() error {
+	l.begun.Do(func() { close(l.closing) })
+	<-l.release
+	return l.carrier.Close()
+}
+
+// A signal that comes while a stream's old subscription ends, and another reload right
+// after it: an error, and no panic.
+func TestReloadAfterAStopDuringReload(t *testing.T) {
+	old := &lingering{carrier: newCarrier(), closing: make(chan struct{}), release: make(chan struct{})}
+	subscribers := []message.Subscriber{old, newCarrier(), newCarrier()}
+	opts := Options{Subscriber: func(Channel) (message.Subscriber, error) {
+		next := subscribers[0]
+		subscribers = subscribers[1:]
+		return next, nil
+	}}
+	cfg := one(accepting)
+	cfg.Channels[0].Transport = Stream
+	r := start(t, cfg, opts)
+	regrouped := cfg
+	regrouped.Channels = []Channel{{Name: "in", Transport: Stream, Group: "other"}}
+	reloaded := make(chan error, 1)
+	go func() {
+		_, err := r.Reload(regrouped)
+		reloaded <- err
+	}()
+	receive(t, "the old subscription to end", old.closing)
+	r.stop()
+	_ = receive(t, "Reload", reloaded)
+	defer close(old.release)
+	again := make(chan any, 1)
+	go func() {
+		defer func() { again <- recover() }()
+		_, _ = r.Reload(regrouped)
+	}()
+	select {
+	case p := <-again:
+		if p != nil {
+			t.Errorf("panic: %v", p)
+		}
+	case <-time.After(time.Second): // it waits for Run to end
+	}
+}

@@ -40,6 +40,7 @@ func (r *Router) retire(ctx, work context.Context, before *setup, gone, successo
 // succeed starts a feed whose predecessor is gone.
 func (r *Router) succeed(ctx, work context.Context, f *feed, to *subscription) {
 	if ctx.Err() != nil {
+		f.swap(to) // it never reads, but another reload may ask whose it is
 		return
 	}
 	if err := f.subscribe(work, r.log); err != nil {
