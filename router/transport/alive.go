@@ -91,6 +91,11 @@ func (a *alive) renew(ctx context.Context) error {
 		return err
 	}
 	if last := a.last.Load(); last != nil && elapsed(*last) > aliveTTL {
+		// Perhaps the machine was suspended, and with it the clock that ages are told by:
+		// streams go on with the time, or not yet.
+		if err := a.r.clock.ask(ctx); err != nil && !isReply(err) {
+			return err
+		}
 		a.losses.Add(1) // before last: who sees the new time must see this, too
 	}
 	a.last.Store(&now)

@@ -3,6 +3,7 @@ package transport
 import (
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 
@@ -130,5 +131,48 @@ func TestClockWithoutRedis(t *testing.T) {
 	absent := open(t, server.URL())
 	if err := absent.Synchronize(t.Context()); err == nil {
 		t.Error("no error without Redis")
+	}
+}
+
+// beforeASleep is a time as it was remembered before the machine was suspended for so
+// long: the monotonic clock has not gone on meanwhile, the other has.
+func beforeASleep(at time.Time, slept time.Duration) time.Time {
+	layout := (*struct {
+		wall uint64 // 1 bit, 33 bits of seconds, 30 bits of nanoseconds
+		ext  int64
+		loc  *time.Location
+	})(unsafe.Pointer(&at))
+	layout.wall -= uint64(slept/time.Second) << 30
+	return at
+}
+
+// A machine that was suspended takes nothing up before it knows the time again: what came
+// meanwhile is old.
+func TestClockAfterASuspension(t *testing.T) {
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	if err := n.Synchronize(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.alive.ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const slept = time.Hour
+	last := beforeASleep(*n.alive.last.Load(), slept)
+	if e := elapsed(last); e < slept {
+		t.Fatalf("elapsed %v: the layout of time.Time is another one", e)
+	}
+	known := *n.clock.known.Load()
+	known.here, known.redis = beforeASleep(known.here, slept), known.redis.Add(-slept)
+	n.clock.known.Store(&known)
+	n.alive.last.Store(&last)
+	if _, marked := n.alive.state(); marked {
+		t.Fatal("streams go on at once")
+	}
+	if err := n.alive.renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, marked := n.alive.state(); !marked || !near(n.Now(), time.Now()) {
+		t.Errorf("streams go on (%v), and it is %v there, %v by Redis' clock: what came meanwhile passes for new", marked, n.Now(), time.Now())
 	}
 }
