@@ -32,7 +32,9 @@ type hubConn struct {
 	lastTick time.Time
 	lastLoss time.Time // when overflows were last reported
 
+	began    time.Time
 	lastRead atomic.Int64 // Unix ns
+	heardAt  atomic.Int64 // the same, in ns since began: a clock that is set back says too little
 	lostAt   time.Time    // set before the end; guarded by dead
 
 	dead chan struct{} // closed when the reader ended
@@ -49,6 +51,7 @@ func newHubConn(h *hub, client *redis.Client) *hubConn {
 	ctx, end := context.WithCancel(noDial(h.ctx))
 	return &hubConn{
 		h:     h,
+		began: time.Now(),
 		ps:    client.Subscribe(h.ctx),
 		ctx:   ctx,
 		end:   end,
@@ -75,7 +78,7 @@ func (c *hubConn) live() (reached bool) {
 	now := time.Now()
 	c.replies = append(c.replies, nil)
 	c.lastPing, c.lastTick, c.lastLoss = now, now, now
-	c.lastRead.Store(now.UnixNano())
+	c.heard(now)
 	go c.read()
 	silent := c.serve()
 	_ = c.ps.Close()
@@ -83,7 +86,7 @@ func (c *hubConn) live() (reached bool) {
 	c.lostAt = time.Now()
 	if silent {
 		// Nobody knows since when the other side was gone.
-		c.lostAt = time.Unix(0, c.lastRead.Load())
+		c.lostAt = c.lostAt.Add(-c.quiet(c.lostAt))
 		c.err = errSilent // rather than that we closed it
 	}
 	if c.h.ctx.Err() == nil {
@@ -113,10 +116,21 @@ func (c *hubConn) serve() (silent bool) {
 	}
 }
 
+// heard notes a sign of life.
+func (c *hubConn) heard(now time.Time) {
+	c.lastRead.Store(now.UnixNano())
+	c.heardAt.Store(int64(now.Sub(c.began)))
+}
+
+// quiet is how long there was none, by the clock that says more: see elapsed.
+func (c *hubConn) quiet(now time.Time) time.Duration {
+	return max(now.Sub(time.Unix(0, c.lastRead.Load())), now.Sub(c.began)-time.Duration(c.heardAt.Load()))
+}
+
 // tick pings a quiet connection and reports whether it has been quiet for too long.
 func (c *hubConn) tick(now time.Time) (silent bool) {
 	if now.Sub(c.lastTick) > 2*time.Second {
-		c.lastRead.Store(now.UnixNano()) // it was us who slept
+		c.heard(now) // it was us who slept
 	}
 	c.lastTick = now
 	c.reconcile()
@@ -124,7 +138,7 @@ func (c *hubConn) tick(now time.Time) (silent bool) {
 		c.lastLoss = now
 		c.h.reportDropped()
 	}
-	quiet := now.Sub(time.Unix(0, c.lastRead.Load()))
+	quiet := c.quiet(now)
 	if quiet >= deadAfter {
 		return true
 	}
@@ -197,7 +211,7 @@ func (c *hubConn) read() {
 			c.err = err
 			return
 		}
-		c.lastRead.Store(now.UnixNano())
+		c.heard(now)
 		if err != nil {
 			c.answered(err)
 			continue

@@ -243,3 +243,19 @@ func TestPubSubDrains(t *testing.T) {
 		t.Fatalf("%d events were reported as lost", lost)
 	}
 }
+
+// This machine's clock was set back by an hour after the last sign of life: that the
+// connection is silent is noticed all the same.
+func TestPubSubHalfOpenAndClockSetBack(t *testing.T) {
+	n := open(t, "redis://127.0.0.1:1")
+	c := newHubConn(n.hub, n.writer)
+	defer c.end()
+	now := time.Now()
+	c.began = now.Add(-deadAfter - time.Second)
+	c.heard(c.began)
+	c.lastRead.Store(now.Add(time.Hour - deadAfter).UnixNano())
+	c.lastTick, c.lastPing, c.lastLoss = now.Add(-hubTick), now, now
+	if !c.tick(now) {
+		t.Error("it is kept, for an hour")
+	}
+}
