@@ -91,3 +91,34 @@ func send(t *testing.T, client *redis.Client, transport string, n int) {
 		}
 	}
 }
+
+// A slow route is isolated after a restart: what it had not finished by then is handled
+// all the same, although the plain group acknowledges it without this route.
+func TestIsolatingKeepsWhatIsPending(t *testing.T) {
+	server := redistest.Start(t)
+	text := "[service]\nname = \"box\"\ndrain = \"100ms\"\n[redis]\nurl = %q\n[channels.in]\ntransport = \"stream\"\n" +
+		"[[routes]]\nchannel = \"in\"\ntype = \"*\"\nhandler = \"fast\"\n[[routes]]\nchannel = \"in\"\ntype = \"*\"\nhandler = \"slow\"\nisolated = %t\n"
+	const events = 10
+	first, slow := &counter{}, &counter{each: time.Hour}
+	b := runBox(t, fmt.Sprintf(text, server.URL(), false), router.NewRegistry(first.kind("fast"), slow.kind("slow")))
+	for range events {
+		if err := server.Client().XAdd(t.Context(), &redis.XAddArgs{Stream: "in", Values: []string{"data", `{"type":"a"}`}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the fast route has all", func() bool { return first.n.Load() == events })
+	b.stop()
+	if p, err := server.Client().XPending(t.Context(), "in", "box").Result(); err != nil || p.Count != events {
+		t.Fatalf("%+v pending, %v", p, err)
+	}
+	fast, mended := &counter{}, &counter{}
+	runBox(t, fmt.Sprintf(text, server.URL(), true), router.NewRegistry(fast.kind("fast"), mended.kind("slow")))
+	eventually(t, "the plain group has nothing pending", func() bool {
+		p, err := server.Client().XPending(t.Context(), "in", "box").Result()
+		return err == nil && p.Count == 0
+	})
+	time.Sleep(500 * time.Millisecond)
+	if n := mended.n.Load(); n != events {
+		t.Errorf("the slow route has handled %d of %d; nothing is pending any more: the others are lost", n, events)
+	}
+}

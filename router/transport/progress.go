@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -18,6 +19,22 @@ func parseID(id string) streamID {
 
 func (id streamID) before(other streamID) bool {
 	return id.ms < other.ms || id.ms == other.ms && id.seq < other.seq
+}
+
+// previous is the largest id before it.
+func (id streamID) previous() streamID {
+	switch {
+	case id.seq > 0:
+		return streamID{id.ms, id.seq - 1}
+	case id.ms > 0:
+		return streamID{id.ms - 1, math.MaxUint64}
+	default:
+		return id
+	}
+}
+
+func (id streamID) String() string {
+	return strconv.FormatUint(id.ms, 10) + "-" + strconv.FormatUint(id.seq, 10)
 }
 
 // streamInfo is what XINFO STREAM tells of a stream. The zero value is one that is not there.

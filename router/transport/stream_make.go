@@ -1,6 +1,10 @@
 package transport
 
 import (
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
 	"signalbox/router/internal/failpoint"
 )
 
@@ -54,7 +58,7 @@ func (r *reader) start(last string) (string, error) {
 			return "", err
 		}
 		if ok {
-			return like.delivered, nil
+			return r.behind(like)
 		}
 	}
 	if !r.cfg.StartNew {
@@ -64,4 +68,32 @@ func (r *reader) start(last string) (string, error) {
 		return "$", nil
 	}
 	return last, nil
+}
+
+// behind is the last id that the group to be like has delivered. Where other processes
+// have older entries of it pending, it is one before the oldest of those: who takes them
+// over acknowledges them, and by then knows nothing of who reads this group now.
+func (r *reader) behind(like groupInfo) (string, error) {
+	ctx, cancel := r.commandContext()
+	defer cancel()
+	pending, err := r.r.writer.XPending(ctx, r.topic, r.cfg.Like).Result()
+	if err != nil {
+		return "", err
+	}
+	start := like.delivered
+	for consumer := range pending.Consumers {
+		if consumer == r.r.consumer || !strings.HasPrefix(consumer, consumerPrefix) {
+			continue // what we have in hand we finish; others than our like take nothing over
+		}
+		oldest, err := r.r.writer.XPendingExt(ctx, &redis.XPendingExtArgs{
+			Stream: r.topic, Group: r.cfg.Like, Consumer: consumer, Start: "-", End: "+", Count: 1,
+		}).Result()
+		if err != nil {
+			return "", err
+		}
+		if len(oldest) > 0 && !parseID(start).before(parseID(oldest[0].ID)) {
+			start = parseID(oldest[0].ID).previous().String()
+		}
+	}
+	return start, nil
 }
