@@ -12,18 +12,25 @@ import (
 // largeFaults are what the promises of a release are measured by.
 func largeFaults() []fault {
 	return []fault{
-		{number: "scenario 1", name: "killed_ten_times", large: true, once: true, run: func(r *round) { r.killedTenTimes("", 512) }},
-		{number: "scenario 1", name: "killed_ten_times_dedupe", large: true, once: true, run: func(r *round) { r.killedTenTimes(dedupe, 1) }},
+		{number: "scenario 1", name: "killed_ten_times", large: true, once: true, run: func(r *round) { r.killedTenTimes("", inHandThere+unacknowledged) }},
+		{number: "scenario 1", name: "killed_ten_times_dedupe", large: true, once: true, run: func(r *round) { r.killedTenTimes(dedupe, workersThere) }},
 		{number: "scenario 7", name: "soak_10m", large: true, once: true, run: soak},
 	}
 }
 
-// killedTenTimes: 100,000 events, and one of three routers is killed ten times.
+// What each router of killedTenTimes has in hand, at most, and how many at the same time.
+const inHandThere, workersThere = 512, 16
+
+// killedTenTimes: 100,000 events, and one of three routers is killed ten times, with some
+// in its handlers.
 func (r *round) killedTenTimes(route string, atOnce int) {
 	const events, kills = 100_000, 10
 	r.serve()
 	r.within = 30 * time.Second
-	c := config{route: route, channel: "in_flight = 512"}
+	c := config{
+		channel: fmt.Sprint("in_flight = ", inHandThere), handler: `sleep = "20ms"`,
+		route: route + fmt.Sprint("\nworkers = ", workersThere),
+	}
 	r.repeats = kills * atOnce
 	r.router(c)
 	r.router(c)
