@@ -174,6 +174,7 @@ type keeper struct {
 	service string
 	open    func(Channel) (message.Publisher, error)
 	log     *slog.Logger
+	now     func() time.Time
 	tell    func(*letter) // of each that was written
 
 	mu         sync.Mutex
@@ -286,7 +287,7 @@ func (k *keeper) publisher(to Channel) (message.Publisher, error) {
 // message is the original bytes; what is known about them is metadata, which a
 // stream's entry has as plain fields.
 func (k *keeper) message(ctx context.Context, l *letter) *message.Message {
-	now := time.Now()
+	now := k.now()
 	if l.first.IsZero() {
 		l.first = now
 	}

@@ -107,7 +107,7 @@ func New(cfg Config, opts Options) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, publishers: map[place]message.Publisher{}, tell: r.dead}
+	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, now: opts.Now, publishers: map[place]message.Publisher{}, tell: r.dead}
 	r.publisher = NewPublisher(cfg, opts.Publisher)
 	r.publisher.now = opts.Now
 	if r.setup, err = r.build(cfg, r.setup); err != nil {

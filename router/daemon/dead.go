@@ -32,11 +32,11 @@ type DeadOptions struct {
 type deadFilter struct {
 	DeadOptions
 	types *router.TypeSet // nil: all
-	now   time.Time
+	now   time.Time       // by Redis' clock, as the letters' times are
 }
 
 func newDeadFilter(what DeadOptions) (*deadFilter, error) {
-	f := &deadFilter{DeadOptions: what, now: time.Now()}
+	f := &deadFilter{DeadOptions: what}
 	wrong := func(format string, args ...any) (*deadFilter, error) {
 		return nil, &UsageError{fmt.Errorf(format, args...)}
 	}
@@ -144,6 +144,7 @@ func (d *desk) find(ctx context.Context, name string) error {
 	if err := d.mustReach(ctx); err != nil {
 		return err
 	}
+	d.filter.now = d.redis.Now()
 	for _, s := range streams {
 		until, err := lastID(ctx, d.redis.Client(), s.Topic)
 		if err != nil {

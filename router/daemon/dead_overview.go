@@ -68,6 +68,7 @@ func overviewDead(ctx context.Context, opts Options, what DeadListOptions) error
 	if err := p.mustReach(ctx); err != nil {
 		return err
 	}
+	filter.now = p.redis.Now()
 	tallies, unread := p.tallies(ctx, filter)
 	if ctx.Err() != nil {
 		return errInterrupted

@@ -48,7 +48,6 @@ func Publish(ctx context.Context, opts Options, what PublishOptions) error {
 		return err
 	}
 	defer p.close()
-	_ = p.redis.Synchronize(ctx) // a Redis that doesn't tell its time still takes messages
 	counted := &countingPublisher{redis: p.redis, channel: ch}
 	s := sender{
 		channel: ch, what: what, raw: counted,

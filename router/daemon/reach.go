@@ -22,6 +22,7 @@ func (p *program) mustReach(ctx context.Context) error {
 	if away != nil && err == nil {
 		return fmt.Errorf("redis at %s does not answer: %s; REDIS_URL or --redis says where it is, router run --embedded starts one", p.where(), reason(away))
 	}
+	_ = p.redis.Synchronize(ctx) // a Redis that doesn't tell its time does everything else
 	return err
 }
 

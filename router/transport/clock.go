@@ -13,6 +13,7 @@ import (
 
 const (
 	clockEvery = 5 * time.Second
+	clockAgain = time.Minute // where the answer was a refusal
 	clockWrong = time.Second // by how much clocks may differ without a word
 	clockDrift = 1000        // a clock that nobody sets is wrong by no more than one part in so many
 )
@@ -63,17 +64,27 @@ func (c *clock) ensure(ctx context.Context) error {
 		return err
 	}
 	c.started = true
-	ctx, c.cancel = context.WithCancel(context.Background())
 	if err != nil {
 		c.r.log.Warn("redis does not tell its time; ages are told by the clock of this machine", "remedy", "+time in the ACL of its user", "err", err)
-		return nil
 	}
-	c.wg.Go(func() {
-		for pause(ctx, jitter(clockEvery)) {
-			_ = c.ask(ctx) // others tell of a Redis that is away; until it is back the monotonic clock goes on
-		}
-	})
+	ctx, c.cancel = context.WithCancel(context.Background())
+	c.wg.Go(func() { c.follow(ctx, err) })
 	return nil
+}
+
+// follow goes on asking. Others tell of a Redis that is away; until it is back the
+// monotonic clock goes on.
+func (c *clock) follow(ctx context.Context, err error) {
+	for {
+		wait := clockEvery
+		if redis.IsPermissionError(err) {
+			wait = clockAgain
+		}
+		if !pause(ctx, jitter(wait)) {
+			return
+		}
+		err = c.ask(ctx)
+	}
 }
 
 // ask asks Redis what time it is.
