@@ -31,10 +31,7 @@ func BenchmarkDecode(b *testing.B) {
 			var e Event
 			for b.Loop() {
 				in := Message{Payload: payload}
-				whole, _, _, err := d.open(in)
-				if err == nil {
-					err = d.event(&e, in, whole)
-				}
+				err := d.event(&e, in)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -8,14 +8,23 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/tidwall/gjson"
 )
 
 // maxDepth is how deep arrays and objects of a message may nest.
 const maxDepth = 1000
 
-// check finds out whether the payload is JSON that the walker can trust.
+// check reports what is wrong with a payload that is not to be an event.
 func (d *decoder) check(payload []byte) error {
+	w := d.walkers.Get().(*walker)
+	defer d.walkers.Put(w)
+	if len(payload) <= d.channel.Fields.MaxBytes && w.scan(&member{}, text(payload)) {
+		return nil
+	}
+	return d.refusal(payload)
+}
+
+// refusal says why a payload was not scanned to its end.
+func (d *decoder) refusal(payload []byte) error {
 	switch {
 	case len(bytes.TrimLeft(payload, " \t\r\n")) == 0:
 		return malformed(payload, CauseEmpty, 0, "the message is empty")
@@ -26,26 +35,18 @@ func (d *decoder) check(payload []byte) error {
 	if offset := tooDeep(payload); offset >= 0 {
 		return malformed(payload, CauseTooDeep, offset, fmt.Sprintf("nested deeper than %d", maxDepth))
 	}
-	if !utf8.Valid(payload) || !gjson.ValidBytes(payload) || loneSurrogate(payload) {
-		return diagnose(payload)
-	}
-	return nil
+	return diagnose(payload)
 }
 
 // loneSurrogate reports whether an escape is half a character: gjson reads every such
 // half as the same U+FFFD, and so different types as one. Only a message with an escape
 // in that range pays for the second look.
-func loneSurrogate(payload []byte) bool {
-	return (bytes.Contains(payload, []byte(`\ud`)) || bytes.Contains(payload, []byte(`\uD`))) &&
-		!jsontext.Value(payload).IsValid(jsontext.AllowDuplicateNames(true))
+func loneSurrogate(message string) bool {
+	return !jsontext.Value(message).IsValid(jsontext.AllowDuplicateNames(true))
 }
 
-// tooDeep returns the byte that opens one level too many, or -1. Most messages have
-// too few brackets for that, which is cheap to see.
+// tooDeep returns the byte that opens one level too many, or -1.
 func tooDeep(payload []byte) int {
-	if bytes.Count(payload, []byte{'{'})+bytes.Count(payload, []byte{'['}) <= maxDepth {
-		return -1
-	}
 	depth, quoted := 0, false
 	for i := 0; i < len(payload); i++ {
 		switch c := payload[i]; {

@@ -18,7 +18,7 @@ const (
 type decoder struct {
 	channel Channel
 	members *member
-	carrier *member // of a message around an array, when the channel is split at a path
+	carrier *member // of a message around an array; nothing unless the channel is split at a path
 	walkers sync.Pool
 }
 
@@ -37,7 +37,7 @@ func newDecoder(ch Channel) *decoder {
 		slotSeq:    f.Seq,
 	}
 	members, count := memberTree(paths)
-	d := &decoder{channel: ch, members: members}
+	d := &decoder{channel: ch, members: members, carrier: &member{}}
 	if f.Split != "" && f.Split != splitSelf {
 		var more int
 		d.carrier, more = memberTree([slotCount]string{slotID: or(f.ID, "id"), slotSplit: f.Split})
@@ -54,45 +54,34 @@ func or(value, fallback string) string {
 	return value
 }
 
-// part is one of the messages that an array holds.
-type part struct {
-	Message
-	value gjson.Result
-}
-
-// open checks a message. Where the channel is split and the message has the array,
-// it returns the array's elements, each a message of its own.
-func (d *decoder) open(in Message) (whole gjson.Result, parts []part, split bool, err error) {
-	if err := d.check(in.Payload); err != nil {
-		return gjson.Result{}, nil, false, err
+// split returns the elements of the array that a message holds, each a message of its
+// own. It reports false where the channel is not split, or the message has no array.
+func (d *decoder) split(in Message) (parts []Message, split bool, err error) {
+	if d.channel.Fields.Split == "" {
+		return nil, false, nil
 	}
-	if in.Twice != "" {
-		return gjson.Result{}, nil, false, standsTwice(in.Payload, in.Twice, 0)
+	array, id, err := d.array(in)
+	if err != nil || array == "" {
+		return nil, false, err
 	}
-	whole = gjson.Parse(text(in.Payload))
-	array, id, err := d.array(in, whole)
-	if err != nil || !array.IsArray() {
-		return whole, nil, false, err
-	}
-	array.ForEach(func(_, element gjson.Result) bool {
-		element.Index = 0
-		p := part{Message: in, value: element}
-		p.ID = id + "-" + strconv.Itoa(len(parts)+1)
-		p.Payload = bytesOf(element.Raw)
-		parts = append(parts, p)
+	gjson.Parse(array).ForEach(func(_, element gjson.Result) bool {
+		part := in
+		part.ID = id + "-" + strconv.Itoa(len(parts)+1)
+		part.Payload = bytesOf(element.Raw)
+		parts = append(parts, part)
 		return true
 	})
-	return whole, parts, true, nil
+	return parts, true, nil
 }
 
 // events decodes a whole message.
 func (d *decoder) events(in Message) ([]Event, error) {
-	whole, parts, split, err := d.open(in)
+	parts, split, err := d.split(in)
 	if err != nil {
 		return nil, err
 	}
 	if !split {
-		parts = []part{{Message: in, value: whole}}
+		parts = []Message{in}
 	}
 	var (
 		events []Event
@@ -100,7 +89,7 @@ func (d *decoder) events(in Message) ([]Event, error) {
 	)
 	for _, p := range parts {
 		var event Event
-		if err := d.event(&event, p.Message, p.value); err != nil {
+		if err := d.event(&event, p); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -109,38 +98,51 @@ func (d *decoder) events(in Message) ([]Event, error) {
 	return events, errors.Join(errs...)
 }
 
-// array is the array that the channel's messages are split at, or no array, and what
+// array is the array that the channel's messages are split at, or nothing, and what
 // the ids of its elements begin with: the id of the message around the array, else
 // the stream entry's, else a new one.
-func (d *decoder) array(in Message, whole gjson.Result) (array gjson.Result, id string, err error) {
-	switch {
-	case d.channel.Fields.Split == splitSelf:
-		array = whole
-	case d.carrier != nil && whole.IsObject():
-		w := d.walkers.Get().(*walker)
-		defer d.walkers.Put(w)
-		w.walk(d.carrier, whole)
-		if w.twice != nil {
-			return array, "", standsTwice(in.Payload, w.twice.path, w.where)
-		}
-		array, id = w.slots[slotSplit], textOf(w.slots[slotID])
-	}
-	if id = or(id, in.ID); id == "" && array.IsArray() {
-		id = newID()
-	}
-	return array, id, nil
-}
-
-// event fills ev from one message, which check has found to be valid JSON.
-func (d *decoder) event(ev *Event, in Message, message gjson.Result) error {
-	if !message.IsObject() {
-		return malformed(in.Payload, CauseNotObject, message.Index, "the message is "+article(message)+", not a JSON object")
-	}
+func (d *decoder) array(in Message) (elements, id string, err error) {
 	w := d.walkers.Get().(*walker)
 	defer d.walkers.Put(w)
-	w.walk(d.members, message)
-	if w.twice != nil {
+	if err := d.read(w, d.carrier, in); err != nil {
+		return "", "", err
+	}
+	at := w.whole
+	if d.channel.Fields.Split != splitSelf {
+		at = w.slots[slotSplit]
+	}
+	if at.kind != array {
+		return "", "", nil
+	}
+	if id = or(w.slots[slotID].text(), in.ID); id == "" {
+		id = newID()
+	}
+	return at.raw, id, nil
+}
+
+// read scans a message for the members of a tree.
+func (d *decoder) read(w *walker, root *member, in Message) error {
+	switch {
+	case len(in.Payload) > d.channel.Fields.MaxBytes || !w.scan(root, text(in.Payload)):
+		return d.refusal(in.Payload)
+	case in.Twice != "":
+		return standsTwice(in.Payload, in.Twice, 0)
+	case w.twice != nil:
 		return standsTwice(in.Payload, w.twice.path, w.where)
+	default:
+		return nil
+	}
+}
+
+// event fills ev from one message.
+func (d *decoder) event(ev *Event, in Message) error {
+	w := d.walkers.Get().(*walker)
+	defer d.walkers.Put(w)
+	if err := d.read(w, d.members, in); err != nil {
+		return err
+	}
+	if w.whole.kind != object {
+		return malformed(in.Payload, CauseNotObject, w.whole.at, "the message is "+article(w.whole.kind)+", not a JSON object")
 	}
 	typ, err := d.typeOf(w, in.Payload)
 	if err != nil {
@@ -150,25 +152,25 @@ func (d *decoder) event(ev *Event, in Message, message gjson.Result) error {
 	ev.Channel = d.channel.Name
 	ev.Name = in.Name
 	ev.Msg = in.Payload
-	if ev.ID = textOf(w.slots[slotID]); ev.ID == "" {
+	if ev.ID = w.slots[slotID].text(); ev.ID == "" {
 		ev.ID = in.ID
 	}
 	if ev.ID == "" {
 		ev.ID = newID()
 	}
-	if ev.Time = timeOf(w.slots[slotTime]); ev.Time.IsZero() {
+	if ev.Time = timeOf(&w.slots[slotTime]); ev.Time.IsZero() {
 		ev.Time = in.Time
 	}
-	if source := w.slots[slotSource]; source.Type == gjson.String {
-		ev.Source = source.Str
+	if source := &w.slots[slotSource]; source.kind == quoted {
+		ev.Source = source.text()
 	}
-	if ev.Key = textOf(w.slots[slotKey]); ev.Key == "" && d.channel.Fields.KeyFromName {
+	if ev.Key = w.slots[slotKey].text(); ev.Key == "" && d.channel.Fields.KeyFromName {
 		ev.Key = in.Name
 	}
-	ev.seq = sequenceOf(w.slots[slotSeq])
+	ev.seq = sequenceOf(&w.slots[slotSeq])
 	ev.Data = in.Payload
-	if data := w.slots[slotData]; data.Exists() {
-		ev.Data = bytesOf(data.Raw)
+	if data := &w.slots[slotData]; data.kind != missing {
+		ev.Data = bytesOf(data.raw)
 	}
 	return nil
 }
@@ -179,17 +181,17 @@ func standsTwice(payload []byte, field string, offset int) error {
 
 func (d *decoder) typeOf(w *walker, payload []byte) (string, error) {
 	field := or(d.channel.Fields.Type, "type")
-	switch typ := w.slots[slotType]; {
-	case !typ.Exists():
+	switch typ := &w.slots[slotType]; {
+	case typ.kind == missing:
 		if d.channel.Fields.DefaultType != "" {
 			return d.channel.Fields.DefaultType, nil
 		}
 		return "", malformed(payload, CauseNoType, 0, fmt.Sprintf("the message has no field %q that says its type", field))
-	case typ.Type != gjson.String:
-		return "", malformed(payload, CauseBadType, typ.Index, fmt.Sprintf("the field %q is %s, not a string", field, article(typ)))
-	case typ.Str == "":
-		return "", malformed(payload, CauseBadType, typ.Index, fmt.Sprintf("the field %q is empty", field))
+	case typ.kind != quoted:
+		return "", malformed(payload, CauseBadType, typ.at, fmt.Sprintf("the field %q is %s, not a string", field, article(typ.kind)))
+	case typ.raw == `""`:
+		return "", malformed(payload, CauseBadType, typ.at, fmt.Sprintf("the field %q is empty", field))
 	default:
-		return typ.Str, nil
+		return typ.text(), nil
 	}
 }

@@ -121,12 +121,8 @@ func TestEventTime(t *testing.T) {
 	} {
 		d := newDecoder(Channel{Name: "in"})
 		in := Message{Payload: []byte(`{"type":"a","time":` + tc.text + `}`), Time: arrival}
-		whole, _, _, err := d.open(in)
-		if err != nil {
-			t.Fatalf("%s: %v", tc.text, err)
-		}
 		var e Event
-		if err := d.event(&e, in, whole); err != nil {
+		if err := d.event(&e, in); err != nil {
 			t.Fatalf("%s: %v", tc.text, err)
 		}
 		if !e.Time.Equal(tc.want) {
@@ -181,12 +177,8 @@ func TestEventFields(t *testing.T) {
 	} {
 		d := newDecoder(Channel{Name: "in", Fields: tc.fields})
 		in := Message{Payload: []byte(tc.payload), Name: "prices.BTC", ID: "entry", Time: entry}
-		whole, _, _, err := d.open(in)
-		if err != nil {
-			t.Fatalf("%s: %v", tc.name, err)
-		}
 		var e Event
-		if err := d.event(&e, in, whole); err != nil {
+		if err := d.event(&e, in); err != nil {
 			t.Errorf("%s: %v", tc.name, err)
 			continue
 		}
@@ -211,12 +203,8 @@ func TestEventIDIsMade(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
 		in := Message{Payload: []byte(`{"type":"a"}`)}
-		whole, _, _, err := d.open(in)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var e Event
-		if err := d.event(&e, in, whole); err != nil {
+		if err := d.event(&e, in); err != nil {
 			t.Fatal(err)
 		}
 		if len(e.ID) != 36 || e.ID[14] != '7' || seen[e.ID] {

@@ -29,20 +29,14 @@ func newDelivery(ctx, values context.Context, payload []byte) *delivery {
 	return d
 }
 
-// attemptMessage is the message of one attempt: the delivery's, with a context that
-// also ends with the attempt.
-func attemptMessage(ctx context.Context, d *delivery) *message.Message {
-	a := &struct {
-		msg message.Message
-		ctx deliveryContext
-	}{}
-	a.ctx = deliveryContext{Context: ctx, values: d.ctx.values, delivery: d}
+// attemptContext is the context of one attempt: the delivery's, and it also ends with the
+// attempt.
+func attemptContext(ctx context.Context, d *delivery) context.Context {
+	a := &deliveryContext{Context: ctx, values: d.ctx.values, delivery: d}
 	if of := d.msg.Context(); of != context.Context(&d.ctx) { // middleware has put values into it
-		a.ctx.values = of
+		a.values = of
 	}
-	a.msg.UUID, a.msg.Metadata, a.msg.Payload = d.msg.UUID, d.msg.Metadata, d.msg.Payload
-	a.msg.SetContext(&a.ctx)
-	return &a.msg
+	return a
 }
 
 // ticket counts what still has to happen before a raw message is done: that it is
@@ -51,6 +45,15 @@ type ticket struct {
 	left  atomic.Int32
 	short atomic.Bool // a route was cut short: it is not done
 	item  *batch.Item
+	// revocable is the item's owner, if it is one; nil: nobody takes the item over.
+	revocable batch.Revocable
+}
+
+// of makes t the ticket of an item, which it holds.
+func (t *ticket) of(item *batch.Item) {
+	t.item = item
+	t.revocable, _ = item.Owner.(batch.Revocable)
+	t.hold()
 }
 
 func (t *ticket) hold() { t.left.Add(1) }
@@ -61,8 +64,8 @@ func (t *ticket) release() {
 	}
 	if !t.short.Load() {
 		t.item.Owner.Done(t.item)
-	} else if owner, may := t.item.Owner.(batch.Revocable); may {
-		owner.Leave(t.item)
+	} else if t.revocable != nil {
+		t.revocable.Leave(t.item)
 	}
 }
 

@@ -60,7 +60,7 @@ func set(message json.RawMessage, dotted, value string, overwrite bool) (json.Ra
 	at := gjson.ParseBytes(message)
 	for i, name := range names {
 		if at.Exists() && !at.IsObject() {
-			return nil, fmt.Errorf("%q is %s, not an object", strings.Join(strings.Split(dotted, ".")[:i], "."), article(at))
+			return nil, fmt.Errorf("%q is %s, not an object", strings.Join(strings.Split(dotted, ".")[:i], "."), article(kindOf(at)))
 		}
 		names[i] = gjson.Escape(name)
 		at = at.Get(names[i])
@@ -69,6 +69,13 @@ func set(message json.RawMessage, dotted, value string, overwrite bool) (json.Ra
 		return message, nil
 	}
 	return sjson.SetRawBytes(message, strings.Join(names, "."), appendText(nil, value))
+}
+
+// kindOf is the kind of what gjson has parsed.
+func kindOf(v gjson.Result) kind {
+	w := walker{text: v.Raw}
+	w.value(0, nil)
+	return w.kind
 }
 
 func appendText(out []byte, s string) []byte {

@@ -40,7 +40,12 @@ func KeyOf(ch Channel) func(name string, payload []byte) string {
 	return func(name string, payload []byte) string {
 		key := ""
 		if path != "" {
-			key = textOf(gjson.Get(text(payload), path))
+			switch v := gjson.Get(text(payload), path); v.Type {
+			case gjson.String:
+				key = v.Str
+			case gjson.Number:
+				key = v.Raw
+			}
 		}
 		if key == "" && ch.Fields.KeyFromName {
 			key = name

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/tidwall/gjson"
 )
 
 // DecodeJSON returns Watermill middleware that turns the messages of a channel into
@@ -40,18 +39,18 @@ func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*mes
 		carrier = newDelivery(msg.Context(), nil, msg.Payload)
 		in.Name, in.ID, in.Time = message.SubscribeTopicFromCtx(msg.Context()), msg.UUID, time.Now()
 	}
-	whole, parts, split, err := d.open(in)
+	parts, split, err := d.split(in)
 	if err != nil {
 		return nil, err
 	}
 	if split {
 		return d.decodeParts(msg, carrier, parts, next)
 	}
-	return d.decodeOne(msg, carrier, in, whole, next)
+	return d.decodeOne(msg, carrier, in, next)
 }
 
-func (d *decoder) decodeOne(msg *message.Message, carrier *delivery, in Message, whole gjson.Result, next message.HandlerFunc) ([]*message.Message, error) {
-	if err := d.event(&carrier.event, in, whole); err != nil {
+func (d *decoder) decodeOne(msg *message.Message, carrier *delivery, in Message, next message.HandlerFunc) ([]*message.Message, error) {
+	if err := d.event(&carrier.event, in); err != nil {
 		return nil, err
 	}
 	if ctx := msg.Context(); ctx != context.Context(&carrier.ctx) && deliveryFrom(ctx) == carrier {
@@ -65,7 +64,7 @@ func (d *decoder) decodeOne(msg *message.Message, carrier *delivery, in Message,
 	return next(msg)
 }
 
-func (d *decoder) decodeParts(msg *message.Message, carrier *delivery, parts []part, next message.HandlerFunc) ([]*message.Message, error) {
+func (d *decoder) decodeParts(msg *message.Message, carrier *delivery, parts []Message, next message.HandlerFunc) ([]*message.Message, error) {
 	var (
 		produced []*message.Message
 		errs     partErrors
@@ -78,7 +77,7 @@ func (d *decoder) decodeParts(msg *message.Message, carrier *delivery, parts []p
 		element := newDelivery(carrier.ctx.Context, values, p.Payload)
 		element.ticket, element.batch = carrier.ticket, carrier.batch
 		element.msg.UUID, element.msg.Metadata = msg.UUID, msg.Metadata
-		out, err := d.decodeOne(&element.msg, element, p.Message, p.value, next)
+		out, err := d.decodeOne(&element.msg, element, p, next)
 		if err != nil {
 			errs = append(errs, &partError{err, &element.msg})
 			continue
@@ -148,12 +147,15 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 // Recover is Watermill middleware that turns a panic into a [*PanicError].
 func Recover(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) (produced []*message.Message, err error) {
-		defer func() {
-			if value := recover(); value != nil {
-				err = &PanicError{Value: value, Stack: debug.Stack()}
-			}
-		}()
+		defer recovered(&err)
 		return next(msg)
+	}
+}
+
+// recovered turns a panic into an error; for defer.
+func recovered(err *error) {
+	if value := recover(); value != nil {
+		*err = &PanicError{Value: value, Stack: debug.Stack()}
 	}
 }
 

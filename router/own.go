@@ -119,8 +119,8 @@ func (s *subscription) say(typ, key string, about any) {
 		event.Msg = envelope(&event)
 	}
 	item := &batch.Item{Topic: event.Name, ID: event.ID, Time: event.Time, Payload: event.Msg, Owner: own{s.feed}}
-	t := &ticket{item: item}
-	t.hold()
+	t := &ticket{}
+	t.of(item)
 	d := newDelivery(s.feed.work, nil, event.Msg)
 	d.event, d.ticket, d.batch, d.msg.UUID = event, t, &gathering{}, event.ID
 	for _, r := range routes {

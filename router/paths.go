@@ -1,10 +1,6 @@
 package router
 
-import (
-	"strings"
-
-	"github.com/tidwall/gjson"
-)
+import "strings"
 
 // slot is one of the places in a message that the decoder reads.
 type slot int
@@ -69,51 +65,20 @@ func (m *member) find(name string) *member {
 	return nil
 }
 
-// walker finds the slots of one message. It is reused, and so is the func value that
-// gjson calls: a closure per message would be an allocation per message.
+// walker reads one message. It is reused.
 type walker struct {
-	visitFunc func(key, value gjson.Result) bool
-
-	at    *member
 	seen  []bool
-	slots [slotCount]gjson.Result
+	slots [slotCount]found
 	twice *member // a member that stands twice, or nil
 	where int     // byte of its second name
+	whole found   // the message itself, without the space around it
+
+	text       string
+	depth      int  // of arrays and objects around what is being read
+	kind       kind // of the value that was read last
+	escaped    bool // the string that was read last has escapes
+	foreign    bool // there are bytes beyond ASCII
+	surrogates bool // there is an escape that may be half a character
 }
 
-func newWalker(members int) *walker {
-	w := &walker{seen: make([]bool, members)}
-	w.visitFunc = w.visit
-	return w
-}
-
-// walk reads the members of a valid JSON object.
-func (w *walker) walk(root *member, object gjson.Result) {
-	clear(w.seen)
-	w.slots = [slotCount]gjson.Result{}
-	w.twice = nil
-	w.at = root
-	object.ForEach(w.visitFunc)
-}
-
-func (w *walker) visit(key, value gjson.Result) bool {
-	m := w.at.find(key.Str)
-	if m == nil {
-		return true
-	}
-	if w.seen[m.index] {
-		w.twice, w.where = m, key.Index
-		return false
-	}
-	w.seen[m.index] = true
-	for _, s := range m.slots {
-		w.slots[s] = value
-	}
-	if len(m.children) > 0 && value.IsObject() {
-		outer := w.at
-		w.at = m
-		value.ForEach(w.visitFunc)
-		w.at = outer
-	}
-	return w.twice == nil
-}
+func newWalker(members int) *walker { return &walker{seen: make([]bool, members)} }

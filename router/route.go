@@ -8,10 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/ThreeDotsLabs/watermill/message"
-
-	"signalbox/router/internal/batch"
 )
 
 var (
@@ -32,8 +28,7 @@ type route struct {
 	home    *subscription
 	index   int // among the routes of its home
 	handler *instance
-	batch   BatchHandler        // handler, if it takes batches
-	chain   message.HandlerFunc // for one event
+	batch   BatchHandler // handler, if it takes batches
 	lanes   *lanes
 	log     *slog.Logger
 	observe func(Outcome)
@@ -65,8 +60,6 @@ func newRoute(cfg Route, ch *Channel, handler *instance, opts Options, keeper *k
 	r.log = log.With("route", cfg.Name, "handler", cfg.Handler)
 	r.debug = r.log.Enabled(context.Background(), slog.LevelDebug)
 	r.batch, _ = handler.Handler.(BatchHandler)
-	handle := HandleEvents(handler.Handler)
-	r.chain = Recover(func(msg *message.Message) ([]*message.Message, error) { return nil, handle(msg) })
 	r.lanes = newLanes(r, running)
 	return r
 }
@@ -168,8 +161,8 @@ func (r *route) orphan(work context.Context, tries []try) {
 func (r *route) withdraw(work context.Context, tries []try) []try {
 	ours := tries[:0]
 	for _, t := range tries {
-		owner, may := t.ticket.item.Owner.(batch.Revocable)
-		if !may || owner.Begin(work, t.ticket.item) {
+		owner := t.ticket.revocable
+		if owner == nil || owner.Begin(work, t.ticket.item) {
 			ours = append(ours, t)
 			continue
 		}
@@ -191,22 +184,28 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 func (r *route) call(ctx context.Context, tries []try) (verdicts []error, verdict error) {
 	defer r.handler.leave()
 	if r.batch == nil {
-		_, err := r.chain(attemptMessage(ctx, tries[0].delivery))
-		return nil, err
+		return nil, r.handle(ctx, tries[0].delivery)
 	}
 	events := make([]*Event, len(tries))
 	for i, t := range tries {
 		events[i] = &t.event
 	}
-	_, err := Recover(func(*message.Message) ([]*message.Message, error) {
-		verdicts = r.batch.HandleBatch(ctx, events)
-		if verdicts != nil && len(verdicts) != len(events) {
-			return nil, fmt.Errorf("the handler returned %d verdicts on %d events", len(verdicts), len(events))
-		}
-		return nil, nil
-	})(nil)
-	if err != nil {
-		return nil, err
+	return r.handleBatch(ctx, events)
+}
+
+// handle makes an attempt; a panic is an error.
+func (r *route) handle(ctx context.Context, d *delivery) (verdict error) {
+	defer recovered(&verdict)
+	return r.handler.Handle(attemptContext(ctx, d), &d.event)
+}
+
+// handleBatch makes an attempt on several events. Other than one verdict on each is an
+// error of all.
+func (r *route) handleBatch(ctx context.Context, events []*Event) (verdicts []error, verdict error) {
+	defer recovered(&verdict)
+	verdicts = r.batch.HandleBatch(ctx, events)
+	if verdicts != nil && len(verdicts) != len(events) {
+		return nil, fmt.Errorf("the handler returned %d verdicts on %d events", len(verdicts), len(events))
 	}
 	return verdicts, nil
 }
@@ -238,7 +237,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		default:
 			wait = max(wait, after)
 			if t.failedAt.IsZero() {
-				t.failedAt = time.Now()
+				t.failedAt = r.now()
 			}
 			again = append(again, t)
 			r.retry(t, err, max(pause, after), away, begin)

@@ -3,8 +3,6 @@ package router
 import (
 	"strconv"
 	"strings"
-
-	"github.com/tidwall/gjson"
 )
 
 // maxMissing is the largest gap: a number that is further ahead is no count of messages.
@@ -20,11 +18,11 @@ type sequence struct {
 }
 
 // sequenceOf reads a whole number, also one that is text; anything else counts as missing.
-func sequenceOf(v gjson.Result) sequence {
-	if !v.Exists() {
+func sequenceOf(v *found) sequence {
+	if v.kind == missing {
 		return sequence{}
 	}
-	n, err := strconv.ParseUint(textOf(v), 10, 64)
+	n, err := strconv.ParseUint(v.text(), 10, 64)
 	return sequence{n, err == nil}
 }
 

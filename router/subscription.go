@@ -90,8 +90,7 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 	tickets := make([]ticket, len(items))
 	for i, item := range items {
 		t := &tickets[i]
-		t.item = item
-		t.hold()
+		t.of(item)
 		if item.Replay != nil && item.Replay.Group != s.channel.Group {
 			continue // a dead letter of another group
 		}

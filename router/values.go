@@ -7,55 +7,40 @@ import (
 	"strings"
 	"time"
 	"unsafe"
-
-	"github.com/tidwall/gjson"
 )
 
 // article names a JSON value's sort for a sentence.
-func article(v gjson.Result) string {
-	switch {
-	case v.IsArray():
+func article(of kind) string {
+	switch of {
+	case array:
 		return "an array"
-	case v.IsObject():
+	case object:
 		return "an object"
-	case v.Type == gjson.String:
+	case quoted:
 		return "a string"
-	case v.Type == gjson.Number:
+	case number:
 		return "a number"
-	case v.IsBool():
+	case boolean:
 		return "a boolean"
 	default:
 		return "null"
 	}
 }
 
-// textOf is a string, or a number as it is written; anything else counts as missing.
-func textOf(v gjson.Result) string {
-	switch v.Type {
-	case gjson.String:
-		return v.Str
-	case gjson.Number:
-		return v.Raw
-	default:
-		return ""
-	}
-}
-
 // timeOf reads RFC 3339, or a number since 1970 whose magnitude tells its unit: below
 // 1e11 seconds, 1e14 milliseconds, 1e17 microseconds, else nanoseconds. Each of these
 // covers the years 1973 to 5138. Anything else counts as missing.
-func timeOf(v gjson.Result) time.Time {
-	switch v.Type {
-	case gjson.Number:
-		return unixTime(v.Raw)
-	case gjson.String:
-		if t, err := time.Parse(time.RFC3339, v.Str); err == nil {
-			return t
-		}
-		return unixTime(v.Str)
-	default:
+func timeOf(v *found) time.Time {
+	written := v.text()
+	if written == "" {
 		return time.Time{}
 	}
+	if v.kind == quoted {
+		if t, err := time.Parse(time.RFC3339, written); err == nil {
+			return t
+		}
+	}
+	return unixTime(written)
 }
 
 func unixTime(number string) time.Time {
