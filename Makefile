@@ -38,7 +38,7 @@ chaos: ## break Redis, the network and routers for ROUNDS (20) rounds each, and 
 	scripts/need redis-server
 	@mkdir -p bin
 	go test -tags failpoints ./router/internal/failpoint
-	go test -race -tags failpoints -count 1 -timeout 3h -parallel 12 ./chaos -rounds $(ROUNDS) $(LARGE) -table $(CURDIR)/bin/chaos.md $(ARGS)
+	go test -race -tags failpoints -count 1 -timeout 3h -parallel 8 ./chaos -rounds $(ROUNDS) $(LARGE) -table $(CURDIR)/bin/chaos.md $(ARGS)
 	@cat bin/chaos.md
 
 .PHONY: fuzz

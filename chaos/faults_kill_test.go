@@ -5,6 +5,8 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"strings"
+	"syscall"
 )
 
 // killFaults end a router with SIGKILL at the worst moments, while another one of its
@@ -43,7 +45,7 @@ func killedAfterDead(r *round) {
 	const inFlight = 64
 	r.serve()
 	c := config{channel: fmt.Sprint("in_flight = ", inFlight)}
-	r.repeats = inFlight
+	r.repeats = inFlight + unacknowledged
 	victim := r.launch(c, fmt.Sprint("CHAOS_FAILPOINTS=after-dead=kill@", r.between(1, 10)))
 	r.producer.add(context.Background(), r.some(300, 10, "permanent")...)
 	r.awaitDeath(victim)
@@ -62,10 +64,40 @@ func killedMidClaim(r *round) {
 	second := r.router(c, "CHAOS_FAILPOINTS=mid-claim=kill@1")
 	stop := r.load(500)
 	r.awaitHandled(r.between(100, 400))
-	first.kill()
+	r.killAtWork(first)
 	stop()
 	r.awaitDeath(second)
 	r.mend()
 	r.router(c)
 	r.settle()
+}
+
+// killAtWork kills a router that has something pending, so that there is something to take
+// over.
+func (r *round) killAtWork(p *proc) {
+	r.Helper()
+	eventually(r, p.name+" has something in hand", func() bool {
+		p.signal(syscall.SIGSTOP)
+		if r.pendingOf(p) > 0 {
+			p.kill()
+			return true
+		}
+		p.signal(syscall.SIGCONT)
+		return false
+	})
+}
+
+// pendingOf is how many entries a router has pending. Its consumer's name has its pid.
+func (r *round) pendingOf(p *proc) (n int64) {
+	r.Helper()
+	pending, err := r.server.Client().XPending(context.Background(), topic, "chaos").Result()
+	if err != nil {
+		r.Fatal(err)
+	}
+	for consumer, count := range pending.Consumers {
+		if strings.Contains(consumer, fmt.Sprint("-", p.cmd.Process.Pid, "-")) {
+			n += count
+		}
+	}
+	return n
 }

@@ -90,6 +90,7 @@ func Start(tb testing.TB, opts ...Option) *Server {
 	s.client = redis.NewClient(&redis.Options{
 		// After PoolSize failed dials go-redis tries only once a second.
 		Addr: s.Addr(), Password: s.password, DisableIdentity: true, PoolSize: 1000,
+		ReadTimeout:              30 * time.Second, // of large replies, on a busy machine
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	tb.Cleanup(func() {
