@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -80,17 +81,24 @@ func BenchmarkDispatch(b *testing.B) {
 		name    string
 		handler Handler
 		routes  int
+		types   int // of as many routes each
 		size    int
 	}{
-		{"Handler/routes=1", accepting, 1, 256},
-		{"BatchHandler/routes=1", noBatch, 1, 256},
-		{"Handler/routes=10", accepting, 10, 256},
-		{"Handler/batch=1", accepting, 1, 1},
+		{"Handler/routes=1", accepting, 1, 1, 256},
+		{"BatchHandler/routes=1", noBatch, 1, 1, 256},
+		{"Handler/routes=10", accepting, 10, 1, 256},
+		{"Handler/types=10000", accepting, 1, 10_000, 256},
+		{"Handler/batch=1", accepting, 1, 1, 1},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			cfg := Config{Channels: []Channel{{Name: "in", Fields: Fields{Key: "data.symbol"}}}, Handlers: handlers(map[string]Handler{"h": bc.handler})}
-			for i := range bc.routes {
-				cfg.Routes = append(cfg.Routes, Route{Name: fmt.Sprint(i), Channel: "in", Types: []string{"tick"}, Handler: "h"})
+			payloads := make([][]byte, bc.types)
+			for i := range payloads {
+				typ := "tick" + strings.Repeat("s", i%2) + fmt.Sprint(i/2)
+				payloads[i] = []byte(strings.Replace(tick, `"tick"`, strconv.Quote(typ), 1))
+				for n := range bc.routes {
+					cfg.Routes = append(cfg.Routes, Route{Name: fmt.Sprint(typ, " ", n), Channel: "in", Types: []string{typ}, Handler: "h"})
+				}
 			}
 			c := newCarrier()
 			r, err := New(cfg, Options{Logger: slog.New(slog.DiscardHandler), Subscriber: func(Channel) (message.Subscriber, error) { return c, nil }})
@@ -104,7 +112,6 @@ func BenchmarkDispatch(b *testing.B) {
 
 			owner := &benchOwner{all: make(chan struct{})}
 			owner.left.Store(int64(b.N))
-			payload := []byte(strings.Clone(tick))
 			now := time.Now()
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -112,7 +119,7 @@ func BenchmarkDispatch(b *testing.B) {
 				n := min(bc.size, b.N-sent)
 				items, cells := make([]*batch.Item, n), make([]batch.Item, n)
 				for i := range items {
-					cells[i] = batch.Item{Topic: "in", Time: now, Payload: payload, Owner: owner}
+					cells[i] = batch.Item{Topic: "in", Time: now, Payload: payloads[(sent+i)%len(payloads)], Owner: owner}
 					items[i] = &cells[i]
 				}
 				msg := message.NewMessage("", nil)

@@ -65,6 +65,26 @@ func (l *lanes) push(events []*delivery) {
 	l.enqueue(events)
 }
 
+// offer is push for one who has a worker to spare. It reports whether the lanes want it;
+// then they count it already.
+func (l *lanes) offer(events []*delivery) bool {
+	l.mu.Lock()
+	if l.only == nil || l.regroup {
+		l.mu.Unlock()
+		l.push(events)
+		return false
+	}
+	defer l.mu.Unlock()
+	l.count += uint64(len(events))
+	l.add(l.only, events)
+	if l.active > 0 || len(l.ready) == 0 {
+		return false
+	}
+	l.active++
+	l.running.Add(1)
+	return true
+}
+
 // enqueue puts events into their lanes and starts workers; the caller holds the lock.
 func (l *lanes) enqueue(events []*delivery) {
 	if l.only != nil && len(events) > 0 {
@@ -154,7 +174,11 @@ func (l *lanes) refill(w *worker) bool {
 		w.lanesHeld = append(w.lanesHeld, one)
 	}
 	clear(l.ready[:n])
-	l.ready = l.ready[n:]
+	if n == len(l.ready) {
+		l.ready = l.ready[:0] // its place is used again
+	} else {
+		l.ready = l.ready[n:]
+	}
 	if n == 0 {
 		l.active--
 		l.resettle()

@@ -128,6 +128,7 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 type gathering struct {
 	byRoute [][]*delivery // by route.index
 	touched []*route
+	events  int // of all routes
 	letters []letter
 }
 
@@ -136,16 +137,26 @@ func (g *gathering) add(r *route, d *delivery) {
 		g.touched = append(g.touched, r)
 	}
 	g.byRoute[r.index] = append(g.byRoute[r.index], d)
+	g.events++
 }
 
 // flush hands the events to their lanes, which own the slices from then on.
 func (g *gathering) flush() {
+	var together []*lanes
+	bundled := len(g.touched) >= bundleFrom && g.events <= bundleMost*len(g.touched)
 	for _, r := range g.touched {
-		r.lanes.push(g.byRoute[r.index])
+		if events := g.byRoute[r.index]; !bundled {
+			r.lanes.push(events)
+		} else if r.lanes.offer(events) {
+			together = append(together, r.lanes)
+		}
 		g.byRoute[r.index] = nil
 	}
+	if len(together) > 0 {
+		runBundle(together)
+	}
 	clear(g.touched)
-	g.touched = g.touched[:0]
+	g.touched, g.events = g.touched[:0], 0
 }
 
 // gather is the end of the middleware: the event is there, and its type decides.

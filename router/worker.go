@@ -19,6 +19,7 @@ type worker struct {
 	lanes     *lanes
 	lanesHeld []*lane
 	rest      []*delivery // of these lanes, not begun
+	bundle    *bundle     // more lanes to go on with; nil: none
 	tries     []try       // begun and not finished; of use to the attempt that runs
 
 	mu       sync.Mutex // guards what the watchdog and the worker share
@@ -32,7 +33,8 @@ type worker struct {
 	seen     uint64    // the attempt that the watchdog saw last
 	since    time.Time // when it saw it first or, when it has expired, ended its context
 
-	ctx context.Context //nolint:containedctx // of the attempts: made once, and again when one has expired
+	ctx context.Context //nolint:containedctx // of the attempts: made once, and again when one has expired, or for another feed
+	of  context.Context //nolint:containedctx // the work that ctx ends with
 }
 
 // try is an event that is being handled, and how often it was tried.
@@ -51,11 +53,19 @@ func (w *worker) work() {
 			w.exited()
 		}
 	}()
-	for w.next() {
-		if !w.lanes.route.Load().run(w) {
-			ended = true // lost: whoever found out has done the rest
-			return
+	for {
+		for w.next() {
+			if !w.lanes.route.Load().run(w) {
+				ended = true // lost: whoever found out has done the rest
+				return
+			}
 		}
+		l := w.bundle.next()
+		if l == nil {
+			break
+		}
+		w.lanes.running.Done()
+		w.lanes, w.lanesHeld = l, w.lanesHeld[:0]
 	}
 	w.stop()
 	ended = true
@@ -102,9 +112,12 @@ func (w *worker) begin(work context.Context, r *route) context.Context {
 	w.route = r
 	w.attempt++
 	w.busy = true
-	if w.ctx == nil || w.expired {
+	if w.ctx == nil || w.expired || w.of != work {
+		if w.cancel != nil {
+			w.cancel()
+		}
 		w.ctx, w.cancel = context.WithCancel(work)
-		w.expired = false
+		w.of, w.expired = work, false
 	}
 	if w.watchdog == nil && r.Policy.Timeout > 0 {
 		w.watchdog = time.AfterFunc(w.look(), w.watch)
@@ -192,5 +205,5 @@ func (w *worker) handOver(err error) {
 	for _, t := range w.tries {
 		r.giveUp(t, err)
 	}
-	w.lanes.replace(&worker{lanes: w.lanes, lanesHeld: w.lanesHeld, rest: w.rest})
+	w.lanes.replace(&worker{lanes: w.lanes, lanesHeld: w.lanesHeld, rest: w.rest, bundle: w.bundle})
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -145,6 +146,8 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	}
 	p.config.Store(&p.loaded.Config)
 	p.router.Store(r)
+	memory := newHeap()
+	defer memory.end()
 	beside, stop := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	loaded := p.loaded
@@ -183,6 +186,7 @@ func (p *program) announce(ctx context.Context, r *router.Router, loaded *routes
 		p.log.Info("listening", attrs...)
 	}
 	p.log.Info("ready", "channels", len(r.Stats().Channels), "routes", len(loaded.Config.Routes))
+	debug.FreeOSMemory() // what was only needed to begin
 }
 
 func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
