@@ -14,7 +14,7 @@ SCRIPTS := .ci/run $(wildcard scripts/*)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the static binary bin/router
@@ -40,6 +40,26 @@ chaos: ## break Redis, the network and routers for ROUNDS (20) rounds each, and 
 	go test -tags failpoints ./router/internal/failpoint
 	go test -race -tags failpoints -count 1 -timeout 3h -parallel 8 ./chaos -rounds $(ROUNDS) $(LARGE) -table $(CURDIR)/bin/chaos.md $(ARGS)
 	@cat bin/chaos.md
+
+# In the race between contenders nobody else may run: see bench/doc.go.
+.PHONY: bench
+bench: ## compare Signalbox with hand-written loops: about ten minutes, or one with QUICK=1; refuses a busy machine
+	scripts/need redis-server python3-redis
+	go run ./bench $(if $(QUICK),-quick) $(ARGS)
+
+.PHONY: plots
+plots: ## draw how the cost grows, into docs/performance/: about ten minutes
+	scripts/need redis-server
+	go run ./bench -plots docs/performance $(if $(QUICK),-quick) $(ARGS)
+
+.PHONY: profile
+profile: ## write CPU and allocation profiles of the drain to bench/profiles/
+	scripts/need redis-server
+	go run ./bench -profile bench/profiles $(if $(QUICK),-quick) $(ARGS)
+
+.PHONY: benchstat
+benchstat: ## compare the benchmarks beside the code with those of BASE (HEAD), by benchstat
+	scripts/benchstat $(or $(BASE),HEAD)
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)

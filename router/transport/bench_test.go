@@ -52,6 +52,36 @@ func BenchmarkStream(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 }
 
+// BenchmarkCodec measures what a stream entry costs: from what go-redis read to an item,
+// and from a message to the arguments of XADD.
+func BenchmarkCodec(b *testing.B) {
+	tick := strings.Repeat("x", 280)
+	b.Run("read", func(b *testing.B) {
+		n := open(b, "redis://127.0.0.1:1")
+		s := &streamSub{r: n.Redis, cfg: StreamConfig{MaxBatch: 256}, lifetime: &lifetime{topic: "work"}}
+		reply := []any{[]any{"1700000000000-0", []any{"_watermill_message_uuid", "0190a1b2-0000-7000-8000-000000000001", "metadata", "", "payload", tick}}}
+		b.ReportAllocs()
+		for b.Loop() {
+			records, err := recordsOf(reply)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if e := s.entry(records[0]); len(e.item.Payload) != len(tick) {
+				b.Fatal(e.item.Payload)
+			}
+		}
+	})
+	b.Run("write", func(b *testing.B) {
+		msg := message.NewMessage("0190a1b2-0000-7000-8000-000000000001", []byte(tick))
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := entryFields("work", msg); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // BenchmarkHub measures the way from the connection's reader to the consumer alone.
 func BenchmarkHub(b *testing.B) {
 	n := open(b, "redis://127.0.0.1:1")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -30,10 +31,11 @@ const (
 // A field that stands twice also does so in the object. Where it should have been the
 // message itself it is named in twice, and the message is the object.
 //
-// It never fails, whatever the entry holds.
+// It never fails, whatever the entry holds. What it returns may be the bytes of a field,
+// which were read for this entry and belong to nobody else.
 func entryPayload(fields []string) (payload []byte, twice string) {
 	if value, times := lookUp(fields, payloadField); times == 1 {
-		return []byte(value), ""
+		return bytesOf(value), ""
 	} else if times > 1 {
 		return entryObject(fields), payloadField
 	}
@@ -42,13 +44,16 @@ func entryPayload(fields []string) (payload []byte, twice string) {
 		switch {
 		case times == 0 || 2*times < len(fields): // or not the only field
 		case times == 1:
-			return []byte(value), ""
+			return bytesOf(value), ""
 		default:
 			return entryObject(fields), name
 		}
 	}
 	return entryObject(fields), ""
 }
+
+// bytesOf views a string as bytes. Nobody may change them.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // lookUp returns a field's last value and how many times it stands there.
 func lookUp(fields []string, name string) (value string, times int) {

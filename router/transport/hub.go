@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -208,7 +207,7 @@ func (h *hub) dispatch(msg *redis.Message, at int64) {
 	}
 	// The string was made for this message and nobody else has it, so its bytes
 	// may be used without copying them.
-	payload := unsafe.Slice(unsafe.StringData(msg.Payload), len(msg.Payload))
+	payload := bytesOf(msg.Payload)
 	for _, s := range subs {
 		s.push(arrival{topic: name, payload: payload, at: at})
 	}
