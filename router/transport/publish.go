@@ -26,11 +26,14 @@ const (
 // PubSubPublisher sends messages with PUBLISH. It is a message.Publisher.
 type PubSubPublisher struct {
 	r      *Redis
+	sender combiner
 	closed atomic.Bool
 }
 
 // PubSubPublisher returns a publisher to Pub/Sub channels; metadata is not sent.
-func (r *Redis) PubSubPublisher() *PubSubPublisher { return &PubSubPublisher{r: r} }
+func (r *Redis) PubSubPublisher() *PubSubPublisher {
+	return &PubSubPublisher{r: r, sender: combiner{client: r.writer}}
+}
 
 // Publish sends msgs in order, for as long as the first one's context lasts; see
 // [PubSubPublisher.Send].
@@ -47,9 +50,9 @@ func (p *PubSubPublisher) Send(ctx context.Context, topic string, msgs ...*messa
 		return nil, fmt.Errorf("publish to %q: %w", topic, ErrClosed)
 	}
 	receivers := make([]int64, len(msgs))
-	errs := p.r.send(ctx, len(msgs), notSent, func(pipe redis.Pipeliner, i int) (func(), error) {
-		cmd := pipe.Publish(ctx, topic, []byte(msgs[i].Payload))
-		return func() { receivers[i] = cmd.Val() }, nil
+	errs := p.r.send(ctx, &p.sender, len(msgs), notSent, func(i int) (redis.Cmder, func(), error) {
+		cmd := redis.NewIntCmd(ctx, "publish", topic, []byte(msgs[i].Payload))
+		return cmd, func() { receivers[i] = cmd.Val() }, nil
 	})
 	return receivers, wrap(errs, topic)
 }
@@ -63,6 +66,7 @@ func (p *PubSubPublisher) Close() error {
 // StreamPublisher adds messages to streams with XADD. It is a message.Publisher.
 type StreamPublisher struct {
 	r      *Redis
+	sender combiner
 	maxLen int64
 	closed atomic.Bool
 }
@@ -73,7 +77,7 @@ type StreamPublisher struct {
 // Entries have the layout of watermill-redisstream, but metadata goes into fields of
 // its own: Python clients with decode_responses fail on msgpack.
 func (r *Redis) StreamPublisher(maxLen int64) *StreamPublisher {
-	return &StreamPublisher{r: r, maxLen: maxLen}
+	return &StreamPublisher{r: r, sender: combiner{client: r.writer}, maxLen: maxLen}
 }
 
 // Publish adds msgs in order, for as long as the first one's context lasts; see
@@ -93,16 +97,20 @@ func (p *StreamPublisher) Send(ctx context.Context, topic string, msgs ...*messa
 	}
 	ids := make([]string, len(msgs))
 	again := func(err error) bool { return notSent(err) || unknownOutcome(err) }
-	errs := p.r.send(ctx, len(msgs), again, func(pipe redis.Pipeliner, i int) (func(), error) {
+	errs := p.r.send(ctx, &p.sender, len(msgs), again, func(i int) (redis.Cmder, func(), error) {
 		values, err := entryFields(topic, msgs[i])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if failpoint.Broken(failpoint.RetryNewID) {
 			msgs[i].Payload = bytes.Replace(msgs[i].Payload, []byte(`"id":`), []byte(`"_":`), 1)
 		}
-		cmd := pipe.XAdd(ctx, &redis.XAddArgs{Stream: topic, MaxLen: p.maxLen, Approx: p.maxLen > 0, Values: values})
-		return func() { ids[i] = cmd.Val() }, nil
+		args := []any{"xadd", topic}
+		if p.maxLen > 0 {
+			args = append(args, "maxlen", "~", p.maxLen)
+		}
+		cmd := redis.NewStringCmd(ctx, append(append(args, "*"), values...)...)
+		return cmd, func() { ids[i] = cmd.Val() }, nil
 	})
 	return ids, wrap(errs, topic)
 }
@@ -141,9 +149,9 @@ func entryFields(topic string, msg *message.Message) ([]any, error) {
 }
 
 // send runs n commands in pipelines, in order, and those again that failed with an
-// error that again accepts. add queues command i and returns how to read its reply.
-func (r *Redis) send(ctx context.Context, n int, again func(error) bool,
-	add func(pipe redis.Pipeliner, i int) (read func(), err error),
+// error that again accepts. command makes command i, and what reads its reply.
+func (r *Redis) send(ctx context.Context, by *combiner, n int, again func(error) bool,
+	command func(i int) (cmd redis.Cmder, read func(), err error),
 ) batch.Errors {
 	errs := make(batch.Errors, n)
 	for from := 0; from < n; from += publishSlice {
@@ -153,7 +161,7 @@ func (r *Redis) send(ctx context.Context, n int, again func(error) bool,
 		}
 		deadline := time.Now().Add(publishFor)
 		for retry := (backoff{}); ; {
-			left = r.sendOnce(ctx, left, errs, again, add)
+			left = r.sendOnce(ctx, by, left, errs, again, command)
 			wait := retry.next()
 			if len(left) == 0 || time.Now().Add(wait).After(deadline) || !r.pauseOpen(ctx, wait) {
 				break
@@ -169,28 +177,30 @@ func (r *Redis) send(ctx context.Context, n int, again func(error) bool,
 	return errs
 }
 
-// sendOnce runs the commands of left in one pipeline, notes their errors, and returns
-// those to be tried again.
-func (r *Redis) sendOnce(ctx context.Context, left []int, errs batch.Errors, again func(error) bool,
-	add func(pipe redis.Pipeliner, i int) (read func(), err error),
+// sendOnce runs the commands of left in one pipeline, perhaps with those of other callers,
+// notes their errors, and returns those to be tried again.
+func (r *Redis) sendOnce(ctx context.Context, by *combiner, left []int, errs batch.Errors, again func(error) bool,
+	command func(i int) (cmd redis.Cmder, read func(), err error),
 ) []int {
-	pipe := r.writer.Pipeline()
 	sent := make([]int, 0, len(left))
+	cmds := make([]redis.Cmder, 0, len(left))
 	reads := make([]func(), 0, len(left))
 	for _, i := range left {
-		read, err := add(pipe, i)
+		cmd, read, err := command(i)
 		if errs[i] = err; err == nil {
-			sent = append(sent, i)
-			reads = append(reads, read)
+			sent, cmds, reads = append(sent, i), append(cmds, cmd), append(reads, read)
 		}
 	}
 	if len(sent) == 0 {
 		return nil
 	}
-	cmds, _ := pipe.Exec(ctx) // each command has its own error
+	ended := by.send(ctx, cmds)
 	var failed []int
 	for k, i := range sent {
-		if errs[i] = cmds[k].Err(); errs[i] == nil {
+		if errs[i] = ended; ended == nil {
+			errs[i] = cmds[k].Err()
+		}
+		if errs[i] == nil {
 			reads[k]()
 		} else if again(errs[i]) {
 			failed = append(failed, i)
