@@ -181,6 +181,23 @@ func TestDocumentedPolicies(t *testing.T) {
 			alarm signalbox.dead {"route":"trade","handler":"trade","reason":"failed","error":"refused","id":"t-1","type":"tick","dead_letter":"price_data.dead"} handled
 			> CLIENT KILL TYPE pubsub
 			alarm signalbox.gap {"seconds":…} handled`,
+	}, {
+		name: "max_age after publish", page: "handlers.md", heading: "## publish", first: "[channels.stock]",
+		around: `
+			[channels.orders]
+			transport = "stream"
+			[[routes]]
+			channel = "stock"
+			type    = "*"
+			handler = "log"
+			max_age = "5s"`,
+		script: `
+			> XADD orders * payload {"type":"order.created","id":"o-1","time":"6s ago"}
+			to_stock o-1 handled
+			log o-1 skipped
+			> XADD orders * payload {"type":"order.created","id":"o-2","time":"0s ago"}
+			to_stock o-2 handled
+			log o-2 handled`,
 	}} {
 		t.Run(example.name, func(t *testing.T) {
 			t.Parallel()
