@@ -18,6 +18,8 @@ import (
 	"signalbox/router/routesfile"
 )
 
+var tomlBlock = regexp.MustCompile("(?ms)^```toml\n(.*?)^```$")
+
 // The TOML that the pages show can be loaded. Most of it is a part of a file: what it
 // names and does not declare is declared around it.
 func TestDocumentedTOML(t *testing.T) {
@@ -26,14 +28,13 @@ func TestDocumentedTOML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := regexp.MustCompile("(?ms)^```toml\n(.*?)^```$")
 	found := 0
 	for _, page := range append(pages, "../../README.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, at := range block.FindAllSubmatchIndex(text, -1) {
+		for _, at := range tomlBlock.FindAllSubmatchIndex(text, -1) {
 			found++
 			line := strings.Count(string(text[:at[2]]), "\n") + 1
 			t.Run(fmt.Sprintf("%s:%d", filepath.Base(page), line), func(t *testing.T) {

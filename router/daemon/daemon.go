@@ -41,6 +41,8 @@ type Options struct {
 	Reload <-chan struct{}
 	// Watch reads it again whenever the content of its files has changed.
 	Watch bool
+
+	mountinfo string // stands for /proc/self/mountinfo in tests, which may not mount
 }
 
 // Run carries events until ctx ends, then drains and returns nil.

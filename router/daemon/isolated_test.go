@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func (c *counter) kind(name string) router.Kind[struct{}] {
 // second. Sharing a subscription, the fast one would wait for the slow one as soon as
 // in_flight events do, and get 100 events and then one a second.
 func TestIsolatedRouteHoldsUpNobody(t *testing.T) {
-	const events = 20_000
+	const promised = 10_000
 	for _, tc := range []struct{ name, transport, isolated string }{
 		{"pubsub, the slow one", `transport = "pubsub"`, "slow"},
 		{"pubsub, the fast one", `transport = "pubsub"`, "fast"},
@@ -56,20 +57,38 @@ func TestIsolatedRouteHoldsUpNobody(t *testing.T) {
 			runBox(t, text, router.NewRegistry(fast.kind("fast"), slow.kind("slow")))
 
 			begin := time.Now()
-			send(t, server.Client(), tc.transport, events)
-			for fast.n.Load() < events {
-				if time.Since(begin) > patience {
-					t.Fatalf("%d of %d events in %v", fast.n.Load(), events, time.Since(begin))
+			// One span that is fast enough will do: the machine may have other work.
+			sent, rates := 0, []int{}
+			for len(rates) == 0 || slices.Max(rates) < promised {
+				if len(rates) == 5 {
+					t.Fatalf("never %d events a second beside a slow route: %d", promised, rates)
 				}
-				time.Sleep(time.Millisecond)
+				rates = append(rates, rateOver(2*time.Second, fast, func() {
+					if sent-int(fast.n.Load()) < 20_000 { // more, and the queue of Pub/Sub overflows
+						send(t, server.Client(), tc.transport, 500)
+						sent += 500
+					} else {
+						time.Sleep(time.Millisecond)
+					}
+				}))
 			}
+			eventually(t, "the fast route has all", func() bool { return fast.n.Load() == int64(sent) })
 			took := time.Since(begin)
-			t.Logf("%.0f events/s, sending them included; the slow one did %d", events/took.Seconds(), slow.n.Load())
+			t.Logf("%d events/s, sending them included; the slow one did %d", rates, slow.n.Load())
 			if most := int64(took/time.Second) + 1; slow.n.Load() > most {
 				t.Errorf("the slow handler did %d in %v", slow.n.Load(), took)
 			}
 		})
 	}
+}
+
+// rateOver is how many events a second are handled while something is done again and again.
+func rateOver(span time.Duration, c *counter, do func()) int {
+	begin, before := time.Now(), c.n.Load()
+	for time.Since(begin) < span {
+		do()
+	}
+	return int(float64(c.n.Load()-before) / time.Since(begin).Seconds())
 }
 
 // send publishes events in pipelines.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,7 +10,7 @@ import (
 // warnOfMounts warns of files that are mounted one by one: when an editor replaces such
 // a file outside, the container goes on seeing the old one.
 func (p *program) warnOfMounts() {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := os.ReadFile(cmp.Or(p.opts.mountinfo, "/proc/self/mountinfo"))
 	if err != nil {
 		return // only Linux tells
 	}

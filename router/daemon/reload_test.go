@@ -142,14 +142,6 @@ func reloadable(url string, i int) string {
 	return text
 }
 
-func TestMountPoints(t *testing.T) {
-	points := mountPoints("22 1 8:1 / / rw - ext4 /dev/sda1 rw\n" +
-		"40 22 8:1 /home/me/routes.toml /etc/router/my\\040routes.toml rw,relatime - ext4 /dev/sda1 rw\nnonsense\n")
-	if !points["/etc/router/my routes.toml"] || !points["/"] || len(points) != 2 {
-		t.Errorf("%v", points)
-	}
-}
-
 // What a reload cannot apply is refused, and told without its value.
 func TestReloadRefusesWhatNeedsARestart(t *testing.T) {
 	server := redistest.Start(t)
