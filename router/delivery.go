@@ -15,8 +15,10 @@ type delivery struct {
 	event  Event
 	msg    message.Message
 	ctx    deliveryContext
-	ticket *ticket    // nil on a plain Watermill router
-	batch  *gathering // likewise
+	first  deliveryContext // of the first attempt of any route
+	tried  atomic.Bool     // there was one
+	ticket *ticket         // nil on a plain Watermill router
+	batch  *gathering      // likewise
 }
 
 // newDelivery returns a delivery without an event. The message is a literal:
@@ -29,10 +31,14 @@ func newDelivery(ctx, values context.Context, payload []byte) *delivery {
 	return d
 }
 
-// attemptContext is the context of one attempt: the delivery's, and it also ends with the
-// attempt.
-func attemptContext(ctx context.Context, d *delivery) context.Context {
-	a := &deliveryContext{Context: ctx, values: d.ctx.values, delivery: d}
+// attempt is the context of one attempt: the delivery's, and it also ends with the attempt.
+// A handler may keep it, so no other attempt gets the same.
+func (d *delivery) attempt(ctx context.Context) context.Context {
+	a := &d.first
+	if d.tried.Swap(true) {
+		a = &deliveryContext{}
+	}
+	a.Context, a.values, a.delivery = ctx, d.ctx.values, d
 	if of := d.msg.Context(); of != context.Context(&d.ctx) { // middleware has put values into it
 		a.values = of
 	}

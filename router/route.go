@@ -84,7 +84,7 @@ func (r *route) run(w *worker) bool {
 		if r.observe != nil {
 			begin = time.Now()
 		}
-		verdicts, verdict := r.call(w.begin(work, r), w.tries)
+		verdicts, verdict := r.call(w.begin(work, r), w)
 		expired, ok := w.end()
 		if !ok {
 			r.log.Warn("a handler that was left behind has returned", "channel", r.Channel)
@@ -102,7 +102,7 @@ func (r *route) run(w *worker) bool {
 		}
 		r.gate.settle(work, w.tries, result)
 		var pause time.Duration
-		w.tries, pause = r.judge(work, w.tries, result, r.Policy.Retry.pause(failures), begin)
+		w.tries, pause = r.judge(work, w.tries, result, failures, begin)
 		if len(w.tries) > 0 {
 			sleepUntil(work, r.replaced, pause)
 		}
@@ -179,15 +179,16 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 	return ours
 }
 
-// call hands events to the handler, which was entered. It returns one verdict on all of
-// them, or one on each.
-func (r *route) call(ctx context.Context, tries []try) (verdicts []error, verdict error) {
+// call hands a worker's events to the handler, which was entered. It returns one verdict
+// on all of them, or one on each.
+func (r *route) call(ctx context.Context, w *worker) (verdicts []error, verdict error) {
 	defer r.handler.leave()
 	if r.batch == nil {
-		return nil, r.handle(ctx, tries[0].delivery)
+		d := w.tries[0].delivery
+		return nil, r.handle(d.attempt(ctx), d)
 	}
-	events := make([]*Event, len(tries))
-	for i, t := range tries {
+	events := make([]*Event, len(w.tries))
+	for i, t := range w.tries {
 		events[i] = &t.event
 	}
 	return r.handleBatch(ctx, events)
@@ -196,7 +197,7 @@ func (r *route) call(ctx context.Context, tries []try) (verdicts []error, verdic
 // handle makes an attempt; a panic is an error.
 func (r *route) handle(ctx context.Context, d *delivery) (verdict error) {
 	defer recovered(&verdict)
-	return r.handler.Handle(attemptContext(ctx, d), &d.event)
+	return r.handler.Handle(ctx, &d.event)
 }
 
 // handleBatch makes an attempt on several events. Other than one verdict on each is an
@@ -211,10 +212,10 @@ func (r *route) handleBatch(ctx context.Context, events []*Event) (verdicts []er
 }
 
 // judge finishes the events whose verdict is final. It returns those that are to be
-// tried again, and when.
-func (r *route) judge(work context.Context, tries []try, verdict func(int) error, pause time.Duration, begin time.Time) ([]try, time.Duration) {
+// tried again, after so many failures, and when.
+func (r *route) judge(work context.Context, tries []try, verdict func(int) error, failures int, begin time.Time) ([]try, time.Duration) {
 	again := tries[:0]
-	wait := pause
+	var pause, wait time.Duration
 	var letters []letter
 	for i, t := range tries {
 		err := verdict(i)
@@ -235,7 +236,10 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		case r.final(err, t.attempts):
 			letters = append(letters, r.letter(t, err, begin))
 		default:
-			wait = max(wait, after)
+			if pause == 0 {
+				pause = r.Policy.Retry.pause(failures)
+			}
+			wait = max(wait, pause, after)
 			if t.failedAt.IsZero() {
 				t.failedAt = r.now()
 			}

@@ -70,7 +70,9 @@ func (s *subscription) prepare(t *table, runs []compiled, middleware []message.H
 		s.routes = append(s.routes, c.route)
 	}
 	s.table = t
-	s.gatherings.New = func() any { return &gathering{byRoute: make([][]*delivery, len(s.routes))} }
+	s.gatherings.New = func() any {
+		return &gathering{byRoute: make([][]*delivery, len(s.routes)), sizes: make([]int, len(s.routes))}
+	}
 	s.front = DecodeJSON(s.channel)(s.gather)
 	for _, v := range slices.Backward(middleware) {
 		s.front = v(s.front)
@@ -127,6 +129,7 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 // gathering collects the events of one batch by route.
 type gathering struct {
 	byRoute [][]*delivery // by route.index
+	sizes   []int         // likewise: how many there were the last time
 	touched []*route
 	events  int // of all routes
 	letters []letter
@@ -135,6 +138,7 @@ type gathering struct {
 func (g *gathering) add(r *route, d *delivery) {
 	if len(g.byRoute[r.index]) == 0 {
 		g.touched = append(g.touched, r)
+		g.byRoute[r.index] = make([]*delivery, 0, max(1, g.sizes[r.index]))
 	}
 	g.byRoute[r.index] = append(g.byRoute[r.index], d)
 	g.events++
@@ -145,7 +149,9 @@ func (g *gathering) flush() {
 	var together []*lanes
 	bundled := len(g.touched) >= bundleFrom && g.events <= bundleMost*len(g.touched)
 	for _, r := range g.touched {
-		if events := g.byRoute[r.index]; !bundled {
+		events := g.byRoute[r.index]
+		g.sizes[r.index] = len(events)
+		if !bundled {
 			r.lanes.push(events)
 		} else if r.lanes.offer(events) {
 			together = append(together, r.lanes)
