@@ -8,6 +8,8 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME ?= 10s
 ROUNDS   ?= 20
 LARGE    ?= -large
+RACE     ?= -race
+PARALLEL ?= 8
 ARGS     ?=
 
 SCRIPTS := .ci/run $(wildcard scripts/*)
@@ -34,11 +36,11 @@ test: ## all tests with the race detector; installs redis-server and python3-red
 
 # Most of a round is waiting, so many run at a time.
 .PHONY: chaos
-chaos: ## break Redis, the network and routers for ROUNDS (20) rounds each, and count what is lost; LARGE= leaves out what takes minutes
+chaos: ## break Redis, the network and routers for ROUNDS (20) rounds each, and count what is lost; LARGE= leaves out what takes minutes, RACE= the race detector
 	scripts/need redis-server
 	@mkdir -p bin
 	go test -tags failpoints ./router/internal/failpoint
-	go test -race -tags failpoints -count 1 -timeout 3h -parallel 8 ./chaos -rounds $(ROUNDS) $(LARGE) -table $(CURDIR)/bin/chaos.md $(ARGS)
+	go test $(RACE) -tags failpoints -count 1 -timeout 3h -parallel $(PARALLEL) ./chaos -rounds $(ROUNDS) $(LARGE) -table $(CURDIR)/bin/chaos.md $(ARGS)
 	@cat bin/chaos.md
 
 # In the race between contenders nobody else may run: see bench/doc.go.

@@ -56,8 +56,8 @@ func pubsubDrain(b *bench) ([]result, error) {
 		return nil, err
 	}
 	results := []result{
-		atLeast(2.5, "pubsub drain, to the go-redis loop", times, ratios(rates["Signalbox"], rates["go-redis loop"])),
-		atLeast(0.6, "pubsub drain, to go-redis that only reads", times, ratios(rates["Signalbox"], rates["go-redis, read only"])),
+		atLeast(2.5, "pubsub drain, to the go-redis loop", ratios(rates["Signalbox"], rates["go-redis loop"])),
+		atLeast(0.6, "pubsub drain, to go-redis that only reads", ratios(rates["Signalbox"], rates["go-redis, read only"])),
 		reported("pubsub drain, with a handler that decodes all data, to the go-redis loop", times, ratios(rates[decoding.name], rates["go-redis loop"])),
 	}
 	return append(results, speeds("pubsub drain", rates, all)...), nil
@@ -84,8 +84,8 @@ func streamDrain(b *bench) ([]result, error) {
 		return nil, err
 	}
 	results := []result{
-		atLeast(15, "stream drain, to watermill-redisstream", times, ratios(rates["Signalbox"], rates["watermill-redisstream"])),
-		atLeast(1.5, "stream drain, to the XREADGROUP loop in batches of 256", times, ratios(rates["Signalbox"], rates["XREADGROUP loop"])),
+		atLeast(15, "stream drain, to watermill-redisstream", ratios(rates["Signalbox"], rates["watermill-redisstream"])),
+		atLeast(1.5, "stream drain, to the XREADGROUP loop in batches of 256", ratios(rates["Signalbox"], rates["XREADGROUP loop"])),
 	}
 	return append(results, speeds("stream drain", rates, all)...), nil
 }
@@ -98,7 +98,7 @@ func (b *bench) payload(size int) ([]result, error) {
 		return nil, err
 	}
 	name := fmt.Sprintf("pubsub drain of %d KB messages", size>>10)
-	results := []result{atLeast(2.5, name+", to the go-redis loop", times, ratios(rates["Signalbox"], rates["go-redis loop"]))}
+	results := []result{atLeast(2.5, name+", to the go-redis loop", ratios(rates["Signalbox"], rates["go-redis loop"]))}
 	return append(results, speeds(name, rates, all)...), nil
 }
 
@@ -213,6 +213,6 @@ func (b *bench) forwardDrain(from, loop string) ([]result, error) {
 		return nil, err
 	}
 	name := fmt.Sprintf("forward %s → stream, drain", strings.TrimSpace(from))
-	results := []result{atLeast(8, name+", to one round trip for each event", times, ratios(rates["Signalbox"], rates[loop]))}
+	results := []result{atLeast(8, name+", to one round trip for each event", ratios(rates["Signalbox"], rates[loop]))}
 	return append(results, speeds(name, rates, all)...), nil
 }

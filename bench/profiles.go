@@ -62,7 +62,7 @@ func (b *bench) profileOf(c *contender, drains int, dir string) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	for range p.lines { //nolint:revive // until it has ended
+	for range p.lines { // until it has ended
 	}
 	time.Sleep(time.Second) // it writes the profiles
 	return nil

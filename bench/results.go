@@ -28,10 +28,10 @@ const (
 	perSec = "msg/s"
 )
 
-// atLeast is a result with a target.
-func atLeast(target float64, name, unit string, rounds []float64) result {
+// atLeast is a ratio with a target.
+func atLeast(target float64, name string, rounds []float64) result {
 	value := median(rounds)
-	return result{Case: name, Value: value, Target: fmt.Sprintf("≥ %g", target), Gate: true, Met: value >= target, Unit: unit, Rounds: rounds}
+	return result{Case: name, Value: value, Target: fmt.Sprintf("≥ %g", target), Gate: true, Met: value >= target, Unit: times, Rounds: rounds}
 }
 
 // atMost is a result with a target.

@@ -140,7 +140,6 @@ func memoryEaten(r *round) {
 	}
 	r.mend()
 	r.settle()
-	r.throughput()
 	stop()
 	eventually(r, "the other channel is done", func() bool { return r.doneOf('q') >= r.other.events() })
 	id, _ := r.producer.message(at, "eat")

@@ -19,7 +19,7 @@ func TestFaults(t *testing.T) {
 	all := faults()
 	results := &report{begin: time.Now()}
 	t.Cleanup(func() { results.print(t, all) })
-	for _, f := range all {
+	for _, f := range longestFirst(all) {
 		t.Run(f.name, func(t *testing.T) {
 			if f.large && !*large {
 				t.Skip("takes minutes: only with -large")
@@ -44,6 +44,21 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// longestFirst puts what takes minutes at the beginning, so that it does not run alone at
+// the end.
+func longestFirst(all []fault) []fault {
+	return slices.SortedStableFunc(slices.Values(all), func(a, b fault) int {
+		switch {
+		case a.once == b.once:
+			return 0
+		case a.once:
+			return -1
+		default:
+			return 1
+		}
+	})
 }
 
 // rounds is how many there are to be.

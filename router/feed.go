@@ -46,14 +46,24 @@ type feed struct {
 }
 
 func newFeed(s *subscription, subscriber message.Subscriber, opts Options) (*feed, error) {
-	// What Watermill says below a warning is about its own inside.
-	levels := map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug - 4, slog.LevelDebug: slog.LevelDebug - 4}
-	logger := watermill.NewSlogLoggerWithLevelMapping(opts.Logger.With("channel", s.channel.Name), levels)
+	logger := errorsOnly{watermill.NewSlogLogger(opts.Logger.With("channel", s.channel.Name))}
 	carrier, err := message.NewRouter(message.RouterConfig{CloseTimeout: opts.Drain + 2*cancelGrace}, logger)
 	if err != nil {
 		return nil, fmt.Errorf("make the Watermill router: %w", err)
 	}
 	return &feed{channel: s.channel, opened: s.channel, isolated: s.isolated, now: opts.Now, subscriber: subscriber, carrier: carrier, closing: make(chan struct{})}, nil
+}
+
+// errorsOnly passes on what went wrong. The rest of what Watermill says is about its own
+// inside, and it gathers fields for several lines about each message.
+type errorsOnly struct{ watermill.LoggerAdapter }
+
+func (errorsOnly) Info(string, watermill.LogFields)  {}
+func (errorsOnly) Debug(string, watermill.LogFields) {}
+func (errorsOnly) Trace(string, watermill.LogFields) {}
+
+func (l errorsOnly) With(fields watermill.LogFields) watermill.LoggerAdapter {
+	return errorsOnly{l.LoggerAdapter.With(fields)}
 }
 
 // opening is what of a channel its subscriber was opened for.
