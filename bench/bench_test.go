@@ -108,6 +108,25 @@ func TestContenderThatCheats(t *testing.T) {
 	}
 }
 
+// Beside a process that is busy nothing is measured, and it is named.
+func TestAlone(t *testing.T) {
+	busy := exec.CommandContext(t.Context(), "sh", "-c", "while :; do :; done")
+	if err := busy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = busy.Process.Kill()
+		_ = busy.Wait()
+	}()
+	err := alone(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "of a core, most of all ") || !strings.Contains(err.Error(), "-busy") {
+		t.Errorf("error %v", err)
+	}
+	if name := ticks()[busy.Process.Pid].name; name != "sh" && name != "dash" {
+		t.Errorf("the busy process is called %q", name)
+	}
+}
+
 func TestMessages(t *testing.T) {
 	for _, size := range []int{0, 2 << 10, 64 << 10} {
 		l := &load{n: 3, size: size}
@@ -138,6 +157,12 @@ func TestResults(t *testing.T) {
 	}
 	if all[0].Value != 2.6 || !all[0].Met || all[1].Value != 1.2 || all[1].Met || !all[1].Gate || all[2].Gate {
 		t.Errorf("%+v", all)
+	}
+	if hard := all[1].because("it is hard"); hard.Gate || hard.Why != "it is hard" || len(unmet([]result{hard})) != 0 {
+		t.Errorf("%+v", hard)
+	}
+	if met := all[0].because("it is hard"); !met.Gate || met.Why != "" {
+		t.Errorf("%+v", met)
 	}
 	if got := unmet(all); len(got) != 1 || got[0] != "bad: 1.20 ×, want ≤ 1.1" {
 		t.Errorf("%q", got)

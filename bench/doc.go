@@ -1,8 +1,8 @@
 // Command bench compares Signalbox with what a user would otherwise write by hand, in
 // one run on one machine, and prints a table of ratios:
 //
-//	make bench          # everything, about ten minutes
-//	make bench QUICK=1  # the same with fewer rounds, under a minute
+//	make bench          # everything, about six minutes
+//	make bench QUICK=1  # the same in one round, under a minute
 //	make profile        # CPU and allocation profiles of the drain in bench/profiles/
 //
 // It starts a redis-server of its own. Each contender is a process of its own, and does

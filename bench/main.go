@@ -85,9 +85,9 @@ type bench struct {
 }
 
 func newBench(ctx context.Context, o options) (*bench, error) {
-	b := &bench{options: o, ctx: ctx, rounds: 5, drains: 3}
+	b := &bench{options: o, ctx: ctx, rounds: 5, drains: 2}
 	if o.quick {
-		b.rounds, b.drains = 2, 1
+		b.rounds, b.drains = 1, 1
 	}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "signalbox-bench-"); err != nil {

@@ -40,6 +40,14 @@ func atMost(target float64, name, unit string, rounds []float64) result {
 	return result{Case: name, Value: value, Target: fmt.Sprintf("≤ %g", target), Gate: true, Met: value <= target, Unit: unit, Rounds: rounds}
 }
 
+// because explains a target that is not met and cannot be: it does not count then.
+func (r result) because(why string) result {
+	if !r.Met {
+		r.Gate, r.Why = false, why
+	}
+	return r
+}
+
 // reported is a result without a target.
 func reported(name, unit string, rounds []float64) result {
 	return result{Case: name, Value: median(rounds), Met: true, Why: "reported", Unit: unit, Rounds: rounds}

@@ -57,7 +57,7 @@ func (b *bench) shipped(config string) (*process, error) {
 // loaded is the most memory that the program has at 100,000 messages a second.
 func (b *bench) loaded() (most float64, err error) {
 	const rate, every = 100_000, 10 * time.Millisecond
-	lasting := 5 * time.Second
+	lasting := 3 * time.Second
 	if b.quick {
 		lasting = time.Second
 	}

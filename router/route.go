@@ -335,6 +335,9 @@ func (r *route) retry(t try, err error, pause time.Duration, away bool, begin ti
 
 // tell tells the observer, if there is one.
 func (r *route) tell(result Result, t try, err error, begin time.Time) {
+	if r.observe == nil { // as usual
+		return
+	}
 	r.observed(Outcome{Result: result, Event: &t.event, Err: err, Attempt: t.attempts, Took: since(begin)})
 }
 
