@@ -40,7 +40,7 @@ chaos: ## break Redis, the network and routers for ROUNDS (20) rounds each, and 
 	scripts/need redis-server
 	@mkdir -p bin
 	go test -tags failpoints ./router/internal/failpoint
-	go test $(RACE) -tags failpoints -count 1 -timeout 3h -parallel $(PARALLEL) ./chaos -rounds $(ROUNDS) $(LARGE) -table $(CURDIR)/bin/chaos.md $(ARGS)
+	go test $(RACE) -tags failpoints -count 1 -timeout 3h -parallel 10000 ./chaos -together $(PARALLEL) -rounds $(ROUNDS) $(LARGE) -table $(CURDIR)/bin/chaos.md $(ARGS)
 	@cat bin/chaos.md
 
 # In the race between contenders nobody else may run: see bench/doc.go.

@@ -18,8 +18,9 @@ func faults() []fault {
 func TestFaults(t *testing.T) {
 	all := faults()
 	results := &report{begin: time.Now()}
+	places := make(chan struct{}, *together)
 	t.Cleanup(func() { results.print(t, all) })
-	for _, f := range longestFirst(all) {
+	for _, f := range all {
 		t.Run(f.name, func(t *testing.T) {
 			if f.large && !*large {
 				t.Skip("takes minutes: only with -large")
@@ -29,6 +30,10 @@ func TestFaults(t *testing.T) {
 				s := *seed + uint64(i) //nolint:gosec // not negative
 				t.Run(fmt.Sprint(s), func(t *testing.T) {
 					t.Parallel()
+					if !f.once { // what takes minutes is mostly waiting, and begins at once
+						places <- struct{}{}
+						defer func() { <-places }()
+					}
 					begin := time.Now()
 					r := newRound(t, s, "")
 					defer func() { results.add(f, s, r, time.Since(begin)) }()
@@ -44,21 +49,6 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
-}
-
-// longestFirst puts what takes minutes at the beginning, so that it does not run alone at
-// the end.
-func longestFirst(all []fault) []fault {
-	return slices.SortedStableFunc(slices.Values(all), func(a, b fault) int {
-		switch {
-		case a.once == b.once:
-			return 0
-		case a.once:
-			return -1
-		default:
-			return 1
-		}
-	})
 }
 
 // rounds is how many there are to be.

@@ -12,6 +12,7 @@ import (
 // TestHarnessCatches runs routers that make a mistake on purpose, and fails when no
 // invariant complains: then the suite would not notice the mistake in earnest either.
 func TestHarnessCatches(t *testing.T) {
+	places := make(chan struct{}, *together)
 	for _, tt := range []struct {
 		broken string // see package failpoint
 		fault  string
@@ -35,6 +36,8 @@ func TestHarnessCatches(t *testing.T) {
 	} {
 		t.Run(tt.broken+"/"+tt.fault, func(t *testing.T) {
 			t.Parallel()
+			places <- struct{}{}
+			defer func() { <-places }()
 			all := faults()
 			i := slices.IndexFunc(all, func(f fault) bool { return f.name == tt.fault })
 			if i < 0 {
