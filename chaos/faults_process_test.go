@@ -74,6 +74,9 @@ func terminated(r *round) {
 	r.producer.add(context.Background(), make([]string, r.between(250, 400))...)
 	for range r.between(1, 3) {
 		drain := one(r, time.Second, 8*time.Second) // for some of what is in hand, or for all
+		if r.broken != "" {
+			drain = time.Second // a mistake with what is left shows only when something is
+		}
 		c.service = fmt.Sprintf("drain = %q", drain)
 		p := r.launch(c)
 		r.awaitHandled(r.done() + r.between(1, 16))
