@@ -96,8 +96,8 @@ func markdown(results []result) string {
 func short(v float64) string {
 	switch {
 	case v >= 1000:
-		whole := int(math.Round(v))
-		return fmt.Sprintf("%d,%03d", whole/1000, whole%1000)
+		thousands, rest := int(math.Round(v))/1000, int(math.Round(v))%1000
+		return fmt.Sprintf("%s,%03d", short(float64(thousands)), rest)
 	case v >= 100 || v == math.Trunc(v):
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:

@@ -21,10 +21,14 @@ type delivery struct {
 	batch  *gathering      // likewise
 }
 
-// newDelivery returns a delivery without an event. The message is a literal:
-// message.NewMessage would make two channels that nobody listens to.
+// newDelivery returns a delivery without an event.
 func newDelivery(ctx, values context.Context, payload []byte) *delivery {
-	d := &delivery{}
+	return new(delivery).of(ctx, values, payload)
+}
+
+// of makes d a delivery without an event. The message is a literal: message.NewMessage
+// would make two channels that nobody listens to.
+func (d *delivery) of(ctx, values context.Context, payload []byte) *delivery {
 	d.ctx = deliveryContext{Context: ctx, values: values, delivery: d}
 	d.msg.Payload = payload
 	d.msg.SetContext(&d.ctx)

@@ -91,7 +91,7 @@ func (p *Publisher) Publish(ctx context.Context, channel string, events ...Event
 		if err != nil {
 			return Permanent(fmt.Errorf("publish to %q: %w", channel, err))
 		}
-		msgs[i] = message.NewMessageWithContext(ctx, event.ID, message.Payload(payload))
+		msgs[i] = newMessage(ctx, event.ID, payload)
 	}
 	return t.send(msgs)
 }
@@ -107,16 +107,14 @@ func (p *Publisher) Forward(ctx context.Context, channel string, events []*Event
 		}
 		return errs
 	}
-	var (
-		msgs   []*message.Message
-		places []int // of msgs among events
-	)
+	msgs := make([]*message.Message, 0, len(events))
+	places := make([]int, 0, len(events)) // of msgs among events
 	for i, event := range events {
 		if err := p.accepts(t, event); err != nil {
 			errs[i] = Permanent(fmt.Errorf("forward to %q: %w", channel, err))
 			continue
 		}
-		msgs = append(msgs, message.NewMessageWithContext(ctx, event.ID, message.Payload(event.Msg)))
+		msgs = append(msgs, newMessage(ctx, event.ID, event.Msg))
 		places = append(places, i)
 	}
 	failed := len(msgs) < len(events)
@@ -137,6 +135,14 @@ func (p *Publisher) Forward(ctx context.Context, channel string, events []*Event
 		return nil
 	}
 	return errs
+}
+
+// newMessage is a message to publish. It is a literal, without the channels for an
+// acknowledgement: who publishes gets none.
+func newMessage(ctx context.Context, id string, payload json.RawMessage) *message.Message {
+	msg := &message.Message{UUID: id, Metadata: message.Metadata{}, Payload: message.Payload(payload)}
+	msg.SetContext(ctx)
+	return msg
 }
 
 // target finds a channel and opens its publisher.

@@ -89,7 +89,7 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		values = foreign.Context()
 	}
 	g := s.gatherings.Get().(*gathering)
-	tickets := make([]ticket, len(items))
+	tickets, deliveries := make([]ticket, len(items)), make([]delivery, len(items))
 	for i, item := range items {
 		t := &tickets[i]
 		t.of(item)
@@ -100,7 +100,7 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 			g.letters = append(g.letters, s.crashLoop(t))
 			continue
 		}
-		d := newDelivery(ctx, values, item.Payload)
+		d := deliveries[i].of(ctx, values, item.Payload)
 		d.ticket, d.batch, d.msg.UUID = t, g, item.ID
 		if s.metadata {
 			d.msg.Metadata = message.Metadata{}

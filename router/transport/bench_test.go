@@ -75,7 +75,7 @@ func BenchmarkCodec(b *testing.B) {
 		msg := message.NewMessage("0190a1b2-0000-7000-8000-000000000001", []byte(tick))
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := entryFields("work", msg); err != nil {
+			if _, err := entryFields(msg); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
 
@@ -98,7 +97,7 @@ func (p *StreamPublisher) Send(ctx context.Context, topic string, msgs ...*messa
 	ids := make([]string, len(msgs))
 	again := func(err error) bool { return notSent(err) || unknownOutcome(err) }
 	errs := p.r.send(ctx, &p.sender, len(msgs), again, func(i int) (redis.Cmder, func(), error) {
-		values, err := entryFields(topic, msgs[i])
+		values, err := entryFields(msgs[i])
 		if err != nil {
 			return nil, nil, err
 		}
@@ -128,19 +127,16 @@ func contextOf(msgs []*message.Message) context.Context {
 	return msgs[0].Context()
 }
 
-// entryFields returns the fields and values of the entry that carries msg.
-func entryFields(topic string, msg *message.Message) ([]any, error) {
-	bare := &message.Message{UUID: msg.UUID, Payload: msg.Payload}
-	marshaled, err := redisstream.DefaultMarshallerUnmarshaller{}.Marshal(topic, bare)
-	if err != nil {
-		return nil, err
-	}
-	fields := make([]any, 0, 2*(len(marshaled)+len(msg.Metadata)))
-	for _, name := range slices.Sorted(maps.Keys(marshaled)) {
-		fields = append(fields, name, marshaled[name])
+// entryFields returns the fields and values of the entry that carries msg: those that
+// watermill-redisstream's marshaller gives to a message without metadata, and the metadata.
+func entryFields(msg *message.Message) ([]any, error) {
+	fields := make([]any, 0, 6+2*len(msg.Metadata))
+	fields = append(fields, uuidField, msg.UUID, metadataField, "", payloadField, []byte(msg.Payload))
+	if len(msg.Metadata) == 0 { // as usual
+		return fields, nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(msg.Metadata)) {
-		if _, reserved := marshaled[name]; reserved {
+		if name == uuidField || name == metadataField || name == payloadField {
 			return nil, fmt.Errorf("metadata %q has the name of a field that every entry has", name)
 		}
 		fields = append(fields, name, msg.Metadata[name])

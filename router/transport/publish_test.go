@@ -3,9 +3,11 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/redis/go-redis/v9"
 
@@ -59,6 +61,24 @@ func TestStreamLayout(t *testing.T) {
 	}
 	if length := n.Client().XLen(t.Context(), "work").Val(); length > 300 {
 		t.Errorf("%d entries kept, want about 10", length)
+	}
+}
+
+// What is written by hand is what the marshaller writes.
+func TestEntryFieldsAreWatermills(t *testing.T) {
+	msg := message.NewMessage("the-uuid", []byte(`{"type":"a"}`))
+	marshaled, err := redisstream.DefaultMarshallerUnmarshaller{}.Marshal("work", &message.Message{UUID: msg.UUID, Payload: msg.Payload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, err := entryFields(msg)
+	if err != nil || len(fields) != 2*len(marshaled) {
+		t.Fatalf("%q, %v; want %q", fields, err, marshaled)
+	}
+	for i := 0; i < len(fields); i += 2 {
+		if want := marshaled[fields[i].(string)]; fmt.Sprintf("%s", fields[i+1]) != fmt.Sprintf("%s", want) {
+			t.Errorf("%s is %q, want %q", fields[i], fields[i+1], want)
+		}
 	}
 }
 
