@@ -50,7 +50,7 @@ bench: ## compare Signalbox with hand-written loops: about four minutes, or one 
 	go run ./bench $(if $(QUICK),-quick) $(ARGS)
 
 .PHONY: plots
-plots: ## draw how the cost grows, into docs/performance/: about six minutes
+plots: ## draw how the cost grows, into docs/performance/: some minutes, or one and a half with QUICK=1
 	scripts/need redis-server
 	go run ./bench -plots docs/performance $(if $(QUICK),-quick) $(ARGS)
 

@@ -209,7 +209,7 @@ func (b *bench) forwardDrain(from, loop string) ([]result, error) {
 	name := fmt.Sprintf("forward %s → stream, drain", strings.TrimSpace(from))
 	gain := atLeast(8, name+", to one round trip for each event", ratios(rates["Signalbox"], rates[loop]))
 	if from == "stream" {
-		gain = gain.because("reading, adding and acknowledging an entry cost Redis' one thread 8.2 µs (INFO cpu), so nobody forwards more than 122,000 in a second; and the loop has a core to itself")
+		gain = gain.because("reading, adding and acknowledging an entry cost Redis' one thread 8.2 µs (INFO cpu), so nobody forwards many more than 120,000 in a second, and the loop gets a quarter of that on a good run")
 	}
 	results := []result{gain}
 	return append(results, speeds(name, rates, all)...), nil
