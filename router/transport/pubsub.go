@@ -214,8 +214,9 @@ func (s *pubsubSub) gather() []*batch.Item {
 			return nil
 		}
 		s.waiting = s.queue.n == 0
+		starved := !s.waiting
 		s.mu.Unlock()
-		s.starved.Store(true)
+		s.starved.Store(starved)
 		if s.queueBlocked() {
 			select {
 			case <-s.wake:
