@@ -14,12 +14,14 @@ import (
 //
 // T may also implement, each on its own:
 //
+//	Locate(dir string)         // told where relative paths start, before Validate: the folder of the file that has the options
 //	Validate() error           // checked when the configuration is loaded
 //	PublishesTo() []string     // declared channels this handler publishes to
 type Kind[T any] struct {
 	Name     string
 	Doc      string // what it does, in one sentence
 	Target   bool   // it works for a target outside of Redis, which may be away: a database, a web hook
+	Workers  int    // of its routes that don't say how many; 0: 1
 	Defaults T
 	New      func(Env, T) (Handler, error)
 }
@@ -27,9 +29,10 @@ type Kind[T any] struct {
 // Info is k with the type of its options erased.
 func (k Kind[T]) Info() KindInfo {
 	return KindInfo{
-		Name:   k.Name,
-		Doc:    k.Doc,
-		Target: k.Target,
+		Name:    k.Name,
+		Doc:     k.Doc,
+		Target:  k.Target,
+		Workers: k.Workers,
 		Options: func() any {
 			options := k.Defaults
 			value := reflect.ValueOf(&options).Elem()
@@ -84,14 +87,19 @@ func clone(v reflect.Value) reflect.Value {
 
 // KindInfo is a [Kind] whose options' type is erased.
 type KindInfo struct {
-	Name   string
-	Doc    string
-	Target bool
+	Name    string
+	Doc     string
+	Target  bool
+	Workers int
 	// Options returns a pointer to a new struct that holds the defaults.
 	Options func() any
 	// New makes a handler; options is what Options returned, filled in.
 	New func(env Env, options any) (Handler, error)
 }
+
+// Size is an option that is a number of bytes. A routes file writes it as a number, or with a
+// unit, such as "64KiB" or "1.5MB"; `min` and `max` tags may do so, too.
+type Size int64
 
 // Env is what a handler is made with.
 type Env struct {

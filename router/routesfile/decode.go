@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"signalbox/router"
 	"signalbox/router/internal/nearest"
 )
 
@@ -97,6 +98,9 @@ func (d *decoder) value(n *node, into reflect.Value) {
 	switch typed := into.Addr().Interface().(type) {
 	case custom:
 		typed.decodeNode(d, n)
+		return
+	case *router.Size:
+		(*size)(typed).decodeNode(d, n)
 		return
 	case *time.Duration:
 		d.duration(n, typed)

@@ -12,11 +12,13 @@ import (
 // handler is a handler that is declared, or that a route names by its kind.
 type handler struct {
 	router.HandlerSpec
-	node      *node // nil without a table
-	at        place // where errors about it point
-	options   any   // pointer to the kind's options; nil when the kind is not known
+	node      *node  // nil without a table
+	at        place  // where errors about it point
+	dir       string // folder of that file
+	options   any    // pointer to the kind's options; nil when the kind is not known
 	publishes []string
 	target    bool // its kind works for a target that may be away
+	workers   int  // of its routes that don't say how many
 	routed    bool // a route that is not off uses it
 }
 
@@ -24,7 +26,7 @@ func (c *compiler) compileHandlers() {
 	c.handlers = make(map[string]*handler, len(c.raw.Handlers))
 	for _, name := range slices.Sorted(maps.Keys(c.raw.Handlers)) {
 		n := c.raw.Handlers[name].node
-		one := &handler{node: n, at: n.key}
+		one := &handler{node: n, at: n.key, dir: n.dir}
 		one.Name = name
 		c.handlers[name] = one
 		if n.table == nil {
@@ -78,7 +80,7 @@ func (c *compiler) handlerFor(route *node, used name) *handler {
 		c.report.errorf(used.node.at, "%s: unknown handler %s%s", route.subject(), used.node.quoted(used.text), didYouMean(used.text, "handlers", slices.Compact(slices.Sorted(slices.Values(known)))))
 		return nil
 	}
-	one := &handler{at: used.node.at}
+	one := &handler{at: used.node.at, dir: used.node.dir}
 	one.Name = used.text
 	c.handlers[used.text] = one
 	c.makeHandler(one, kind)
@@ -87,10 +89,13 @@ func (c *compiler) handlerFor(route *node, used name) *handler {
 
 // makeHandler decodes and checks the options of a handler.
 func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
-	one.Kind, one.options, one.target = kind.Name, kind.Options(), kind.Target
+	one.Kind, one.options, one.target, one.workers = kind.Name, kind.Options(), kind.Target, kind.Workers
 	before := c.report.failures()
 	if one.node != nil {
 		c.decodeOptions(one)
+	}
+	if located, ok := one.options.(interface{ Locate(dir string) }); ok {
+		located.Locate(one.dir)
 	}
 	one.Revision = fingerprint(one.options)
 	one.New = func(env router.Env) (router.Handler, error) { return kind.New(env, one.options) }

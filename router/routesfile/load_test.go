@@ -1,6 +1,7 @@
 package routesfile
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -168,6 +169,87 @@ handler = ["custom", "save"]
 	}
 	if got, want := fmt.Sprint(plain.Columns), "map[id:id]"; got != want {
 		t.Errorf("another instance's options changed the defaults: %s", got)
+	}
+}
+
+type placedOptions struct {
+	Path string      `toml:"path"`
+	Size router.Size `toml:"size" min:"1KB" max:"1GiB"`
+	dir  string
+}
+
+func (o *placedOptions) Locate(dir string) { o.dir = dir }
+
+func (o *placedOptions) Validate() error {
+	if o.dir == "" {
+		return errors.New("path: nobody said where it starts")
+	}
+	return nil
+}
+
+func TestOptionsKnowTheirFolder(t *testing.T) {
+	t.Parallel()
+	made := make(chan placedOptions, 2)
+	kinds := router.NewRegistry(router.Kind[placedOptions]{Name: "place", New: func(_ router.Env, o placedOptions) (router.Handler, error) {
+		made <- o
+		return nil, nil
+	}})
+	text := "[handlers.place]\npath = \"x\"\nsize = \"1.5MB\"\n"
+	dir := writeFiles(t, map[string]string{
+		"a/routes.toml": "[channels.c]\ntransport = \"pubsub\"\n[[routes]]\nchannel = \"c\"\ntype = \"*\"\nhandler = \"place\"\n",
+		"b/place.toml":  text, "c/place.toml": text,
+	})
+	var revisions []string
+	for _, folder := range []string{"b", "c"} {
+		result, err := Load(Source{Paths: []string{filepath.Join(dir, "a"), filepath.Join(dir, folder)}}, kinds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec := result.Config.Handlers[0]
+		if _, err := spec.New(router.Env{}); err != nil {
+			t.Fatal(err)
+		}
+		if o := <-made; o.dir != filepath.Join(dir, folder) || o.Size != 1_500_000 {
+			t.Errorf("options %+v, want the folder %s", o, folder)
+		}
+		revisions = append(revisions, spec.Revision)
+	}
+	if revisions[0] == revisions[1] {
+		t.Error("the same options in another folder mean other files, and have the same revision")
+	}
+	// A kind that a route names without a table.
+	if _, err := Load(Source{Paths: []string{filepath.Join(dir, "a")}}, kinds); err != nil {
+		t.Error(err)
+	}
+	small := writeFiles(t, map[string]string{"p.toml": "[handlers.place]\nsize = 9\n"})
+	if _, err := Load(Source{Paths: []string{small}}, kinds); err == nil || !strings.Contains(err.Error(), "size: 9 is too low; write 1KB or more") {
+		t.Errorf("size = 9: %v", err)
+	}
+}
+
+func TestWorkersOfAKind(t *testing.T) {
+	t.Parallel()
+	kinds := router.NewRegistry(router.Kind[none]{Name: "four", Workers: 4, New: nothing[none]}, router.Kind[none]{Name: "one", New: nothing[none]})
+	route := func(name, more string) string {
+		return "[[routes]]\nname = \"" + name + "\"\nchannel = \"c\"\ntype = \"*\"\nhandler = [\"four\", \"one\"]\n" + more
+	}
+	channel := "[channels.c]\ntransport = \"pubsub\"\n"
+	for text, want := range map[string]string{
+		channel + route("plain", "") + route("own", "workers = 2\n"):            "map[own.four:2 own.one:2 plain.four:4 plain.one:0]",
+		"[defaults]\nworkers = 3\n" + channel + route("plain", "workers = 1\n"): "map[plain.four:1 plain.one:1]",
+		"[defaults]\nworkers = 3\n" + channel + route("plain", ""):              "map[plain.four:3 plain.one:3]",
+	} {
+		result, err := Load(Source{Paths: []string{writeFiles(t, map[string]string{"r.toml": text})}}, kinds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int{}
+		for _, r := range result.Config.Routes {
+			got[r.Name] = r.Policy.Workers
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, want %s", text, got, want)
+		}
 	}
 }
 

@@ -84,6 +84,7 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 			one.routed = one.routed || !off
 			to := route{raw: raw, at: used.node.at}
 			to.Handler, to.Types, to.When, to.Policy = one.Name, types, when, policy
+			to.Policy.Workers = cmp.Or(to.Policy.Workers, one.workers)
 			to.WhenText = raw.When
 			handlers = append(handlers, to)
 		}
