@@ -68,6 +68,12 @@ var allowed = []string{
 	"GET signalbox:dedupe:bot:bot:orders:enter:o-1",
 	"PEXPIRE signalbox:dedupe:bot:bot:orders:enter:o-1 40000",
 	"DEL signalbox:dedupe:bot:bot:orders:enter:o-1",
+	"SCRIPT LOAD x",
+	"EVALSHA 0000000000000000000000000000000000000000 3 signalbox:latest:prices signalbox:latest.time:prices signalbox:latest.until:prices 1",
+	"HSET signalbox:latest:prices BTCUSDT {}",
+	"HGETALL signalbox:latest.time:prices",
+	"ZADD signalbox:latest.until:prices 1 BTCUSDT",
+	"PERSIST signalbox:latest:prices",
 }
 
 var denied = []string{
@@ -113,9 +119,12 @@ var denied = []string{
 	"MONITOR",
 	// Code.
 	"EVAL return 0",
-	"EVALSHA 0000000000000000000000000000000000000000 0",
+	"EVALSHA 0000000000000000000000000000000000000000 1 trade_commands",
+	"EVALSHA 0000000000000000000000000000000000000000 2 signalbox:latest:prices trade_commands",
+	"HSET signalbox:dedupe:x a 1",
+	"HDEL other a",
+	"ZADD signalbox:alive:x 1 a",
 	"EVAL_RO return 0",
-	"SCRIPT LOAD x",
 	"SCRIPT FLUSH",
 	"FCALL f 0",
 	"FUNCTION LOAD x",
@@ -167,6 +176,9 @@ var (
 		"XREVRANGE trade_commands.dead + - COUNT 1",
 		"XINFO GROUPS trade_commands",
 		"XDEL trade_commands.dead 1-1 1-2",
+		"SCRIPT LOAD x",
+		"EVALSHA 0000000000000000000000000000000000000000 3 signalbox:latest:prices signalbox:latest.time:prices signalbox:latest.until:prices 1",
+		"HGETALL signalbox:latest:prices",
 	}
 	operatorDenied = []string{
 		"XDEL trade_commands 1-1",
@@ -181,6 +193,9 @@ var (
 		"SET signalbox:alive:router:c 1",
 		"DEL signalbox:alive:router:c",
 		"GET signalbox:alive:router:c",
+		"HSET signalbox:latest:prices BTCUSDT {}",
+		"HDEL signalbox:latest:prices BTCUSDT",
+		"EVALSHA 0000000000000000000000000000000000000000 1 trade_commands",
 		"KEYS *",
 		"SCAN 0",
 		"EVAL return 0",

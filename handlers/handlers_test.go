@@ -68,6 +68,7 @@ func ExampleRegister() {
 	}
 	// Output:
 	// drop     Ignores events that are known, so that they don't count as unmatched.
+	// latest   Keeps the newest event of each key in Redis, for those who come later.
 	// log      Writes one readable line per event to the log.
 	// publish  Forwards events to a declared channel, their bytes unchanged.
 }

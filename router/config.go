@@ -67,6 +67,8 @@ type Start string
 const (
 	StartOldest Start = "oldest" // with all that the stream still holds
 	StartNew    Start = "new"    // with what is added from now on
+	// StartLatest, on Pub/Sub, begins each connection with what [Latest] has kept.
+	StartLatest Start = "latest"
 )
 
 // Fields says where the messages of a channel keep their standard fields. Each is a

@@ -27,6 +27,9 @@ type Event struct {
 	Data json.RawMessage
 	// Msg is the whole message as it was received.
 	Msg json.RawMessage
+	// Replayed says that the event was kept and happened earlier: a channel with
+	// [StartLatest] begins with such events.
+	Replayed bool
 
 	seq sequence
 }

@@ -39,6 +39,7 @@ type feed struct {
 
 	saying    atomic.Int64 // own events under way
 	sequences sequences
+	newest    newest
 
 	mu   sync.RWMutex // held for reading while events go to their lanes
 	to   *subscription
@@ -72,7 +73,10 @@ func opening(ch Channel) Channel {
 		ch.Fields = Fields{}
 	}
 	ch.DeadLetter, ch.KeepUnmatched, ch.MaxLen, ch.MaxDeliveries = DeadLetter{}, false, 0, 0
-	ch.Start, ch.Like = "", "" // of use only to a group that doesn't exist
+	ch.Like = ""
+	if ch.Start != StartLatest {
+		ch.Start = "" // of use only to a group that doesn't exist
+	}
 	return ch
 }
 
@@ -187,7 +191,7 @@ func (f *feed) swap(to *subscription) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.to != nil && !sameNumbers(f.to.channel.Fields, to.channel.Fields) {
-		f.sequences = sequences{}
+		f.sequences, f.newest = sequences{}, newest{}
 	}
 	f.to = to
 	if subscriber, may := f.subscriber.(Limiter); may && !reflect.DeepEqual(opening(f.opened), opening(to.channel)) {

@@ -108,6 +108,8 @@ type Env struct {
 	Log     *slog.Logger
 	// Publisher sends to the declared channels.
 	Publisher *Publisher
+	// Latest keeps the newest events of keys; nil: the router has no place for them.
+	Latest Latest
 }
 
 // Registry holds the kinds that a configuration may name. It is a value: make one in main.

@@ -29,6 +29,7 @@ func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*mes
 	if carrier != nil && carrier.ticket != nil {
 		item := carrier.ticket.item
 		in.Name, in.ID, in.Time, in.Twice = item.Topic, item.ID, item.Time, item.Twice
+		carrier.event.Replayed = item.Kept
 		if replay := item.Replay; replay != nil {
 			in.ID = or(replay.ID, in.ID)
 			if !replay.Time.IsZero() {
@@ -38,6 +39,9 @@ func (d *decoder) decode(msg *message.Message, next message.HandlerFunc) ([]*mes
 	} else {
 		carrier = newDelivery(msg.Context(), nil, msg.Payload)
 		in.Name, in.ID, in.Time = message.SubscribeTopicFromCtx(msg.Context()), msg.UUID, time.Now()
+	}
+	if carrier.event.Replayed { // an element of an array was kept by itself
+		return d.decodeOne(msg, carrier, in, next)
 	}
 	parts, split, err := d.split(in)
 	if err != nil {

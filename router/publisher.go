@@ -29,6 +29,7 @@ type Publisher struct {
 
 	mu      sync.Mutex
 	targets map[string]*target
+	latest  Latest // nil: nothing is kept
 }
 
 // target is a channel that may be published to.
@@ -147,15 +148,13 @@ func newMessage(ctx context.Context, id string, payload json.RawMessage) *messag
 
 // target finds a channel and opens its publisher.
 func (p *Publisher) target(channel string) (*target, error) {
+	t, err := p.declared(channel)
+	if err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.targets[channel]
 	switch {
-	case t == nil:
-		if near, ok := nearest.Name(channel, slices.Collect(maps.Keys(p.targets))); ok {
-			return nil, Permanent(fmt.Errorf("publish: channel %q is not declared; did you mean %q?", channel, near))
-		}
-		return nil, Permanent(fmt.Errorf("publish: channel %q is not declared", channel))
 	case t.channel.Pattern:
 		return nil, Permanent(fmt.Errorf("publish: channel %q is the pattern %q, which has no one place to send to", channel, t.channel.Topic))
 	case t.publisher != nil:
@@ -169,6 +168,19 @@ func (p *Publisher) target(channel string) (*target, error) {
 	}
 	t.publisher = publisher
 	return t, nil
+}
+
+// declared finds a channel.
+func (p *Publisher) declared(channel string) (*target, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.targets[channel]; t != nil {
+		return t, nil
+	}
+	if near, ok := nearest.Name(channel, slices.Collect(maps.Keys(p.targets))); ok {
+		return nil, Permanent(fmt.Errorf("channel %q is not declared; did you mean %q?", channel, near))
+	}
+	return nil, Permanent(fmt.Errorf("channel %q is not declared", channel))
 }
 
 func (t *target) send(msgs []*message.Message) error {

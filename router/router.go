@@ -43,6 +43,9 @@ type Options struct {
 	// Dedupe remembers what routes whose policy says Dedupe have handled. Without it,
 	// such a route is an error.
 	Dedupe Dedupe
+	// Latest keeps the newest events of keys, for handlers of the kind latest, and for
+	// Publisher.Latest. Without it, both fail.
+	Latest Latest
 	// Now is what time it is where ages are told: of events that have no time of their
 	// own, and by MaxAge; default time.Now. A clock that all routers share keeps them of
 	// one mind.
@@ -108,7 +111,7 @@ func New(cfg Config, opts Options) (*Router, error) {
 		return nil, err
 	}
 	r.keeper = &keeper{service: cfg.Service, open: opts.Publisher, log: r.log, now: opts.Now, publishers: map[place]message.Publisher{}, tell: r.dead}
-	r.publisher = NewPublisher(cfg, opts.Publisher)
+	r.publisher = NewPublisher(cfg, opts.Publisher).LatestIn(opts.Latest)
 	r.publisher.now = opts.Now
 	if r.setup, err = r.build(cfg, r.setup); err != nil {
 		return nil, err

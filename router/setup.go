@@ -57,7 +57,7 @@ func (b *builder) makeHandlers() error {
 			b.handlers = append(b.handlers, b.before.handlers[i])
 			continue
 		}
-		env := Env{Service: b.config.Service, Handler: spec.Name, Log: b.router.handlerLog.With("handler", spec.Name), Publisher: b.router.publisher}
+		env := Env{Service: b.config.Service, Handler: spec.Name, Log: b.router.handlerLog.With("handler", spec.Name), Publisher: b.router.publisher, Latest: b.router.opts.Latest}
 		handler, err := spec.New(env)
 		if err != nil {
 			return fmt.Errorf("handler %q: %w", spec.Name, err)

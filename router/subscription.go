@@ -171,11 +171,18 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	if d == nil || d.batch == nil {
 		return nil, errors.New("middleware replaced the message's context: it must derive from the one it got")
 	}
+	late := s.overtaken(d)
+	if late && d.event.Replayed {
+		return nil, nil // it was handled, or its successor was
+	}
 	if s.speaks {
 		s.received.Add(1)
 	}
-	if d.event.seq.known {
+	if d.event.seq.known && !d.event.Replayed {
 		s.follow(&d.event)
+	}
+	if late {
+		return nil, nil
 	}
 	routes := s.table.routes(d.event.Type)
 	if replay := d.ticket.item.Replay; replay != nil {

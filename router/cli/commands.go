@@ -232,6 +232,39 @@ type, id (- if the message has none) and data.`,
 	return c
 }
 
+func (a *app) latestCommand() *cobra.Command {
+	var what daemon.LatestOptions
+	var output string
+	c := &cobra.Command{
+		Use:   "latest CHANNEL [KEY...]",
+		Short: "Show the newest event of each key, as handlers of the kind latest keep them",
+		Long: `Show the newest event of each key, as handlers of the kind latest keep them.
+
+CHANNEL is a declared channel, or any name in Redis; without KEY all keys are shown,
+the oldest event first. A line has key, time, type and data. A key of which nothing is
+kept is an error.`,
+		ValidArgsFunction: a.completeChannels(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("latest needs CHANNEL [KEY...]; got no arguments")
+			}
+			return nil
+		},
+		Example: `  router latest price_data
+  router latest price_data BTCUSDT -o json | jq .msg.data.price`,
+		RunE: func(c *cobra.Command, args []string) error {
+			var err error
+			if what.JSON, err = isJSON(output); err != nil {
+				return err
+			}
+			what.Channel, what.Keys = args[0], args[1:]
+			return daemon.Latest(c.Context(), a.options(), what)
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
+	return c
+}
+
 // isJSON reads the flag --output.
 func isJSON(output string) (bool, error) {
 	if output != "text" && output != "json" {

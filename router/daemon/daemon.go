@@ -141,7 +141,7 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	}
 	r, err := router.New(p.loaded.Config, router.Options{
 		Subscriber: p.subscriber, Publisher: p.publisher, Ready: p.redis.Ready, MayIdle: true,
-		Dedupe: p.redis.Dedupe(), Now: p.redis.Now, Logger: p.log, Drain: p.loaded.Settings.Drain, Observe: observe,
+		Dedupe: p.redis.Dedupe(), Latest: p.redis.Latest(), Now: p.redis.Now, Logger: p.log, Drain: p.loaded.Settings.Drain, Observe: observe,
 	})
 	if err != nil {
 		return err
@@ -195,8 +195,13 @@ func (p *program) subscriber(ch router.Channel) (message.Subscriber, error) {
 	limits := limitsOf(ch)
 	switch ch.Transport {
 	case router.PubSub:
+		var kept func(context.Context, string) ([]router.Kept, error)
+		if ch.Start == router.StartLatest {
+			latest := p.redis.Latest()
+			kept = func(ctx context.Context, topic string) ([]router.Kept, error) { return latest.Kept(ctx, topic) }
+		}
 		return limited{p.redis.PubSub(transport.PubSubConfig{
-			Pattern: ch.Pattern, MaxBatch: maxBatch, InFlight: limits.InFlight,
+			Kept: kept, Pattern: ch.Pattern, MaxBatch: maxBatch, InFlight: limits.InFlight,
 			Queue: limits.Queue, QueueBytes: limits.QueueBytes, Key: limits.Key, Drain: p.loaded.Settings.Drain,
 		})}, nil
 	case router.Stream:

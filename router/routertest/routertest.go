@@ -62,6 +62,7 @@ func New(cfg router.Config, log *slog.Logger) (*Box, error) {
 		Subscriber: func(router.Channel) (message.Subscriber, error) { return pubsub, nil },
 		Publisher:  func(ch router.Channel) (message.Publisher, error) { return recorder{b, ch}, nil },
 		Dedupe:     &transport.MemoryDedupe{},
+		Latest:     &transport.MemoryLatest{},
 		Logger:     log,
 		Observe:    b.observe,
 	})

@@ -65,12 +65,16 @@ func (c *compiler) compileChannel(one *channel) {
 	switch one.Transport {
 	case router.PubSub:
 		one.Queue, one.QueueBytes = raw.Queue, int(raw.QueueBytes)
+		one.Start = c.pubsubStart(raw)
 		if raw.QueueBytes > 0 && raw.QueueBytes < raw.MaxBytes {
 			c.report.errorf(raw.node.place("queue_bytes"), "%s: queue_bytes is less than max_bytes, so that a message of that size would never fit; raise queue_bytes or lower max_bytes", raw.node.subject())
 		}
 		one.Overflow = router.Overflow(raw.Overflow)
 		c.checkOverflow(raw.node, raw.Overflow, one)
 	case router.Stream:
+		if raw.Start == string(router.StartLatest) {
+			c.report.errorf(raw.node.place("start"), "%s: start = \"latest\" is for a pubsub channel; a stream keeps its events itself: write \"oldest\" or \"new\"", raw.node.subject())
+		}
 		one.Group = cmp.Or(raw.Group, c.raw.Service.Name)
 		one.Start, one.MaxLen, one.ClaimAfter = router.Start(raw.Start), raw.MaxLen, raw.ClaimAfter
 		one.MaxDeliveries = raw.MaxDeliveries
@@ -78,6 +82,20 @@ func (c *compiler) compileChannel(one *channel) {
 	if typ := raw.DefaultType; typ != "" && !one.open && len(one.Types) > 0 && !slices.Contains(one.Types, typ) {
 		c.report.errorf(raw.node.place("default_type"), "%s: default_type %q is not in its types%s", raw.node.subject(), typ, didYouMean(typ, "types", one.Types))
 	}
+}
+
+// pubsubStart is where a Pub/Sub channel begins: with what is kept elsewhere, or nowhere.
+func (c *compiler) pubsubStart(raw *rawChannel) router.Start {
+	switch n := raw.node; {
+	case !n.written("start"):
+	case raw.Start != string(router.StartLatest):
+		c.report.errorf(n.place("start"), "%s: start = %q is for a stream, which keeps old messages to start with; a pubsub channel may have \"latest\": it then begins with the newest event of each key, as handlers of the kind latest keep them", n.subject(), raw.Start)
+	case raw.Pattern != "":
+		c.report.errorf(n.place("start"), "%s: start = \"latest\" needs one name, and this is the pattern %q; declare a channel with name for it", n.subject(), raw.Pattern)
+	default:
+		return router.StartLatest
+	}
+	return ""
 }
 
 // checkTransport reports a missing or unknown transport, and keys that a channel of

@@ -61,7 +61,7 @@ type rawChannel struct {
 	DeadLetter deadLetter `toml:"dead_letter" doc:"where what is given up is kept: true is the stream NAME.dead, or a channel, or false; default true on streams"`
 
 	Group         string        `toml:"group" notpubsub:"Redis keeps nothing for it, so every process gets every message" doc:"consumer group; default: the service"`
-	Start         string        `toml:"start" default:"oldest" enum:"oldest,new" notpubsub:"only a stream keeps old messages to start with" doc:"where a new group begins"`
+	Start         string        `toml:"start" default:"oldest" enum:"oldest,new,latest" doc:"where a new group of a stream begins: oldest or new; latest: a Pub/Sub channel begins with what handlers of the kind latest have kept"`
 	MaxLen        int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it; never unlimited, which would fill Redis"`
 	ClaimAfter    time.Duration `toml:"claim_after" default:"60s" min:"1s" max:"24h" notpubsub:"only entries of a stream stay pending" doc:"idle time after which entries of consumers that are not ours are taken over"`
 	MaxDeliveries int           `toml:"max_deliveries" default:"5" min:"1" max:"1000000" notpubsub:"only entries of a stream are delivered again" doc:"how often an entry is delivered that is in hand whenever a process dies; then it is given up"`

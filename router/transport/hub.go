@@ -67,6 +67,9 @@ func (h *hub) join(s *pubsubSub) {
 	}
 	t.subs = append(slices.Clip(t.subs), s)
 	s.ready.set(t.confirmed)
+	if t.confirmed {
+		s.confirmed()
+	}
 	if !h.started && !h.ended {
 		h.started = true
 		h.wg.Go(h.run)
@@ -167,6 +170,7 @@ func (h *hub) confirm(t *topic) time.Duration {
 	subs := t.subs
 	for _, s := range subs {
 		s.ready.set(true)
+		s.confirmed()
 	}
 	h.mu.Unlock()
 	if blind > 0 {

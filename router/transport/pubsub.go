@@ -23,7 +23,10 @@ type PubSubConfig struct {
 	// Key, if not nil, reads the key of a message: of what a full queue cannot hold, the
 	// newest event of each key is kept. It must be quick, and empty where there is no key.
 	// With nil the oldest events are dropped, whatever they are about.
-	Key   func(topic string, payload []byte) string
+	Key func(topic string, payload []byte) string
+	// Kept, if not nil, reads the events of a topic that were kept: the subscription begins
+	// with them, at first and after each gap, before anything that is published meanwhile.
+	Kept  func(ctx context.Context, topic string) ([]batch.Kept, error)
 	Drain time.Duration // how long an ended subscription works off its queue; 0: 8 s, negative: not at all
 }
 
@@ -80,6 +83,8 @@ type pubsubSub struct {
 	mu      sync.Mutex
 	queue   bounded
 	ended   bool          // nothing may be pushed any more
+	begins  bool          // the pump is to read what was kept, and hand that over first
+	first   []*batch.Item // that
 	waiting bool          // the pump waits for an event
 	wake    chan struct{} // capacity 1
 
@@ -140,7 +145,7 @@ func (s *pubsubSub) run() {
 	<-s.ctx.Done()
 	s.r.hub.leave(s)
 	s.mu.Lock()
-	s.ended = true
+	s.ended, s.first = true, nil
 	s.mu.Unlock()
 	s.poke()
 	timer := time.NewTimer(max(0, s.cfg.Drain))
@@ -203,7 +208,13 @@ func (s *pubsubSub) pump() {
 func (s *pubsubSub) gather() []*batch.Item {
 	for {
 		s.mu.Lock()
-		n := min(s.cfg.MaxBatch, s.queue.n, int(s.inFlight.Load()-s.open.Load()))
+		if s.begins && !s.ended {
+			s.begins = false
+			s.mu.Unlock()
+			s.readKept()
+			continue
+		}
+		n := min(s.cfg.MaxBatch, max(len(s.first), s.queue.n), int(s.inFlight.Load()-s.open.Load()))
 		if n > 0 {
 			items := s.take(n)
 			s.mu.Unlock()
@@ -213,7 +224,7 @@ func (s *pubsubSub) gather() []*batch.Item {
 			s.mu.Unlock()
 			return nil
 		}
-		s.waiting = s.queue.n == 0
+		s.waiting = s.queue.n == 0 && len(s.first) == 0
 		starved := !s.waiting
 		s.mu.Unlock()
 		s.starved.Store(starved)
@@ -233,14 +244,24 @@ func (s *pubsubSub) gather() []*batch.Item {
 func (s *pubsubSub) queueBlocked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.queue.n == 0 {
+	if s.begins && !s.ended {
+		return false
+	}
+	if s.queue.n == 0 && len(s.first) == 0 {
 		return !s.ended
 	}
 	return s.open.Load() >= s.inFlight.Load()
 }
 
-// take moves n events from the queue into items. The caller holds mu.
+// take moves n events at most from the queue into items, or from what was kept while
+// there is something. The caller holds mu.
 func (s *pubsubSub) take(n int) []*batch.Item {
+	if len(s.first) > 0 {
+		items := s.first[:min(n, len(s.first))]
+		s.first = s.first[len(items):]
+		s.open.Add(int64(len(items)))
+		return items
+	}
 	slab := make([]batch.Item, n)
 	items := make([]*batch.Item, n)
 	for i := range slab {
@@ -257,6 +278,9 @@ func (s *pubsubSub) giveBack(items []*batch.Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, item := range items {
+		if item.Kept { // it stays where it is kept
+			continue
+		}
 		s.queue.pushFront(arrival{topic: item.Topic, payload: item.Payload})
 	}
 	s.open.Add(-int64(len(items)))

@@ -20,6 +20,7 @@ type Item struct {
 	// process died with it in hand; else 0.
 	Deliveries int
 	Replay     *Replay // not nil: the message is a dead letter that is tried again
+	Kept       bool    // it was kept by Latest, and is what a subscription begins with
 }
 
 // Replay says whom a dead letter that is tried again is for, and what it was.
@@ -29,6 +30,15 @@ type Replay struct {
 	Count int       // how often it was replayed, this time included
 	ID    string    // of the event; empty: the message has its own
 	Time  time.Time // likewise
+}
+
+// Kept is the newest event of a key of a channel.
+type Kept struct {
+	Topic   string // the Redis name of the channel
+	Key     string // may be empty
+	ID      string
+	Time    time.Time
+	Payload []byte // the whole message
 }
 
 // Owner is the subscription that an item came from.

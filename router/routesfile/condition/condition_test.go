@@ -52,6 +52,7 @@ func TestConditions(t *testing.T) {
 		`event.time - timestamp(event.data.at) < duration("5s")`:                                    "true",
 		`event.msg.type == event.type && event.msg.data.bot == event.data.bot`:                      "true",
 		`has(event.key) && has(event.data) && has(event.data.bot) && !has(event.data.nothing)`:      "true",
+		`!event.replayed && !has(event.replayed)`:                                                   "true",
 		`service.startsWith("mom")`:                                                                 "true",
 		// numbers
 		`event.data.celsius > 80`:                           "true",
@@ -185,8 +186,8 @@ func TestMistakes(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		`event.typo == "x"`:        `event has no field "typo"; did you mean "type"?`,
-		`event.bot == "x"`:         `event has no field "bot"; fields: channel, data, id, key, msg, name, source, time, type`,
-		`has(event.bot)`:           `event has no field "bot"; fields: channel, data, id, key, msg, name, source, time, type`,
+		`event.bot == "x"`:         `event has no field "bot"; fields: channel, data, id, key, msg, name, replayed, source, time, type`,
+		`has(event.bot)`:           `event has no field "bot"; fields: channel, data, id, key, msg, name, replayed, source, time, type`,
 		`evnt.data.bot == "x"`:     `unknown name "evnt"; did you mean "event"?`,
 		`event.data.bot == alpha`:  `unknown name "alpha"; text needs quotes, "alpha", and members are event.data.alpha`,
 		`event.data.bot = service`: `character 16: = alone is nothing in CEL; write == to compare`,

@@ -57,6 +57,7 @@ func fields() []field {
 		{"key", types.StringType, func(v *view) any { return v.event.Key }},
 		{"msg", types.DynType, func(v *view) any { return v.json(v.event.Msg, &v.msg) }},
 		{"name", types.StringType, func(v *view) any { return v.event.Name }},
+		{"replayed", types.BoolType, func(v *view) any { return v.event.Replayed }},
 		{"source", types.StringType, func(v *view) any { return v.event.Source }},
 		{"time", types.TimestampType, func(v *view) any { return v.event.Time }},
 		{"type", types.StringType, func(v *view) any { return v.event.Type }},
@@ -103,7 +104,7 @@ func (p provider) FindStructFieldType(typ, name string) (*types.FieldType, bool)
 	get := all[i].get
 	return &types.FieldType{
 		Type:  all[i].typ,
-		IsSet: func(of any) bool { v, ok := of.(*view); return ok && get(v) != "" },
+		IsSet: func(of any) bool { v, ok := of.(*view); return ok && get(v) != "" && get(v) != false },
 		GetFrom: func(of any) (any, error) {
 			v, ok := of.(*view)
 			if !ok {
