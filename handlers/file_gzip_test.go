@@ -181,8 +181,10 @@ func TestFileIsCompressedByOne(t *testing.T) {
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if !set.compressed(t.Context(), part) || !set.compressed(t.Context(), part) {
-		t.Error("not compressed, or not content with one that is gone")
+	for range 2 { // the second time, it is gone
+		if !set.compressed(t.Context(), part) {
+			t.Error("not compressed")
+		}
 	}
 	checkFiles(t, dir, map[string][]string{part + gzipEnd: {`{"n":1}`}})
 }
@@ -190,7 +192,7 @@ func TestFileIsCompressedByOne(t *testing.T) {
 // eventually waits for what another goroutine or process does.
 func eventually(t *testing.T, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(end) {
 			t.Fatal("it never came")
 		}

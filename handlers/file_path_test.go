@@ -139,7 +139,7 @@ func TestFileOptions(t *testing.T) {
 		{func(o *FileOptions) { o.Rotate = 10 }, `rotate: 10 bytes would make a file of nearly each line; the least is 1KiB, and 0 is never`},
 		{func(o *FileOptions) { o.Rotate = -1 }, `rotate: -1 bytes would make a file of nearly each line; the least is 1KiB, and 0 is never`},
 		{func(o *FileOptions) { o.Gzip = true }, `gzip: no file would ever be finished; set rotate, as in rotate = "100MB", or have {date} in path`},
-		{func(o *FileOptions) { o.Gzip, o.Rotate = true, 1 << 20 }, ""},
+		{func(o *FileOptions) { o.Gzip, o.Rotate = true, 1<<20 }, ""},
 		{func(o *FileOptions) { o.Gzip, o.Path = true, "/a/{date}" }, ""},
 		{func(o *FileOptions) { o.Fsync = "always" }, ""},
 		{func(o *FileOptions) { o.Fsync = "never" }, ""},

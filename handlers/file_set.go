@@ -23,7 +23,7 @@ const (
 )
 
 // errNoFile says that something else has the name of a file.
-var errNoFile = errors.New("is not a file") //nolint:gochecknoglobals // an error to compare with
+var errNoFile = errors.New("is not a file")
 
 // fileSet is the files of one handler: the folder they are in, and those that are open.
 type fileSet struct {
