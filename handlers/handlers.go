@@ -16,6 +16,7 @@ func Register(r *router.Registry) {
 		Drop(),
 		File(),
 		Log(),
+		PaperBot(),
 		Publish(),
 	)
 }

@@ -73,5 +73,6 @@ func ExampleRegister() {
 	// drop     Ignores events that are known, so that they don't count as unmatched.
 	// file     Appends events to files, a line of JSON for each.
 	// log      Writes one readable line per event to the log.
+	// paper_bot Obeys trade commands on paper and answers with the status of the bot.
 	// publish  Forwards events to a declared channel, their bytes unchanged.
 }
