@@ -214,7 +214,7 @@ func (a *appendFile) sync() error {
 	if !a.dirty || a.set.fsync.never() {
 		return nil
 	}
-	if err := a.file.Sync(); err != nil {
+	if err := a.set.flush(a.file); err != nil {
 		return fmt.Errorf("fsync: %w", cause(err))
 	}
 	a.dirty = false
@@ -238,7 +238,7 @@ func (a *appendFile) syncNow() error {
 	a.dirty, a.fresh = false, false
 	a.mu.Unlock()
 
-	err := file.Sync()
+	err := a.set.flush(file)
 	if err == nil && fresh {
 		err = a.set.syncFolders(a.name)
 	}

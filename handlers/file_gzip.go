@@ -180,7 +180,7 @@ func (s *fileSet) pack(ctx context.Context, root *os.Root, from io.Reader, part 
 	_, err = io.Copy(packer, untilDone{ctx, from})
 	err = errors.Join(err, packer.Close())
 	if err == nil && !s.fsync.never() {
-		err = to.Sync()
+		err = s.flush(to)
 	}
 	if err := errors.Join(err, to.Close()); err != nil {
 		return fmt.Errorf("compress: %w", cause(err))

@@ -34,6 +34,7 @@ type fileSet struct {
 	max    int
 	log    *slog.Logger
 	now    func() time.Time
+	flush  func(*os.File) error // fsync
 
 	parts chan string // to compress; what finds no room there is found on the disk
 	late  atomic.Bool // there may be files of past days
@@ -48,7 +49,7 @@ type fileSet struct {
 
 func newFileSet(log *slog.Logger, options FileOptions) *fileSet {
 	s := &fileSet{
-		rotate: int64(options.Rotate), gzip: options.Gzip, max: options.OpenFiles, log: log, now: time.Now,
+		rotate: int64(options.Rotate), gzip: options.Gzip, max: options.OpenFiles, log: log, now: time.Now, flush: (*os.File).Sync,
 		parts: make(chan string, 64), files: map[string]*appendFile{},
 	}
 	s.path, _ = parseFilePath(options.dir, options.Path)
@@ -250,7 +251,7 @@ func (s *fileSet) syncFolders(name string) error {
 		if err != nil {
 			return err
 		}
-		err = folder.Sync()
+		err = s.flush(folder)
 		if err := errors.Join(err, folder.Close()); err != nil {
 			return err
 		}
