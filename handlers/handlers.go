@@ -14,8 +14,10 @@ import "signalbox/router"
 func Register(r *router.Registry) {
 	r.Add(
 		Drop(),
+		File(),
 		Latest(),
 		Log(),
+		PaperBot(),
 		Publish(),
 	)
 }

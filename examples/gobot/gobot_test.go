@@ -49,7 +49,21 @@ func TestObeysAndAnswers(t *testing.T) {
 	add("c-1", "enter", `{"bot":"someone-else","symbol":"BTCUSDT","size":"0.1"}`)
 	add("c-2", "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","size":"7"}`) // too large
 	add("c-3", "enter", `{"bot":"momentum-1","size":[]}`)                     // no command
-	add("c-4", "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","size":"0.02"}`)
+	add("c-4", "start", `{"bot":"momentum-1"}`)
+	add("c-5", "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","side":"long","size":"0.02","limit":"97500.00"}`)
+	add("c-5", "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","side":"long","size":"0.02","limit":"97500.00"}`) // the same again
+	add("c-6", "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","size":"0.1"}`)                                   // it is in already
+	add("c-7", "enter", `{"bot":"momentum-1","symbol":"ETHUSDT","side":"short","size":0.5}`)
+	add("c-8", "exit", `{"bot":"momentum-1","symbol":"BTCUSDT"}`)
+	add("c-9", "exit", `{"bot":"momentum-1","symbol":"BTCUSDT"}`) // there is nothing any more
+	add("c-10", "stop", `{"bot":"momentum-1"}`)
+	want := []status{
+		{Bot: "momentum-1", State: "started", Position: "0", Command: "c-4"},
+		{Bot: "momentum-1", State: "entered", Symbol: "BTCUSDT", Position: "0.02", Command: "c-5"},
+		{Bot: "momentum-1", State: "entered", Symbol: "ETHUSDT", Position: "-0.5", Command: "c-7"},
+		{Bot: "momentum-1", State: "exited", Symbol: "BTCUSDT", Position: "0", Command: "c-8"},
+		{Bot: "momentum-1", State: "stopped", Position: "0", Command: "c-10"},
+	}
 
 	logged, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
@@ -62,21 +76,22 @@ func TestObeysAndAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	select {
-	case message := <-sub.Channel():
-		var got struct {
-			Type, Source string
-			Data         status
+	for _, want := range want {
+		select {
+		case message := <-sub.Channel():
+			var got struct {
+				ID, Type, Source string
+				Data             status
+			}
+			if err := json.Unmarshal([]byte(message.Payload), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.ID != want.Command+"-"+want.State || got.Type != want.State || got.Source != "/signalbox/momentum-1" || got.Data != want {
+				t.Errorf("answered %s\nwant %+v", message.Payload, want)
+			}
+		case <-time.After(patience):
+			t.Fatalf("no answer to %s", want.Command)
 		}
-		if err := json.Unmarshal([]byte(message.Payload), &got); err != nil {
-			t.Fatal(err)
-		}
-		want := status{Bot: "momentum-1", Command: "c-4", Symbol: "BTCUSDT"}
-		if got.Type != "entered" || got.Source != "/signalbox/momentum-1" || got.Data != want {
-			t.Errorf("answered %s", message.Payload)
-		}
-	case <-time.After(patience):
-		t.Error("no answer")
 	}
 
 	if err := bot.Process.Signal(syscall.SIGTERM); err != nil {
@@ -89,7 +104,10 @@ func TestObeysAndAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"size 7 is more than max_size 0.5", `id=c-3`, "handled=2 failed=2"} {
+	for _, want := range []string{
+		"size 7 is more than max_size 0.5", `size \"[]\" is no number above 0`, `there is a trade in \"BTCUSDT\" already`,
+		`there is no trade in \"BTCUSDT\" to exit`, "handled=6 failed=4",
+	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the log lacks %q", want)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"signalbox/router"
 )
@@ -32,17 +33,18 @@ func (o traderOptions) PublishesTo() []string { return []string{"bot_status"} }
 type command struct {
 	Bot    string `json:"bot"`
 	Symbol string `json:"symbol"`
+	Side   string `json:"side"`
 	Size   size   `json:"size"`
 }
 
-// size is written as a number or, so that no digit is lost on the way, as a text.
+// size is above 0, written as a number or, so that no digit is lost on the way, as a text.
 type size float64
 
 // UnmarshalJSON reads both.
 func (s *size) UnmarshalJSON(raw []byte) error {
 	value, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
-	if err != nil {
-		return fmt.Errorf("size %s is no number", raw)
+	if err != nil || !(value > 0) {
+		return fmt.Errorf("size %q is no number above 0", raw)
 	}
 	*s = size(value)
 	return nil
@@ -50,37 +52,104 @@ func (s *size) UnmarshalJSON(raw []byte) error {
 
 // status is the data of an event on bot_status.
 type status struct {
-	Bot     string `json:"bot"`
-	Command string `json:"command"` // the id of the command
-	Symbol  string `json:"symbol,omitempty"`
+	Bot      string `json:"bot"`
+	State    string `json:"state"`
+	Symbol   string `json:"symbol,omitempty"`
+	Position string `json:"position"`
+	Command  string `json:"command"` // the id of the command
 }
 
-// trader is the kind: it obeys commands and answers on bot_status.
+// trade is one that is open, on paper.
+type trade struct {
+	command string // the id of the command that entered it
+	size    size   // below 0: short
+}
+
+// trader is the kind: it trades on paper and answers on bot_status.
 func trader() router.Kind[traderOptions] {
 	return router.Kind[traderOptions]{
 		Name:     "trader",
-		Doc:      "Obeys the trade commands for one bot.",
+		Doc:      "Obeys the trade commands for one bot, on paper.",
 		Defaults: traderOptions{MaxSize: 1},
 		New: func(env router.Env, options traderOptions) (router.Handler, error) {
-			return router.JSON(func(ctx context.Context, event *router.Event, c command) error {
-				if c.Bot != options.Bot {
-					return nil // another bot's
-				}
-				answer := map[string]string{"start": "started", "stop": "stopped", "enter": "entered", "exit": "exited"}[event.Type]
-				switch {
-				case answer == "":
-					return router.Permanent(fmt.Errorf("no such command: %q", event.Type))
-				case float64(c.Size) > options.MaxSize: // trying again would not make it smaller
-					return router.Permanent(fmt.Errorf("size %v is more than max_size %v", c.Size, options.MaxSize))
-				}
-				// Here an order would go to the exchange.
-				env.Log.Info("obeyed", "command", event.Type, "symbol", c.Symbol, "size", c.Size)
-				data, err := json.Marshal(status{Bot: c.Bot, Command: event.ID, Symbol: c.Symbol})
-				if err != nil {
-					return router.Permanent(err)
-				}
-				return env.Publisher.Publish(ctx, "bot_status", router.Event{Type: answer, Data: data})
-			}), nil
+			b := &bot{options: options, env: env, open: map[string]trade{}}
+			return router.JSON(b.obey), nil
 		},
 	}
+}
+
+// bot is a handler of kind trader.
+type bot struct {
+	options traderOptions
+	env     router.Env
+
+	mu   sync.Mutex // several routes may call a handler at once
+	open map[string]trade
+}
+
+func (b *bot) obey(ctx context.Context, event *router.Event, c command) error {
+	if c.Bot != b.options.Bot {
+		return nil // another bot's
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch event.Type {
+	case "start":
+		return b.answer(ctx, event, "started", c.Symbol)
+	case "stop":
+		return b.answer(ctx, event, "stopped", c.Symbol)
+	case "enter":
+		if err := b.enter(event, c); err != nil {
+			return router.Permanent(err) // trying again would not mend it
+		}
+		return b.answer(ctx, event, "entered", c.Symbol)
+	case "exit":
+		was, in := b.open[c.Symbol]
+		if !in {
+			return router.Permanent(fmt.Errorf("there is no trade in %q to exit", c.Symbol))
+		}
+		delete(b.open, c.Symbol)
+		err := b.answer(ctx, event, "exited", c.Symbol)
+		if err != nil {
+			b.open[c.Symbol] = was // the next attempt exits
+		}
+		return err
+	default:
+		return router.Permanent(fmt.Errorf("no such command: %q", event.Type))
+	}
+}
+
+// enter opens a trade. One that this command has opened already, in an attempt whose
+// answer was lost, is as good.
+func (b *bot) enter(event *router.Event, c command) error {
+	was, in := b.open[c.Symbol]
+	size := c.Size
+	switch {
+	case in && was.command == event.ID:
+		return nil
+	case c.Symbol == "" || size == 0:
+		return errors.New("an enter needs data.symbol and data.size")
+	case in:
+		return fmt.Errorf("there is a trade in %q already; exit that before", c.Symbol)
+	case float64(size) > b.options.MaxSize:
+		return fmt.Errorf("size %v is more than max_size %v", size, b.options.MaxSize)
+	case c.Side == "short":
+		size = -size
+	case c.Side != "" && c.Side != "long":
+		return fmt.Errorf("side %q is neither long nor short", c.Side)
+	}
+	// Here an order would go to the exchange.
+	b.open[c.Symbol] = trade{command: event.ID, size: size}
+	b.env.Log.Info("entered on paper", "symbol", c.Symbol, "size", float64(size))
+	return nil
+}
+
+// answer says what was done. Its id follows from the command's: whoever gets it twice can tell.
+func (b *bot) answer(ctx context.Context, event *router.Event, state, symbol string) error {
+	position := strconv.FormatFloat(float64(b.open[symbol].size), 'f', -1, 64)
+	data, err := json.Marshal(status{Bot: b.options.Bot, State: state, Symbol: symbol, Position: position, Command: event.ID})
+	if err != nil {
+		return router.Permanent(err)
+	}
+	return b.env.Publisher.Publish(ctx, "bot_status", router.Event{ID: event.ID + "-" + state, Type: state, Data: data})
 }

@@ -13,23 +13,8 @@ import (
 	"signalbox/router/routesfile"
 )
 
-// demoRoutes is added to the shipped routes: a bot that trades on paper, so that the
-// demo shows commands being obeyed, tried again, too old, and sent twice.
-const demoRoutes = `
-[[routes]]
-channel = "trade_commands"
-type    = ["start", "stop", "exit"]
-handler = "paper_bot"
-
-[[routes]]
-name    = "enter"
-channel = "trade_commands"
-type    = "enter"
-handler = "paper_bot"
-max_age = "5s"
-dedupe  = "10m"
-retry   = { attempts = 3, backoff = "200ms" }
-`
+// failEvery is the option that makes the paper bot fail on purpose.
+const failEvery = "handlers.paper_bot.fail_every"
 
 // DemoOptions say what the demo runs.
 type DemoOptions struct {
@@ -50,10 +35,8 @@ func Demo(ctx context.Context, opts Options, demo DemoOptions) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	if _, taken := opts.Kinds.Kind("paper_bot"); !taken {
-		opts.Kinds.Add(paperBot())
-	}
-	opts.Source = routesfile.Source{Paths: []string{folder}, Set: withRedis(nil, redis.URL())}
+	// No variable of the environment counts, or what is shown might go to a real database.
+	opts.Source = routesfile.Source{Paths: []string{folder}, Set: withRedis(map[string]string{failEvery: "2"}, redis.URL())}
 	loaded, err := routesfile.Load(opts.Source, opts.Kinds)
 	if err != nil {
 		return fmt.Errorf("the demo's routes: %w", err)
@@ -85,16 +68,15 @@ func demonstrate(ctx context.Context, url string, loaded *routesfile.Result, scr
 	return err
 }
 
-// demoFolder writes the demo's configuration to a folder of its own.
+// demoFolder writes the demo's configuration to a folder of its own, where its database is
+// too.
 func demoFolder(routes []byte) (string, error) {
 	folder, err := os.MkdirTemp("", "signalbox-demo-")
 	if err != nil {
 		return "", fmt.Errorf("write the demo's routes: %w", err)
 	}
-	for name, text := range map[string][]byte{"routes.toml": routes, "zz-demo.toml": []byte(demoRoutes)} {
-		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
-			return "", fmt.Errorf("write the demo's routes: %w", err)
-		}
+	if err := os.WriteFile(filepath.Join(folder, "routes.toml"), routes, 0o600); err != nil {
+		return "", fmt.Errorf("write the demo's routes: %w", err)
 	}
 	return folder, nil
 }

@@ -58,7 +58,7 @@ func playScene(ctx context.Context, client *redis.Client, tick int) {
 	case 15:
 		client.Publish(ctx, "price_data", "hello")
 	case 19:
-		command(round+2, "enter", `{"bot":"momentum-1","symbol":"ETHUSDT","side":"long","size":"1","paper":{"fail":"exchange timeout"}}`, now)
+		command(round+2, "enter", `{"bot":"momentum-1","symbol":"ETHUSDT","side":"long","size":"1"}`, now) // of two enters, the paper bot fails the second
 	case 27:
 		command(round+3, "enter", `{"bot":"momentum-1","symbol":"BTCUSDT","side":"short","size":"0.5"}`, now.Add(-9*time.Second))
 	case 31:

@@ -17,13 +17,17 @@ type screen struct {
 	command string
 	// Widths of the columns.
 	channel, types, handler int
+	silent                  map[string]bool // handlers of which only failures are shown
 
 	mu  sync.Mutex
 	out io.Writer
 }
 
 func newScreen(out io.Writer, command string, cfg router.Config) *screen {
-	s := &screen{out: out, command: command}
+	s := &screen{out: out, command: command, silent: map[string]bool{}}
+	for _, h := range cfg.Handlers {
+		s.silent[h.Name] = h.Kind == "sql" || h.Kind == "latest" // they get what others show already
+	}
 	for _, line := range wiring(cfg) {
 		s.channel = max(s.channel, len(line.channel.Name))
 		for _, typ := range line.channel.Types {
@@ -64,6 +68,7 @@ func (s *screen) header(redis *embeddedRedis, cfg router.Config) {
 	s.printf(`  try, in a second terminal:
     export REDIS_URL=%[1]s
     redis-cli -p %[2]s publish price_data '{"type":"tick","data":{"symbol":"BTCUSDT","price":97000}}'
+    %[3]s latest price_data
     %[3]s tail trade_commands bot_status
     redis-cli -p %[2]s xadd trade_commands '*' type stop data '{"bot":"momentum-1"}'
 
@@ -85,6 +90,9 @@ func (s *screen) outcome(o router.Outcome) {
 	begin = fmt.Sprintf("%s  %-*s", begin, s.types, printable(o.Event.Type))
 	switch o.Result {
 	case router.Handled:
+		if s.silent[o.Handler] {
+			return
+		}
 		attempt := ""
 		if o.Attempt > 1 {
 			attempt = fmt.Sprintf(" · handled at attempt %d", o.Attempt)
