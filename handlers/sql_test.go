@@ -43,7 +43,11 @@ func newSQL(t *testing.T, options handlers.SQLOptions) *sqlHandler {
 // save saves events and returns what became of each.
 func (h *sqlHandler) save(t *testing.T, events ...*router.Event) []string {
 	t.Helper()
-	return outcomes(h.HandleBatch(t.Context(), events), len(events))
+	return h.saveIn(t.Context(), events...)
+}
+
+func (h *sqlHandler) saveIn(ctx context.Context, events ...*router.Event) []string {
+	return outcomes(h.HandleBatch(ctx, events), len(events))
 }
 
 // saved fails the test unless all are saved.

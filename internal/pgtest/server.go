@@ -123,19 +123,37 @@ func (s *Server) initialize() error {
 
 // unprivileged gives the folder to somebody else, as whom the server runs.
 func (s *Server) unprivileged() error {
+	uid, gid, err := somebody()
+	if err != nil {
+		return err
+	}
+	s.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)} //nolint:gosec // ids are 32 bits
+	return Give(s.dir)
+}
+
+// Give makes a folder that of the user as whom servers run, if that is another one.
+func Give(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	uid, gid, err := somebody()
+	if err != nil {
+		return err
+	}
+	return os.Chown(dir, uid, gid)
+}
+
+// somebody is a user without privileges.
+func somebody() (uid, gid int, err error) {
 	who, err := user.Lookup("postgres")
 	if err != nil {
 		if who, err = user.Lookup("nobody"); err != nil {
-			return err
+			return 0, 0, err
 		}
 	}
-	uid, uidErr := strconv.ParseUint(who.Uid, 10, 32)
-	gid, gidErr := strconv.ParseUint(who.Gid, 10, 32)
-	if err := errors.Join(uidErr, gidErr); err != nil {
-		return err
-	}
-	s.as = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return os.Chown(s.dir, int(uid), int(gid))
+	uid, uidErr := strconv.Atoi(who.Uid)
+	gid, gidErr := strconv.Atoi(who.Gid)
+	return uid, gid, errors.Join(uidErr, gidErr)
 }
 
 func (s *Server) command(name string, args ...string) *exec.Cmd {
