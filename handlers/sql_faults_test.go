@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -279,12 +280,14 @@ func fullDisk(t *testing.T, db *pgtest.DB) {
 	}
 	db.Exec("CREATE TABLESPACE tiny LOCATION '"+disk+"'", "CREATE TABLE ballast (n text) TABLESPACE tiny")
 	h := newSQL(t, handlers.SQLOptions{DSN: db.DSN + "&default_tablespace=tiny", Table: "events", Create: true})
-	pad := strings.Repeat("0123456789abcdef", 500)
+	random := rand.NewChaCha8([32]byte{}) // the database would make less of a text that repeats
+	pad := make([]byte, 3000)
 	saved, full := 0, error(nil)
 	for full == nil && saved < 100_000 {
 		events := make([]*router.Event, 100)
 		for i := range events {
-			events[i] = event(fmt.Sprint(saved+i), fmt.Sprintf(`{"pad":"%d%s"}`, saved+i, pad))
+			_, _ = random.Read(pad)
+			events[i] = event(fmt.Sprint(saved+i), fmt.Sprintf(`{"pad":"%x"}`, pad))
 		}
 		verdicts := h.HandleBatch(t.Context(), events)
 		if verdicts == nil {
