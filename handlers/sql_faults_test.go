@@ -19,28 +19,6 @@ import (
 	"signalbox/router"
 )
 
-// TestSQLFaults breaks what lies between an event and its row, on a server that others of
-// these tests use too.
-func TestSQLFaults(t *testing.T) {
-	t.Parallel()
-	server := pgtest.Start(t, "fsync=off")
-	for name, test := range map[string]func(*testing.T, *pgtest.DB){
-		"the end of a commit is not known": unknownOutcome,
-		"what the server says":             sqlStates,
-		"too many connections":             tooManyConnections,
-		"deadlock":                         deadlock,
-		"serialization":                    serialization,
-		"a lock that somebody holds":       locked,
-		"a standby":                        readOnly,
-		"full disk":                        fullDisk,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, server.Create(t))
-		})
-	}
-}
-
 // Fault 10: the connection ends between a statement and its answer. Whether the rows are
 // there or not, they are there once in the end.
 func unknownOutcome(t *testing.T, db *pgtest.DB) {

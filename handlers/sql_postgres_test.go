@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"signalbox/handlers"
 	"signalbox/internal/pgtest"
@@ -41,6 +43,17 @@ func TestSQLPostgres(t *testing.T) {
 		"the password stays unsaid":  passwordUnsaid,
 		"numbers as they are":        exactNumbers,
 		"a batch may hold one twice": twiceInBatch,
+		"connections":                connections,
+		"what the page says":         documentedTables,
+
+		"the end of a commit is not known": unknownOutcome,
+		"what the server says":             sqlStates,
+		"too many connections":             tooManyConnections,
+		"deadlock":                         deadlock,
+		"serialization":                    serialization,
+		"a lock that somebody holds":       locked,
+		"a standby":                        readOnly,
+		"full disk":                        fullDisk,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -176,8 +189,8 @@ func typedColumns(t *testing.T, db *pgtest.DB) {
 		`t || '|' || v || '|' || c`: `ü😀'"\|fünf5|ab`,
 		`i2 || ' ' || i4 || ' ' || i8 || ' ' || n || ' ' || n2 || ' ' || f4 || ' ' || f8 || ' ' || b`: `-32768 2147483647 9223372036854775807 123456789012345678901234567890.125 999.99 0.1 1e+300 true`,
 		`to_char(tz AT TIME ZONE 'UTC', 'DD HH24:MI') || '|' || ts || '|' || d`:                       `21 08:00|2026-11-21 08:00:00|2026-11-20`,
-		`to_char(own AT TIME ZONE 'UTC', 'DD HH24:MI:SS.US')`:                                          `21 22:30:00.123456`,
-		`j::text || jb || js || u || encode(raw, 'escape') || e || q || ip`:                            `{"a" : 1}"text""BTCUSDT"0190a1b2-0000-7000-8000-000000000001a\\bsell12.3510.0.0.1/32`,
+		`to_char(own AT TIME ZONE 'UTC', 'DD HH24:MI:SS.US')`:                                         `21 22:30:00.123456`,
+		`j::text || jb || js || u || encode(raw, 'escape') || e || q || ip`:                           `{"a" : 1}"text""BTCUSDT"0190a1b2-0000-7000-8000-000000000001a\\bsell12.3510.0.0.1/32`,
 		`whole->>'e'`: `sell`,
 		`nothing`:     `NULL`,
 	} {
@@ -437,11 +450,11 @@ func timeInKey(t *testing.T, db *pgtest.DB) {
 func largeEvents(t *testing.T, db *pgtest.DB) {
 	h := newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: "events", Create: true})
 	var events []*router.Event
-	for n := range 20 {
+	for n := range 10 {
 		events = append(events, event(fmt.Sprint(n), fmt.Sprintf(`{"pad":%q}`, strings.Repeat("x", 1<<20))))
 	}
 	h.saved(t, events...)
-	if got := db.Text("SELECT count(*) || ' ' || min(length(data->>'pad')) FROM events"); got != "20 1048576" {
+	if got := db.Text("SELECT count(*) || ' ' || min(length(data->>'pad')) FROM events"); got != "10 1048576" {
 		t.Errorf("rows %s", got)
 	}
 }
@@ -510,6 +523,9 @@ func passwordUnsaid(t *testing.T, db *pgtest.DB) {
 			t.Errorf("error %v", err)
 		}
 		h.says(t, "cannot be used yet")
+		if strings.Contains(dsn, "invalid") {
+			h.says(t, "the database's certificate is not checked")
+		}
 		for _, secret := range []string{"canary", "p@ss", pgtest.Password} {
 			if said := h.log.String() + err.Error(); strings.Contains(said, secret) || strings.Contains(said, `\n`) {
 				t.Errorf("said %s", said)
@@ -533,6 +549,75 @@ func twiceInBatch(t *testing.T, db *pgtest.DB) {
 	h.saved(t, event("1", `"first"`), event("0", `0`), event("1", `"second"`))
 	if got := db.Text("SELECT string_agg(data::text, ' ' ORDER BY id) FROM events"); got != `0 "first"` {
 		t.Errorf("saved %s", got)
+	}
+}
+
+// A handler keeps to its connections, however many ask.
+func connections(t *testing.T, db *pgtest.DB) {
+	db.Exec(`CREATE TABLE t (id text PRIMARY KEY)`)
+	other := db.Connect()
+	for parameter, want := range map[string]string{"": "4", "&pool_max_conns=2": "2"} {
+		h := newSQL(t, handlers.SQLOptions{DSN: db.DSN + parameter + "&application_name=of" + want, Table: "t", Columns: map[string]string{"id": "id"}})
+		run(t, other, "BEGIN")
+		run(t, other, "LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+		h.says(t, "the database is ready")
+		var asking sync.WaitGroup
+		for n := range 10 {
+			asking.Go(func() {
+				if verdicts := h.HandleBatch(t.Context(), ticks(n, n+1)); verdicts != nil {
+					t.Error(verdicts)
+				}
+			})
+		}
+		blocked := func() string {
+			return db.Text("SELECT count(*) || ' ' || count(*) FILTER (WHERE wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = $1", "of"+want)
+		}
+		for range 500 {
+			if blocked() == want+" "+want {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if got := blocked(); got != want+" "+want {
+			t.Errorf("%q: connections, and those that wait: %s", parameter, got)
+		}
+		run(t, other, "COMMIT")
+		asking.Wait()
+	}
+	if got := db.Text("SELECT count(*) FROM t"); got != "10" {
+		t.Errorf("%s rows", got)
+	}
+}
+
+// The tables on the page are what create makes, and what events fit into.
+func documentedTables(t *testing.T, db *pgtest.DB) {
+	page, err := os.ReadFile("../docs/handlers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## sql\n")
+	blocks := strings.Split(section, "```sql\n")
+	if len(blocks) != 3 {
+		t.Fatalf("%d blocks of SQL", len(blocks)-1)
+	}
+	for _, block := range blocks[1:] {
+		statement, _, _ := strings.Cut(block, ";\nSELECT create_hypertable")
+		statement, _, _ = strings.Cut(statement, "```")
+		db.Exec(statement)
+	}
+	newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: "made", Create: true}).saved(t, ticks(0, 1)...)
+	const columns = `SELECT string_agg(concat_ws(' ', column_name, data_type, is_nullable, column_default), ', ' ORDER BY ordinal_position) FROM information_schema.columns WHERE table_name = $1`
+	made := db.Text(columns, "made")
+	for _, table := range []string{"events", "ticks"} {
+		if got := db.Text(columns, table); got != made {
+			t.Errorf("%s on the page has %s\nwant %s", table, got, made)
+		}
+		h := newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: table})
+		h.saved(t, ticks(0, 9)...)
+		h.saved(t, ticks(0, 9)...)
+		if got := db.Text("SELECT count(*) FROM " + table); got != "9" || strings.Contains(h.log.String(), "WARN") {
+			t.Errorf("%s: %s rows, log %s", table, got, h.log)
+		}
 	}
 }
 

@@ -68,7 +68,7 @@ func TestSQLite(t *testing.T) {
 	for query, want := range map[string]string{
 		`SELECT group_concat(id || '|' || channel || '|' || type || '|' || coalesce(source, 'NULL') || '|' || time || '|' || coalesce(key, 'NULL') || '|' || data, ' ') FROM events WHERE id < '3'`: `1|price_data|tick|/feed|2026-11-21T22:30:00.123456Z|BTCUSDT|{"bid": 12345678901234567890.1234567890} ` +
 			`2|price_data|tick|NULL|2026-11-21T22:30:00.000000Z|NULL|"text"`,
-		`SELECT count(*) FROM events WHERE length(CAST(id AS BLOB)) = 2 AND json_valid(data)`:     `1`,
+		`SELECT count(*) FROM events WHERE length(CAST(id AS BLOB)) = 2 AND json_valid(data)`:      `1`,
 		`SELECT group_concat(id) FROM (SELECT * FROM events WHERE id < '3' ORDER BY time)`:         `2,1`,
 		`SELECT data ->> '$' FROM events WHERE id = '2'`:                                           `text`,
 		`SELECT count(*) FROM events WHERE abs(julianday(received_at) - julianday('now')) < 0.001`: `3`,
@@ -95,8 +95,8 @@ func TestSQLiteColumns(t *testing.T) {
 	h.saved(t, event("2", `{}`))
 	for query, want := range map[string]string{
 		`SELECT i || ' ' || typeof(i) || ' ' || r || ' ' || s || ' ' || typeof(s) || ' ' || b || ' ' || n || ' ' || typeof(n) || ' ' || "any" || ' ' || typeof("any") FROM "odd ""name" WHERE id = 1`: `9223372036854775807 integer 1.0e+300 5 text 1 12.5 real 9007199254740993 integer`,
-		`SELECT at || "select" || j || (whole ->> 'i') || own FROM "odd ""name" WHERE id = 1`:                                                                                                       `2026-11-21T22:30:00.123456ZBTCUSDT["a"]92233720368547758077`,
-		`SELECT (i IS NULL) || "any" || s FROM "odd ""name" WHERE id = 2`:                                                                                                                            `1x{"a":1}`,
+		`SELECT at || "select" || j || (whole ->> 'i') || own FROM "odd ""name" WHERE id = 1`:                                                                                                         `2026-11-21T22:30:00.123456ZBTCUSDT["a"]92233720368547758077`,
+		`SELECT (i IS NULL) || "any" || s FROM "odd ""name" WHERE id = 2`:                                                                                                                             `1x{"a":1}`,
 		`SELECT count(*) FROM "odd ""name"`: `2`,
 	} {
 		if got := db.text(query); got != want {
@@ -272,7 +272,7 @@ func TestSQLiteKeyWarning(t *testing.T) {
 	t.Parallel()
 	const warning = "events that come again will be saved again"
 	for table, warns := range map[string]bool{
-		"(id TEXT, n INT)": true,
+		"(id TEXT, n INT)":                                         true,
 		"(own INTEGER PRIMARY KEY, id TEXT, n INT)":                true,
 		"(id TEXT, n INT, other INT, UNIQUE (id, other))":          true,
 		"(id TEXT PRIMARY KEY, n INT)":                             false,

@@ -3,11 +3,13 @@ package handlers_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -212,4 +214,36 @@ func TestSQLLocate(t *testing.T) {
 			t.Errorf("%s became %s, want %s", dsn, options.DSN, want)
 		}
 	}
+}
+
+func ExampleSQL() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, "signalbox.db")
+
+	saver, err := handlers.SQL().New(router.Env{Log: slog.New(slog.DiscardHandler)}, handlers.SQLOptions{DSN: "sqlite:" + file, Table: "events", Create: true})
+	if err != nil {
+		panic(err)
+	}
+	tick := &router.Event{ID: "7", Type: "tick", Channel: "price_data", Key: "BTCUSDT", Time: time.Unix(1_763_767_800, 0), Data: json.RawMessage(`{"bid":"97429.71"}`)}
+	fmt.Println(saver.Handle(context.Background(), tick))
+	fmt.Println(saver.Handle(context.Background(), tick)) // it comes again
+	_ = saver.(io.Closer).Close()
+
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = db.Close() }()
+	var rows int
+	var key, bid string
+	err = db.QueryRow("SELECT count(*), key, data ->> 'bid' FROM events").Scan(&rows, &key, &bid)
+	fmt.Println(rows, key, bid, err)
+	// Output:
+	// <nil>
+	// <nil>
+	// 1 BTCUSDT 97429.71 <nil>
 }

@@ -32,30 +32,21 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 	go func() { fed <- feed(t.Context(), redisServer.Client(), events, &added) }()
 	eventually(t, "the first events wait", func() bool { return added.Load() > 2*inFlight })
 	waiting(t, redisServer.Client())
-	run := func() {
+	run := func() *pgtest.DB {
 		t.Helper()
 		if err := db.Run(); err != nil {
 			t.Fatal(err)
 		}
+		return db.Open(t)
 	}
-	saved := func() (n int) {
-		t.Helper()
-		if db.Open(t).Text("SELECT to_regclass('events')") == "NULL" {
-			return 0
-		}
-		if _, err := fmt.Sscan(db.Open(t).Text("SELECT count(*) FROM events"), &n); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	run()
+	table := run()
 	for _, end := range []func(){db.Kill, db.Stop, db.Kill} {
-		before := saved()
-		eventually(t, "events are saved", func() bool { return saved() > before+500 })
+		before := saved(t, table)
+		eventually(t, "events are saved", func() bool { return saved(t, table) > before+500 })
 		end()
-		time.Sleep(time.Second) // as long as somebody needs to notice
+		time.Sleep(time.Second) // so long is it away
 		waiting(t, redisServer.Client())
-		run()
+		table = run()
 	}
 	if err := <-fed; err != nil {
 		t.Fatal(err)
@@ -68,7 +59,7 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 	if summary.Handled < events || summary.Failed != 0 || summary.Rejected != 0 {
 		t.Errorf("summary %+v", summary)
 	}
-	if got, want := db.Open(t).Text("SELECT count(*) || ' ' || count(DISTINCT id) || ' ' || sum((data->>'n')::int) FROM events"), fmt.Sprint(events, " ", events, " ", events*(events-1)/2); got != want {
+	if got, want := table.Text("SELECT count(*) || ' ' || count(DISTINCT id) || ' ' || sum((data->>'n')::int) FROM events"), fmt.Sprint(events, " ", events, " ", events*(events-1)/2); got != want {
 		t.Errorf("the table has %s, want %s", got, want)
 	}
 	if n := redisServer.Client().Exists(t.Context(), "sql:trades.dead").Val(); n != 0 {
@@ -77,6 +68,18 @@ func TestDatabaseComesAndGoes(t *testing.T) {
 	if log := r.tail(1 << 20); strings.Contains(log, pgtest.Password) || strings.Count(log, "\n") > 5000 {
 		t.Errorf("the log has %d lines, or the password", strings.Count(log, "\n"))
 	}
+}
+
+// saved is how many events are in the table, if there is one.
+func saved(t *testing.T, table *pgtest.DB) (n int) {
+	t.Helper()
+	if table.Text("SELECT to_regclass('events')") == "NULL" {
+		return 0
+	}
+	if _, err := fmt.Sscan(table.Text("SELECT count(*) FROM events"), &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // feed adds events, some at a time.

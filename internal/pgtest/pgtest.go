@@ -38,10 +38,12 @@ func Absent(tb testing.TB, settings ...string) *Server {
 	return s
 }
 
-// DB is a database of one test, on a server that others may use too.
+// DB is a database of one test, on a server that others may use too. Its own statements
+// go through one connection, that ends with the test.
 type DB struct {
-	tb  testing.TB
-	DSN string
+	DSN  string
+	tb   testing.TB
+	conn *pgx.Conn
 }
 
 // databases counts them, so that each has a name of its own.
@@ -51,39 +53,37 @@ var databases atomic.Int64 //nolint:gochecknoglobals // of one process, as the s
 func (s *Server) Create(tb testing.TB) *DB {
 	tb.Helper()
 	name := fmt.Sprint("db", databases.Add(1))
-	(&DB{tb, s.DSN("")}).Exec("CREATE DATABASE " + name)
-	return &DB{tb, s.DSN(name)}
+	s.Open(tb).Exec("CREATE DATABASE " + name)
+	return &DB{DSN: s.DSN(name), tb: tb}
 }
 
 // Open is a database that is there already.
-func (s *Server) Open(tb testing.TB) *DB { return &DB{tb, s.DSN("")} }
+func (s *Server) Open(tb testing.TB) *DB { return &DB{DSN: s.DSN(""), tb: tb} }
 
 // Exec runs statements, one after the other.
 func (d *DB) Exec(statements ...string) {
 	d.tb.Helper()
-	d.with(func(ctx context.Context, conn *pgx.Conn) error {
-		for _, statement := range statements {
-			if _, err := conn.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
-				return fmt.Errorf("%s: %w", statement, err)
-			}
+	for _, statement := range statements {
+		if _, err := d.own().Exec(context.Background(), statement, pgx.QueryExecModeSimpleProtocol); err != nil {
+			d.tb.Fatalf("%s: %v", statement, err)
 		}
-		return nil
-	})
+	}
 }
 
 // Text is what a query returns in its only row and column, as text.
 func (d *DB) Text(query string, args ...any) (text string) {
 	d.tb.Helper()
-	d.with(func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "SELECT coalesce(("+query+")::text, 'NULL')", args...).Scan(&text)
-	})
+	args = append([]any{pgx.QueryExecModeExec}, args...) // what a table is may change
+	if err := d.own().QueryRow(context.Background(), "SELECT coalesce(("+query+")::text, 'NULL')", args...).Scan(&text); err != nil {
+		d.tb.Fatalf("%s: %v", query, err)
+	}
 	return text
 }
 
-// Connect opens a connection that ends with the test.
+// Connect opens another connection that ends with the test.
 func (d *DB) Connect() *pgx.Conn {
 	d.tb.Helper()
-	conn, err := pgx.Connect(d.tb.Context(), d.DSN)
+	conn, err := pgx.Connect(context.Background(), d.DSN)
 	if err != nil {
 		d.tb.Fatal(err)
 	}
@@ -91,15 +91,10 @@ func (d *DB) Connect() *pgx.Conn {
 	return conn
 }
 
-func (d *DB) with(do func(context.Context, *pgx.Conn) error) {
+func (d *DB) own() *pgx.Conn {
 	d.tb.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, d.DSN)
-	if err != nil {
-		d.tb.Fatal(err)
+	if d.conn == nil {
+		d.conn = d.Connect()
 	}
-	defer func() { _ = conn.Close(ctx) }()
-	if err := do(ctx, conn); err != nil {
-		d.tb.Fatal(err)
-	}
+	return d.conn
 }

@@ -11,7 +11,7 @@ func TestServerComesBack(t *testing.T) {
 	if err := s.Run(); err != nil {
 		t.Fatal(err)
 	}
-	if got := db.Text("SELECT sum(n) FROM t"); got != "7" {
+	if got := s.Open(t).Text("SELECT sum(n) FROM t"); got != "7" {
 		t.Errorf("after a crash the table has %q", got)
 	}
 	s.Pause()
