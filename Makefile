@@ -30,8 +30,8 @@ demo: ## run the demo (the first build is silent for one to three minutes)
 check: tidy vet lint arrows scripts ## everything that can be said without running the program
 
 .PHONY: test
-test: ## all tests with the race detector; installs redis-server and python3-redis where it may
-	scripts/need redis-server python3-redis
+test: ## all tests with the race detector; installs redis-server, postgresql and python3-redis where it may
+	scripts/need redis-server postgresql python3-redis
 	go test -race -shuffle=on -timeout 10m $(ARGS) ./...
 
 # Most of a round is waiting, so many run at a time.
@@ -46,7 +46,7 @@ chaos: ## break Redis, the network and routers for ROUNDS (20) rounds each, and 
 # In the race between contenders nobody else may run: see bench/doc.go.
 .PHONY: bench
 bench: ## compare Signalbox with hand-written loops: about four minutes, or one with QUICK=1; refuses a busy machine
-	scripts/need redis-server python3-redis
+	scripts/need redis-server postgresql python3-redis
 	go run ./bench $(if $(QUICK),-quick) $(ARGS)
 
 .PHONY: plots

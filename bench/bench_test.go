@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"signalbox/internal/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -94,6 +96,27 @@ func TestContenders(t *testing.T) {
 			t.Errorf("%v messages per second, %v", rate, err)
 		}
 	})
+}
+
+// Those that save have all of a small load in the table, twice.
+func TestSavers(t *testing.T) {
+	b := small(t)
+	b.saves = 500
+	if _, err := pgtest.Find(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	results, err := saveDrain(b)
+	if err != nil || len(results) != 5 {
+		t.Fatalf("%d results, %v", len(results), err)
+	}
+	for _, r := range results {
+		if r.Value <= 0 {
+			t.Errorf("%+v", r)
+		}
+	}
 }
 
 // A contender that does not handle what it is sent is found out.

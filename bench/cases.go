@@ -24,6 +24,7 @@ func cases() []benchCase {
 		{"10 routes for each event", manyMatches},
 		{"forward pubsub to stream", func(b *bench) ([]result, error) { return b.forwardDrain("pubsub", "XADD for each message") }},
 		{"forward stream to stream", func(b *bench) ([]result, error) { return b.forwardDrain("stream", "XADD for each entry") }},
+		{"sql", saveDrain},
 		{"hop", hop},
 		{"weight", weigh},
 		{"allocations", allocations},

@@ -23,6 +23,7 @@ type contender struct {
 	routes  func(channel string) routes // of Signalbox
 	blind   bool                        // it looks at nothing
 	forward bool                        // what it handles is counted in the stream that it forwards to
+	save    bool                        // what it handles is counted in the database
 }
 
 // patience is how long anything may take that is under way.
@@ -66,7 +67,7 @@ func (b *bench) startOn(c *contender, channel string, env ...string) (*process, 
 		runs = c.name
 	}
 	p.cmd.Env = append(os.Environ(), contenderEnv+"="+runs, redisEnv+"="+b.server.addr, channelEnv+"="+p.channel,
-		countEnv+"="+strconv.Itoa(c.load.n), configEnv+"="+dir)
+		countEnv+"="+strconv.Itoa(c.load.n), configEnv+"="+dir, postgresEnv+"="+b.postgres)
 	p.cmd.Env = append(p.cmd.Env, env...)
 	if c.routes != nil {
 		if err := c.routes(p.channel).write(dir); err != nil {
@@ -179,6 +180,9 @@ func (p *process) drain() (time.Duration, error) {
 	}
 	if p.forward {
 		return p.awaitForwarded(begin)
+	}
+	if p.save {
+		return p.awaitSaved(begin)
 	}
 	var last time.Duration
 	for range max(1, p.tallies) {

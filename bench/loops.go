@@ -48,6 +48,8 @@ func compete(name string) {
 		"go-redis forwarder":    forwarder,
 		"XADD for each message": addEach,
 		"XADD for each entry":   copyEach,
+		"pgx, slices of 256":    saveSlices,
+		"pgx, single inserts":   saveEach,
 		"Signalbox":             signalbox,
 	}
 	compete, known := contenders[name]

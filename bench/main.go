@@ -82,12 +82,15 @@ type bench struct {
 	python string // an interpreter that has redis-py; empty: none
 	rounds int
 	drains int // that count, in a round
+	saves  int // messages of a drain into PostgreSQL
+
+	postgres string // dsn of the server of the case that runs
 }
 
 func newBench(ctx context.Context, o options) (*bench, error) {
-	b := &bench{options: o, ctx: ctx, rounds: 5, drains: 2}
+	b := &bench{options: o, ctx: ctx, rounds: 5, drains: 2, saves: 50_000}
 	if o.quick {
-		b.rounds, b.drains = 1, 1
+		b.rounds, b.drains, b.saves = 1, 1, 25_000
 	}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "signalbox-bench-"); err != nil {

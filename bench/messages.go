@@ -15,6 +15,7 @@ const (
 	tickSize = 280    // bytes
 	queueful = 60_000 // ticks: what the queue of a Pub/Sub channel holds, and a little less
 	queueMB  = 30     // megabytes: likewise
+	firstSeq = 400_000_000
 )
 
 // symbols are what the ticks are about. Contenders add up their weights, to show that
@@ -66,7 +67,7 @@ func (l *load) make(i int) []byte {
 		typ = l.typ(i)
 	}
 	text := fmt.Sprintf(`{"id":"0190a1b2-0000-7000-8000-%012d","type":%q,"source":"/feeds/broker","time":"2026-11-21T23:30:00.123456Z",`+
-		`"data":{"symbol":%q,"bid":"97393.22512375","ask":"97393.23512375","seq":%d`, i, typ, symbols[i%len(symbols)], 400_000_000+i)
+		`"data":{"symbol":%q,"bid":"97393.22512375","ask":"97393.23512375","seq":%d`, i, typ, symbols[i%len(symbols)], firstSeq+i)
 	size := l.size
 	if size == 0 {
 		size = tickSize

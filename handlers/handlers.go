@@ -19,5 +19,6 @@ func Register(r *router.Registry) {
 		Log(),
 		PaperBot(),
 		Publish(),
+		SQL(),
 	)
 }

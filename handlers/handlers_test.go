@@ -76,4 +76,5 @@ func ExampleRegister() {
 	// log      Writes one readable line per event to the log.
 	// paper_bot Obeys trade commands on paper and answers with the status of the bot.
 	// publish  Forwards events to a declared channel, their bytes unchanged.
+	// sql      Saves events in a table of a PostgreSQL or SQLite database, each once.
 }

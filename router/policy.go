@@ -17,7 +17,8 @@ const (
 type Policy struct {
 	// Timeout is how long one attempt may take; 0: 30 s; negative: as long as it likes.
 	// Then the handler's context is cancelled (it is looked at about sixteen times per
-	// Timeout, so this is not to the millisecond, and the context tells no deadline). A handler that hasn't returned a second later
+	// Timeout, so this is not to the millisecond, and the context tells no deadline; its cause is
+	// [context.DeadlineExceeded], which tells a timeout from a shutdown). A handler that hasn't returned a second later
 	// is left behind: its event failed, and is not tried again, because two attempts
 	// must not overlap.
 	Timeout time.Duration

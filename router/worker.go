@@ -26,7 +26,7 @@ type worker struct {
 	route    *route     // of the attempt
 	attempt  uint64     // counts attempts
 	busy     bool       // the handler has events
-	cancel   context.CancelFunc
+	cancel   context.CancelCauseFunc
 	expired  bool // the attempt's context was cancelled, because of its timeout
 	lost     bool // the handler did not return; another worker goes on
 	watchdog *time.Timer
@@ -114,9 +114,9 @@ func (w *worker) begin(work context.Context, r *route) context.Context {
 	w.busy = true
 	if w.ctx == nil || w.expired || w.of != work {
 		if w.cancel != nil {
-			w.cancel()
+			w.cancel(nil)
 		}
-		w.ctx, w.cancel = context.WithCancel(work)
+		w.ctx, w.cancel = context.WithCancelCause(work)
 		w.of, w.expired = work, false
 	}
 	if w.watchdog == nil && r.Policy.Timeout > 0 {
@@ -161,7 +161,7 @@ func (w *worker) watch() {
 	switch {
 	case !w.expired && took >= w.route.Policy.Timeout:
 		w.expired, w.since = true, now // a second from now, even if this look was late
-		w.cancel()
+		w.cancel(context.DeadlineExceeded)
 	case w.expired && took >= abandonAfter:
 		w.lost = true
 		w.release()
@@ -176,7 +176,7 @@ func (w *worker) release() {
 		w.watchdog = nil
 	}
 	if w.cancel != nil {
-		w.cancel()
+		w.cancel(nil)
 	}
 }
 

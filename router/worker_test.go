@@ -59,6 +59,9 @@ func TestTimeoutEndsTheContext(t *testing.T) {
 					begin := time.Now()
 					<-ctx.Done()
 					ends = append(ends, time.Since(begin))
+					if cause := context.Cause(ctx); !errors.Is(cause, context.DeadlineExceeded) {
+						t.Errorf("cause %v", cause)
+					}
 					return ctx.Err()
 				})
 				seen := &witness{}
