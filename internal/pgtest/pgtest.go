@@ -80,6 +80,20 @@ func (d *DB) Text(query string, args ...any) (text string) {
 	return text
 }
 
+// Try is Text, or what the error says, such as that the server is away.
+func (d *DB) Try(query string, args ...any) string {
+	conn, err := pgx.Connect(context.Background(), d.DSN)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	var text string
+	if err := conn.QueryRow(context.Background(), "SELECT coalesce(("+query+")::text, 'NULL')", args...).Scan(&text); err != nil {
+		return err.Error()
+	}
+	return text
+}
+
 // Connect opens another connection that ends with the test.
 func (d *DB) Connect() *pgx.Conn {
 	d.tb.Helper()
