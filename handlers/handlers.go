@@ -16,5 +16,6 @@ func Register(r *router.Registry) {
 		Drop(),
 		Log(),
 		Publish(),
+		Webhook(),
 	)
 }

@@ -70,4 +70,5 @@ func ExampleRegister() {
 	// drop     Ignores events that are known, so that they don't count as unmatched.
 	// log      Writes one readable line per event to the log.
 	// publish  Forwards events to a declared channel, their bytes unchanged.
+	// webhook  POSTs events to a URL, as CloudEvents or as JSON of your own.
 }

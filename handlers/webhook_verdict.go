@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -90,11 +92,21 @@ func (w *webhook) answerText(response *http.Response, stop func()) string {
 	}
 }
 
-// failure is an error without an answer.
+// failure is the verdict when there is no answer.
 func (w *webhook) failure(err error) error {
 	if text := err.Error(); w.hidden.show(text) != text {
-		// Receivers that speak no HTTP are quoted, and may have been told secrets.
+		// A receiver that speaks no HTTP is quoted, and it may repeat what it was told.
 		err = errors.New(w.hidden.show(text))
 	}
-	return router.Unavailable(fmt.Errorf("POST to %s: %w", w.where, err), 0)
+	return router.Unavailable(fmt.Errorf("POST to %s: %w%s", w.where, err, remedyFor(err)), 0)
+}
+
+func remedyFor(err error) string {
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
+		return "; ca_file names the authority to trust"
+	}
+	if record, is := errors.AsType[tls.RecordHeaderError](err); is && string(record.RecordHeader[:]) == "HTTP/" {
+		return "; the receiver has no TLS, if that is meant, write http:// in url"
+	}
+	return ""
 }
