@@ -59,10 +59,11 @@ func newWebhook(service string, options WebhookOptions) (*webhook, error) {
 	if err != nil {
 		return nil, err
 	}
+	header := webhookHeader(options, target)
 	w := &webhook{
-		url: target, where: target.Scheme + "://" + target.Host, header: webhookHeader(options, target),
+		url: target, where: target.Scheme + "://" + target.Host, header: header,
 		body:    func(event *router.Event) []byte { return cloudEvent(event, service) },
-		hidden:  newHidden(options, target),
+		hidden:  newHidden(options, target, header),
 		timeout: options.Timeout, late: fmt.Errorf("no answer within %s", options.Timeout),
 		dialer: newWebhookDialer(options),
 	}

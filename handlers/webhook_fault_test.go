@@ -81,9 +81,8 @@ func bomb(t *testing.T) []byte {
 // packed is an answer that is packed by gzip.
 func packed(status int, body []byte) func(net.Conn) {
 	return func(conn net.Conn) {
-		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d x\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n", status, len(body))
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n", status, len(body))
 		_, _ = conn.Write(body)
-		hangs(conn)
 	}
 }
 

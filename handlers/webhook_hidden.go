@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"html"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -15,8 +17,9 @@ const (
 // receiver knows them all, and may repeat them in its answer.
 type hidden []string
 
-// newHidden hides what options tell a receiver, and only it.
-func newHidden(o WebhookOptions, target *url.URL) hidden {
+// newHidden hides what options tell a receiver, and only it. The header is that of every
+// request.
+func newHidden(o WebhookOptions, target *url.URL, header http.Header) hidden {
 	var h hidden
 	h.add(target.Path, target.EscapedPath(), target.RawQuery)
 	for segment := range strings.SplitSeq(target.Path, "/") {
@@ -31,10 +34,10 @@ func newHidden(o WebhookOptions, target *url.URL) hidden {
 		password, _ := target.User.Password()
 		h.add(target.User.Username(), password)
 	}
-	for name, value := range o.Headers {
-		if !strings.EqualFold(name, "User-Agent") && !strings.EqualFold(name, "Accept") {
-			h.add(value)
-			h.add(strings.Fields(value)...)
+	for name, values := range header {
+		if name != "User-Agent" && name != "Content-Type" && name != "Accept" {
+			h.add(values...)
+			h.add(strings.Fields(strings.Join(values, " "))...)
 		}
 	}
 	h.add(strings.TrimPrefix(o.Secret, secretPrefix), strings.TrimPrefix(o.OldSecret, secretPrefix))
@@ -42,14 +45,19 @@ func newHidden(o WebhookOptions, target *url.URL) hidden {
 	return h
 }
 
-// add hides texts whole, and their tokens.
+// add hides texts whole, in the ways that an answer may escape them, and their tokens.
 func (h *hidden) add(texts ...string) {
 	for _, text := range texts {
 		if len(text) >= minHidden {
-			*h = append(*h, text)
+			quoted := string(appendString(nil, text))
+			quoted = quoted[1 : len(quoted)-1]
+			forHTML := strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(quoted) // as Go writes JSON
+			*h = append(*h, text, quoted, strings.ReplaceAll(quoted, "/", `\/`), forHTML, html.EscapeString(text), url.QueryEscape(text), url.PathEscape(text))
 		}
 		h.addTokens(text)
 	}
+	slices.Sort(*h)
+	*h = slices.Compact(*h)
 }
 
 // addTokens hides the parts of a text that look like keys. They need no escape, and so are

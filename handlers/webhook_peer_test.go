@@ -170,9 +170,8 @@ func verdictOf(err error) string {
 // names is a DNS server on loopback: every A question about a name gets the next of its
 // addresses, the last one again and again. Names that it lacks don't exist.
 type names struct {
-	mu   sync.Mutex
-	of   map[string][]string
-	asks int
+	mu sync.Mutex
+	of map[string][]string
 }
 
 // resolver starts the server, until the test ends.
@@ -202,6 +201,13 @@ func (d *names) resolver(t *testing.T) *net.Resolver {
 	}}
 }
 
+// set changes the addresses of a name.
+func (d *names) set(name string, addresses ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.of[name] = addresses
+}
+
 // answer is the reply to a packet with one question.
 func (d *names) answer(question []byte) []byte {
 	var labels []string
@@ -223,7 +229,6 @@ func (d *names) answer(question []byte) []byte {
 	case len(addresses) == 0:
 		reply[3] |= 3 // no such name
 	case typ == 1: // A
-		d.asks++
 		reply[7] = 1
 		reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
 		reply = append(reply, net.ParseIP(addresses[0]).To4()...)
