@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"signalbox/router"
@@ -45,8 +46,10 @@ type webhook struct {
 	late      error // why a request ends at the timeout
 	dialer    *net.Dialer
 	transport *http.Transport
-	closing   context.Context //nolint:containedctx // of the handler's life: connections end with it
-	close     context.CancelFunc
+
+	closing context.Context //nolint:containedctx // of the handler's life: requests end with it
+	close   context.CancelFunc
+	using   sync.RWMutex // read-locked by each request, so that Close can wait for all
 }
 
 func newWebhook(service string, options WebhookOptions) (*webhook, error) {
@@ -77,10 +80,10 @@ func newWebhook(service string, options WebhookOptions) (*webhook, error) {
 	if w.signer, err = parseWebhookSecrets(options.Secret, options.OldSecret); err != nil {
 		return nil, err
 	}
-	w.closing, w.close = context.WithCancel(context.Background())
-	if w.transport, err = newWebhookTransport(w.closing, options, w.dialer); err != nil {
+	if w.transport, err = newWebhookTransport(options, w.dialer); err != nil {
 		return nil, err
 	}
+	w.closing, w.close = context.WithCancel(context.Background())
 	return w, nil
 }
 
@@ -104,6 +107,8 @@ func webhookHeader(options WebhookOptions, target *url.URL) http.Header {
 
 // Handle makes one request.
 func (w *webhook) Handle(ctx context.Context, event *router.Event) error {
+	w.using.RLock()
+	defer w.using.RUnlock()
 	limited, cancel := context.WithTimeoutCause(ctx, w.timeout, w.late)
 	defer cancel()
 	defer context.AfterFunc(w.closing, cancel)()
@@ -133,9 +138,12 @@ func (w *webhook) request(ctx context.Context, event *router.Event) (*http.Reque
 	return request, w.signer.sign(request.Header, event.ID, time.Now(), body)
 }
 
-// Close ends all connections. A request that still runs ends as a shutdown ends it.
+// Close ends what still runs, as a shutdown does, and then all connections, those that are
+// being made for a request that is over included.
 func (w *webhook) Close() error {
 	w.close()
+	w.using.Lock() // every request has ended
+	defer w.using.Unlock()
 	w.transport.CloseIdleConnections()
 	return nil
 }

@@ -20,7 +20,7 @@ func TestWebhookAddresses(t *testing.T) {
 		"::ffff:169.254.169.254": linkLocal, "::ffff:a9fe:a9fe": linkLocal, "::169.254.169.254": linkLocal,
 		"64:ff9b::169.254.169.254": linkLocal, "64:ff9b:1::a9fe:a9fe": linkLocal, "64:ff9b:1:2:3:4:a9fe:a9fe": linkLocal, "2002:a9fe:a9fe::1": linkLocal,
 
-		"100.100.100.200": metadata, "168.63.129.16": metadata, "192.0.0.192": metadata, "fd00:ec2::254": metadata, "fd20:ce::254": metadata,
+		"100.100.100.200": metadata, "168.63.129.16": metadata, "192.0.0.192": metadata, "fd00:ec2::254": metadata, "fd00:ec2::254%eth0": metadata, "fd20:ce::254": metadata,
 		"fd00:c1::a9fe:a9fe": metadata, "fd00:42::42": metadata, "::ffff:100.100.100.200": metadata, "64:ff9b::6464:64c8": metadata, "2002:6464:64c8::": metadata,
 
 		"0.0.0.0": always, "0.1.2.3": always, "::": always, "::ffff:0.0.0.0": always, "224.0.0.1": always, "239.255.255.255": always, "255.255.255.255": always,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/tidwall/gjson"
 
 	"signalbox/router"
 )
@@ -124,4 +125,36 @@ func TestCloudEvent(t *testing.T) {
 			t.Errorf("%s: the event's message was changed: %s", name, test.event.Msg)
 		}
 	}
+}
+
+// Whatever a message has, it is sent as a CloudEvent with all that is required, and one
+// that was complete is sent as it is.
+func FuzzCloudEvent(f *testing.F) {
+	f.Add(`{"type":"a","data":1,"ext":"e","EXT":2,"data":3}`, "7")
+	f.Add(`{"specversion":"1.0","id":7,"source":"","time":null,"a.b":{"*":1}}`, "")
+	f.Add(`{"specversion":"1.0","id":"7","source":"s","type":"a","\u0064ata":1}`, "x\"y")
+	f.Fuzz(func(t *testing.T, msg, id string) {
+		if !json.Valid([]byte(msg)) || !strings.HasPrefix(strings.TrimSpace(msg), "{") {
+			return
+		}
+		event := &router.Event{ID: id + "x", Type: "t", Channel: "c", Time: time.Unix(1, 0), Msg: []byte(msg), Data: []byte(msg)}
+		got := cloudEvent(event, "s")
+		if string(event.Msg) != msg || string(event.Data) != msg {
+			t.Fatalf("the event was changed: %s", event.Msg)
+		}
+		if !json.Valid(got) {
+			t.Fatalf("%s gives %s", msg, got)
+		}
+		complete := true
+		for _, name := range []string{"specversion", "id", "source", "type"} {
+			if v := gjson.GetBytes(got, name); v.Type != gjson.String || v.Str == "" || name == "specversion" && v.Str != "1.0" {
+				t.Fatalf("%s gives %s, without %s", msg, got, name)
+			}
+			had := gjson.Get(msg, name)
+			complete = complete && had.Type == gjson.String && had.Str != "" && (name != "specversion" || had.Str == "1.0")
+		}
+		if at := gjson.Get(msg, "time"); complete && !at.Exists() && string(got) != msg {
+			t.Fatalf("%s was complete, and is %s", msg, got)
+		}
+	})
 }

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -37,12 +36,11 @@ func newWebhookDialer(o WebhookOptions) *net.Dialer {
 }
 
 // newWebhookTransport returns what makes the requests. It follows no redirect, since that
-// is http.Client's work, uses no proxy, and unpacks no answer. Its connections end with
-// closing.
+// is http.Client's work, uses no proxy, and unpacks no answer.
 //
 // It speaks HTTP/1.1 only: then the number of connections is also that of requests at a
 // time, and a connection that hangs takes one request with it, not all.
-func newWebhookTransport(closing context.Context, o WebhookOptions, dialer *net.Dialer) (*http.Transport, error) {
+func newWebhookTransport(o WebhookOptions, dialer *net.Dialer) (*http.Transport, error) {
 	authorities, err := o.authorities()
 	if err != nil {
 		return nil, err
@@ -50,16 +48,7 @@ func newWebhookTransport(closing context.Context, o WebhookOptions, dialer *net.
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			defer context.AfterFunc(closing, cancel)()
-			conn, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return &closingConn{conn, context.AfterFunc(closing, func() { _ = conn.Close() })}, nil
-		},
+		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    min(connectTimeout, o.Timeout),
 		Protocols:              &protocols,
@@ -69,15 +58,4 @@ func newWebhookTransport(closing context.Context, o WebhookOptions, dialer *net.
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxAnswerHeader,
 	}, nil
-}
-
-// closingConn is a connection that ends with its handler at the latest.
-type closingConn struct {
-	net.Conn
-	forget func() bool
-}
-
-func (c *closingConn) Close() error {
-	c.forget()
-	return c.Conn.Close()
 }

@@ -77,6 +77,10 @@ func TestWebhookRequest(t *testing.T) {
 	}
 }
 
+// spared is how many connections a few dozen requests may take that need but one: net/http
+// gives one up when its own goroutine is late by 50 ms.
+const spared = 5
+
 // One after the other, requests share a connection, whatever the receiver answers.
 func TestWebhookKeepsConnections(t *testing.T) {
 	t.Parallel()
@@ -89,8 +93,8 @@ func TestWebhookKeepsConnections(t *testing.T) {
 	for range 60 {
 		_ = w.Handle(t.Context(), &router.Event{ID: "7", Type: "a"})
 	}
-	if requests, conns := len(peer.requests()), peer.conns.Load(); requests != 60 || conns != 1 {
-		t.Errorf("%d requests on %d connections, want 60 on 1", requests, conns)
+	if requests, conns := len(peer.requests()), peer.conns.Load(); requests != 60 || conns > spared {
+		t.Errorf("%d requests on %d connections, want 60 on 1, or %d on a busy machine", requests, conns, spared)
 	}
 }
 
@@ -127,7 +131,7 @@ func TestWebhookConnectionLimit(t *testing.T) {
 	if len(ids) != events || len(peer.requests()) != events {
 		t.Errorf("%d ids in %d requests, want %d", len(ids), len(peer.requests()), events)
 	}
-	if conns := peer.conns.Load(); conns != limit || most.Load() != limit {
+	if conns := peer.conns.Load(); conns > limit+spared || most.Load() != limit {
 		t.Errorf("%d connections, %d at a time, want %d", conns, most.Load(), limit)
 	}
 }
@@ -172,6 +176,7 @@ func TestWebhookChecksWhatItConnectsTo(t *testing.T) {
 		{"zero.test", true, []string{"0.0.0.0 is not the address of one machine"}},
 		{"rebound.test", false, []string{"", "169.254.169.254 is a link-local address"}},
 		{"nowhere.test", false, []string{"no such host"}},
+		{"silent.test", false, []string{"silent.test"}},
 	} {
 		w := testWebhook(t, WebhookOptions{URL: "http://" + test.host + ":" + port, AllowLinkLocal: test.allow, Timeout: 2 * time.Second})
 		w.dialer.Resolver = resolver
@@ -342,42 +347,61 @@ func TestWebhookCanceled(t *testing.T) {
 	}
 }
 
-// Close ends connections that are idle, and those that are being made for a request that
-// is over.
+// Close ends connections: one that is idle, one that is being made for a request that is
+// over, and one with a request in hand.
 func TestWebhookCloses(t *testing.T) {
 	t.Parallel()
-	gone := make(chan string, 2)
-	idle := rawPeer(t, func(c net.Conn) {
-		_, _ = readRequest(c)
-		says("HTTP/1.1 204 x\r\n\r\n")(c)
-		_, err := c.Read(make([]byte, 1))
-		gone <- fmt.Sprint("idle: ", err)
-	})
-	shaking := rawPeer(t, func(c net.Conn) {
-		hangs(c)
-		gone <- "shaking: EOF"
-	})
-	first := testWebhook(t, WebhookOptions{URL: "http://" + idle})
-	if err := first.Handle(t.Context(), &router.Event{ID: "7", Type: "a"}); err != nil {
-		t.Fatal(err)
-	}
-	second := testWebhook(t, WebhookOptions{URL: "https://" + shaking, Timeout: time.Minute})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := second.Handle(ctx, &router.Event{ID: "7", Type: "a"}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Error(err)
-	}
-	for _, w := range []*webhook{first, second} {
+	event := &router.Event{ID: "7", Type: "a"}
+	for name, test := range map[string]struct {
+		scheme string
+		answer string
+		over   bool // the request is, when Close is called
+	}{
+		"idle":    {"http", "HTTP/1.1 204 x\r\n\r\n", true},
+		"shaking": {"https", "", true},
+		"in hand": {"http", "", false},
+	} {
+		arrived, gone := make(chan struct{}), make(chan error)
+		peer := rawPeer(t, func(c net.Conn) {
+			_, err := c.Read(make([]byte, 64<<10))
+			close(arrived)
+			for says(test.answer)(c); err == nil; {
+				_, err = c.Read(make([]byte, 64<<10)) // the body may come by itself
+			}
+			gone <- err
+		})
+		w := testWebhook(t, WebhookOptions{URL: test.scheme + "://" + peer, Timeout: time.Minute})
+		ctx, cancel := context.WithCancel(t.Context())
+		verdict := make(chan error, 1)
+		go func() { verdict <- w.Handle(ctx, event) }()
+		<-arrived
+		if test.answer != "" {
+			if err := <-verdict; err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		} else if test.over {
+			cancel()
+			if err := <-verdict; verdictOf(err) != "canceled" {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
 		select {
-		case how := <-gone:
-			if !strings.HasSuffix(how, ": EOF") {
-				t.Error(how)
+		case err := <-gone:
+			if !errors.Is(err, io.EOF) {
+				t.Errorf("%s: %v", name, err)
 			}
-		case <-time.After(2 * time.Second): // less than a handshake may take
-			t.Error("a connection is still open")
+		case <-time.After(connectTimeout / 2):
+			t.Errorf("%s: the connection is still open", name)
+			<-gone
 		}
+		if !test.over {
+			if err := <-verdict; verdictOf(err) != "canceled" {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		cancel()
 	}
 }
