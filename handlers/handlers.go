@@ -20,5 +20,6 @@ func Register(r *router.Registry) {
 		PaperBot(),
 		Publish(),
 		SQL(),
+		Webhook(),
 	)
 }

@@ -67,14 +67,15 @@ func ExampleRegister() {
 	handlers.Register(kinds)
 	for _, name := range kinds.Names() {
 		kind, _ := kinds.Kind(name)
-		fmt.Printf("%-8s %s\n", name, kind.Doc)
+		fmt.Printf("%-10s %s\n", name, kind.Doc)
 	}
 	// Output:
-	// drop     Ignores events that are known, so that they don't count as unmatched.
-	// file     Appends events to files, a line of JSON for each.
-	// latest   Keeps the newest event of each key in Redis, for those who come later.
-	// log      Writes one readable line per event to the log.
-	// paper_bot Obeys trade commands on paper and answers with the status of the bot.
-	// publish  Forwards events to a declared channel, their bytes unchanged.
-	// sql      Saves events in a table of a PostgreSQL or SQLite database, each once.
+	// drop       Ignores events that are known, so that they don't count as unmatched.
+	// file       Appends events to files, a line of JSON for each.
+	// latest     Keeps the newest event of each key in Redis, for those who come later.
+	// log        Writes one readable line per event to the log.
+	// paper_bot  Obeys trade commands on paper and answers with the status of the bot.
+	// publish    Forwards events to a declared channel, their bytes unchanged.
+	// sql        Saves events in a table of a PostgreSQL or SQLite database, each once.
+	// webhook    POSTs events to a URL, as CloudEvents or as JSON of your own.
 }
