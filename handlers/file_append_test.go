@@ -439,3 +439,15 @@ func TestFileVerdicts(t *testing.T) {
 		}
 	}
 }
+
+// On a file system that numbers a file anew each time, events wait, and the router
+// doesn't spin.
+func TestFileThatIsNeverTheSame(t *testing.T) {
+	t.Parallel()
+	h, _ := newTestFiler(t, filepath.Join(t.TempDir(), "all.jsonl"), nil)
+	h.set.same = func(_, _ os.FileInfo) bool { return false }
+	err := h.Handle(t.Context(), numbered(0, 0))
+	if _, away := router.IsUnavailable(err); !away || !errors.Is(err, errReplaced) {
+		t.Errorf("verdict %v", err)
+	}
+}
