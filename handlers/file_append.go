@@ -11,6 +11,11 @@ import (
 	"time"
 )
 
+// maxReplaced is how often an append looks for the file that has the name now.
+const maxReplaced = 100
+
+var errReplaced = errors.New("the file is replaced all the time, or this file system doesn't tell which file is which")
+
 // chunk is lines for one file.
 type chunk struct {
 	text []byte
@@ -129,6 +134,7 @@ func (a *appendFile) cut(end int64) bool {
 // written to it, renamed it or died in the middle of a line since: after lock it is the
 // file that has the name now, and ends with a whole line.
 func (a *appendFile) lock(ctx context.Context, create bool) error {
+	replaced := 0
 	for wait := 100 * time.Microsecond; ; {
 		if err := a.open(create); err != nil {
 			return err
@@ -144,6 +150,9 @@ func (a *appendFile) lock(ctx context.Context, create bool) error {
 			return err
 		case !current: // renamed or deleted: there is nothing to wait for
 			a.set.closeFailed(a, a.shut())
+			if replaced++; replaced > maxReplaced {
+				return errReplaced
+			}
 		case locked == nil:
 			if err := a.repair(info.Size()); err != nil {
 				a.drop()
@@ -192,7 +201,7 @@ func (a *appendFile) current() (fs.FileInfo, bool, error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrClosed) {
 		return info, false, nil
 	}
-	return info, err == nil && os.SameFile(info, named), err
+	return info, err == nil && a.set.same(info, named), err
 }
 
 func (a *appendFile) unlock() {

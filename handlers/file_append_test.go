@@ -384,6 +384,28 @@ func TestFileWaitsForALock(t *testing.T) {
 	checkNumbers(t, allLines(readAll(t, filepath.Dir(path))), 1)
 }
 
+// A file that was renamed is compressed under its lock: nobody waits for that.
+func TestFileDoesNotWaitForARenamedFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "all.jsonl")
+	h, _ := newTestFiler(t, path, nil)
+	mustHandle(t, h, numbered(0, 0))
+	other, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	if err := errors.Join(tryLock(other), os.Rename(path, path+".1")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := h.Handle(ctx, numbered(1, 0)); err != nil {
+		t.Error(err)
+	}
+	checkNumbers(t, allLines(readAll(t, filepath.Dir(path))), 2)
+}
+
 func TestFileVerdicts(t *testing.T) {
 	t.Parallel()
 	outside := errors.New("outside")
@@ -415,5 +437,17 @@ func TestFileVerdicts(t *testing.T) {
 		if got := sort + ": " + err.Error(); got != test.want {
 			t.Errorf("%s\nwant %s", got, test.want)
 		}
+	}
+}
+
+// On a file system that numbers a file anew each time, events wait, and the router
+// doesn't spin.
+func TestFileThatIsNeverTheSame(t *testing.T) {
+	t.Parallel()
+	h, _ := newTestFiler(t, filepath.Join(t.TempDir(), "all.jsonl"), nil)
+	h.set.same = func(_, _ os.FileInfo) bool { return false }
+	err := h.Handle(t.Context(), numbered(0, 0))
+	if _, away := router.IsUnavailable(err); !away || !errors.Is(err, errReplaced) {
+		t.Errorf("verdict %v", err)
 	}
 }

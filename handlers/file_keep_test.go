@@ -41,9 +41,9 @@ func (f *flushes) take(fail error) []string {
 func TestFileFsync(t *testing.T) {
 	t.Parallel()
 	for fsync, want := range map[string]struct{ first, second, later, rotated, end []string }{
-		// A new name is flushed with its folders, up to the one of the path.
-		"always": {first: []string{"all.jsonl", "sub", "logs"}, second: []string{"all.jsonl"}, rotated: []string{"all.jsonl", "sub", "logs", "all.jsonl", "sub", "logs"}},
-		"1s":     {later: []string{"all.jsonl", "sub", "logs"}, rotated: []string{"all.jsonl", "sub", "logs"}, end: []string{"all.jsonl", "sub", "logs"}},
+		// A new name is flushed with its folders, up to the root, ".".
+		"always": {first: []string{"all.jsonl", "sub", "."}, second: []string{"all.jsonl"}, rotated: []string{"all.jsonl", "sub", ".", "all.jsonl", "sub", "."}},
+		"1s":     {later: []string{"all.jsonl", "sub", "."}, rotated: []string{"all.jsonl", "sub", "."}, end: []string{"all.jsonl", "sub", "."}},
 		"never":  {},
 	} {
 		t.Run(fsync, func(t *testing.T) {

@@ -34,7 +34,8 @@ type fileSet struct {
 	max    int
 	log    *slog.Logger
 	now    func() time.Time
-	flush  func(*os.File) error // fsync
+	flush  func(*os.File) error                // fsync
+	same   func(fs.FileInfo, fs.FileInfo) bool // the same file
 
 	parts chan string // to compress; what finds no room there is found on the disk
 	late  atomic.Bool // there may be files of past days
@@ -49,7 +50,7 @@ type fileSet struct {
 
 func newFileSet(log *slog.Logger, options FileOptions) *fileSet {
 	s := &fileSet{
-		rotate: int64(options.Rotate), gzip: options.Gzip, max: options.OpenFiles, log: log, now: time.Now, flush: (*os.File).Sync,
+		rotate: int64(options.Rotate), gzip: options.Gzip, max: options.OpenFiles, log: log, now: time.Now, flush: (*os.File).Sync, same: os.SameFile,
 		parts: make(chan string, 64), files: map[string]*appendFile{},
 	}
 	s.path, _ = parseFilePath(options.dir, options.Path)
