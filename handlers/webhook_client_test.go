@@ -178,7 +178,7 @@ func TestWebhookChecksWhatItConnectsTo(t *testing.T) {
 		{"nowhere.test", false, []string{"no such host"}},
 		{"silent.test", false, []string{"silent.test"}},
 	} {
-		w := testWebhook(t, WebhookOptions{URL: "http://" + test.host + ":" + port, AllowLinkLocal: test.allow, Timeout: 2 * time.Second})
+		w := testWebhook(t, WebhookOptions{URL: "http://" + test.host + ":" + port, AllowLinkLocal: test.allow, Timeout: time.Second})
 		w.dialer.Resolver = resolver
 		for i, want := range test.want {
 			err := w.Handle(t.Context(), &router.Event{ID: "7", Type: "a"})
@@ -394,8 +394,7 @@ func TestWebhookCloses(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		case <-time.After(connectTimeout / 2):
-			t.Errorf("%s: the connection is still open", name)
-			<-gone
+			t.Errorf("%s: the connection is still open: %v", name, <-gone)
 		}
 		if !test.over {
 			if err := <-verdict; verdictOf(err) != "canceled" {

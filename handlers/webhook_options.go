@@ -63,6 +63,9 @@ func parseWebhookURL(text string, allowLinkLocal bool) (*url.URL, error) {
 	if text == "" {
 		return nil, errors.New(`url is missing; write url = "https://…"`)
 	}
+	if strings.ContainsAny(text, "{}") {
+		return nil, errors.New("url: it has a brace, but is no template: what an event has can stand in body only; write %7B and %7D for the characters")
+	}
 	target, err := url.Parse(text)
 	if err != nil {
 		return nil, errors.New(`url: this is no URL; write "https://host/path", and a special character in a user or password as %-escape`)

@@ -64,7 +64,7 @@ func TestWebhookOutage(t *testing.T) {
 	box, err := routertest.New(router.Config{
 		Channels: []router.Channel{{Name: "in", Fields: router.Fields{Key: "data.k"}}},
 		Handlers: []router.HandlerSpec{{Name: "hook", New: func(env router.Env) (router.Handler, error) {
-			w, err := newWebhook(env.Service, WebhookOptions{URL: "http://receiver.test:" + port, Timeout: 500 * time.Millisecond})
+			w, err := newWebhook(env.Service, WebhookOptions{URL: "http://receiver.test:" + port, Timeout: 2 * time.Second})
 			if err != nil {
 				return nil, err
 			}
