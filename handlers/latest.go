@@ -71,12 +71,12 @@ func (k *keeper) HandleBatch(ctx context.Context, events []*router.Event) []erro
 		return nil
 	}
 	err := k.latest.Keep(ctx, kept, k.ttl)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case ctx.Err() != nil: // that says nothing of the target
-		err = fmt.Errorf("%w: %w", ctx.Err(), err)
-	default:
+	}
+	if stopped := shutdown(ctx); stopped != nil {
+		err = fmt.Errorf("%w: %w", stopped, err)
+	} else {
 		err = router.Unavailable(err, 0)
 	}
 	verdicts := make([]error, len(events))

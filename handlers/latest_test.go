@@ -83,6 +83,11 @@ func TestLatestVerdicts(t *testing.T) {
 	} else if _, away := router.IsUnavailable(err); away {
 		t.Errorf("a shutdown is no target that is away: %v", err)
 	}
+	timedOut, expire := context.WithCancelCause(t.Context())
+	expire(context.DeadlineExceeded)
+	if _, away := router.IsUnavailable(h.Handle(timedOut, events[0])); !away {
+		t.Error("a Redis that doesn't answer within the route's timeout is not away")
+	}
 	// An event that was kept, and replayed, is not kept again: it may be older by now.
 	if err := h.Handle(t.Context(), &router.Event{ID: "3", Name: "p", Replayed: true}); err != nil {
 		t.Errorf("a replayed event: %v", err)

@@ -117,8 +117,8 @@ func (w *webhook) Handle(ctx context.Context, event *router.Event) error {
 		return router.Permanent(fmt.Errorf("POST to %s: %w", w.where, err))
 	}
 	response, err := w.transport.RoundTrip(request)
-	if stopped := cmp.Or(ctx.Err(), w.closing.Err()); err != nil && stopped != nil {
-		return fmt.Errorf("POST to %s: %w", w.where, stopped) // that says nothing of the receiver
+	if stopped := cmp.Or(shutdown(ctx), w.closing.Err()); err != nil && stopped != nil {
+		return fmt.Errorf("POST to %s: %w", w.where, stopped)
 	}
 	if err != nil {
 		return w.failure(err)

@@ -321,6 +321,25 @@ func TestWebhookTLS(t *testing.T) {
 }
 
 // A shutdown says nothing of the receiver.
+// A receiver that hangs for longer than the route waits is away; a shutdown says nothing of it.
+func TestWebhookTimeoutOfTheRoute(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	peer := newReceiver(t, func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	})
+	w := testWebhook(t, WebhookOptions{URL: peer.URL})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-asked
+		cancel(context.DeadlineExceeded)
+	}()
+	if err := w.Handle(ctx, &router.Event{ID: "7", Type: "a"}); verdictOf(err) != "unavailable" {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestWebhookCanceled(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{}, 2)

@@ -195,12 +195,21 @@ func (d *names) resolver(t *testing.T) *net.Resolver {
 			}
 		}
 	})
+	open, end := context.WithCancel(context.Background())
 	t.Cleanup(func() {
+		end() // whoever still waits for an answer
 		_ = server.Close()
 		running.Wait()
 	})
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
+		if open.Err() != nil {
+			return nil, open.Err()
+		}
+		conn, err := (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
+		if err == nil {
+			context.AfterFunc(open, func() { _ = conn.Close() })
+		}
+		return conn, err
 	}}
 }
 

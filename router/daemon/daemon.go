@@ -127,6 +127,7 @@ func openRedis(loaded *routesfile.Result, onLoss func(transport.Loss), log *slog
 }
 
 func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
+	defer standardLog(p.log)()
 	begin := time.Now()
 	defer func() {
 		if err := p.redis.Close(); err != nil {

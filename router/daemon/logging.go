@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"os"
 	"strings"
@@ -38,6 +39,18 @@ func newLogger(w io.Writer, settings routesfile.Log, level slog.Leveler) *slog.L
 		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", ReplaceAttr: withoutEscapes}))
 	default:
 		return slog.New(slog.NewTextHandler(plain{w, goEscape}, &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime}))
+	}
+}
+
+// standardLog sends what libraries write with package log, such as what a web server says
+// that nobody asked, to debug lines of ours, until restore.
+func standardLog(to *slog.Logger) (restore func()) {
+	writer, flags := log.Writer(), log.Flags()
+	log.SetFlags(0)
+	log.SetOutput(slog.NewLogLogger(to.Handler(), slog.LevelDebug).Writer())
+	return func() {
+		log.SetFlags(flags)
+		log.SetOutput(writer)
 	}
 }
 

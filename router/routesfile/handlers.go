@@ -127,11 +127,15 @@ func (c *compiler) decodeOptions(one *handler) {
 }
 
 // blame is where an error of a handler's own check points: at the option that it
-// begins with, if it is written.
+// begins with, or at the one that has the path which it begins with, if it is written.
 func (h *handler) blame(message string) place {
 	word, _, _ := strings.Cut(strings.ReplaceAll(message, ":", " "), " ")
-	if option := h.node.get(strings.Trim(word, `"`)); option != nil {
-		return option.at
+	word = strings.Trim(word, `"`)
+	outer, _, _ := strings.Cut(word, ".")
+	for _, name := range []string{word, outer} {
+		if option := h.node.get(name); option != nil {
+			return option.at
+		}
 	}
 	return h.at
 }

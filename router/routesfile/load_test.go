@@ -13,21 +13,6 @@ import (
 	"signalbox/router"
 )
 
-// TestShipped loads the configuration that the project ships.
-func TestShipped(t *testing.T) {
-	t.Parallel()
-	result, err := Load(Source{Paths: []string{"../../config/routes.toml"}}, testKinds())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := len(result.Config.Channels), 3; got != want {
-		t.Errorf("%d channels, want %d", got, want)
-	}
-	if len(result.Notes) > 0 {
-		t.Errorf("notes: %v", result.Notes)
-	}
-}
-
 // TestShared loads complete configurations in the language as it will be. Their only
 // errors may be keys and kinds that are not there yet.
 func TestShared(t *testing.T) {
