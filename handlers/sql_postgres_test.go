@@ -177,7 +177,7 @@ func typedColumns(t *testing.T, db *pgtest.DB) {
 		id text PRIMARY KEY, t text, v varchar(5), c char(3), i2 int2, i4 int4, i8 int8, n numeric, n2 numeric(5,2), f4 float4, f8 float8, b bool,
 		tz timestamptz, ts timestamp, d date, own timestamptz, j json, jb jsonb, js jsonb, whole jsonb, u uuid, raw bytea, e side, q qty, ip inet, nothing int DEFAULT 7)`)
 	columns := map[string]string{"id": "id", "own": "time", "whole": "data", "js": "key"}
-	for _, name := range strings.Fields("t v c i2 i4 i8 n n2 f4 f8 b tz ts d j jb u raw e q ip nothing") {
+	for name := range strings.FieldsSeq("t v c i2 i4 i8 n n2 f4 f8 b tz ts d j jb u raw e q ip nothing") {
 		columns[name] = "data." + name
 	}
 	h := newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: "t", Columns: columns})
@@ -207,7 +207,7 @@ func misfits(t *testing.T, db *pgtest.DB) {
 	db.Exec(`CREATE DOMAIN qty AS numeric(8,2) CHECK (VALUE > 0)`, `CREATE TABLE p (id text PRIMARY KEY)`, `CREATE TABLE t (
 		id text PRIMARY KEY, price numeric(5,2) NOT NULL, n int4, at timestamptz, v varchar(3), q qty, parent text REFERENCES p, CHECK (price < 100))`)
 	columns := map[string]string{"id": "id"}
-	for _, name := range strings.Fields("price n at v q parent") {
+	for name := range strings.FieldsSeq("price n at v q parent") {
 		columns[name] = "data." + name
 	}
 	h := newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: "t", Columns: columns})
