@@ -47,6 +47,7 @@ func TestSQLPostgres(t *testing.T) {
 		"what the page says":         documentedTables,
 
 		"the end of a commit is not known": unknownOutcome,
+		"a link that swallows packets":     halfOpen,
 		"what the server says":             sqlStates,
 		"too many connections":             tooManyConnections,
 		"deadlock":                         deadlock,
