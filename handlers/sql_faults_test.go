@@ -159,13 +159,7 @@ func eventuallySaved(t *testing.T, h *sqlHandler, events []*router.Event) {
 // awaitBlocked waits until a connection of the router waits for a lock.
 func awaitBlocked(t *testing.T, db *pgtest.DB) {
 	t.Helper()
-	for range 500 {
-		if db.Text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'signalbox:test' AND datname = current_database() AND wait_event_type = 'Lock'") != "0" {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("no statement waits for a lock")
+	awaitText(t, db, "1", "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'signalbox:test' AND datname = current_database() AND wait_event_type = 'Lock'")
 }
 
 func run(t *testing.T, conn *pgx.Conn, statement string) {
