@@ -593,6 +593,9 @@ func connections(t *testing.T, db *pgtest.DB) {
 		awaitText(t, db, want+" "+want, "SELECT count(*) || ' ' || count(*) FILTER (WHERE wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = $1", "of"+want)
 		run(t, other, "COMMIT")
 		asking.Wait()
+		if got := db.Text("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1", "of"+want); got != want {
+			t.Errorf("%q: %s connections in the end", parameter, got)
+		}
 	}
 	if got := db.Text("SELECT count(*) FROM t"); got != "10" {
 		t.Errorf("%s rows", got)
