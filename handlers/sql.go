@@ -41,7 +41,7 @@ const (
 	// a slow link can take within statementTime.
 	statementBytes = 4 << 20
 	// closeTime is how long Close waits for connections to end.
-	closeTime = 5 * time.Second
+	closeTime = 2 * time.Second
 )
 
 // database is where events are saved.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -19,12 +20,48 @@ import (
 	"signalbox/router"
 )
 
+// through is a link to the server of a database, and the dsn that goes through it.
+func through(t *testing.T, db *pgtest.DB) (l *link, dsn string) {
+	t.Helper()
+	_, rest, _ := strings.Cut(db.DSN, "@")
+	address, _, _ := strings.Cut(rest, "/")
+	l = newLink(t, address)
+	return l, strings.Replace(db.DSN, address, l.listener.Addr().String(), 1)
+}
+
+// Packets vanish, and no connection ends. It is noticed, nothing waits for ever, and Close
+// does not either.
+func halfOpen(t *testing.T, db *pgtest.DB) {
+	l, dsn := through(t, db)
+	h := newSQL(t, handlers.SQLOptions{DSN: dsn, Table: "events", Create: true})
+	h.saved(t, event("first", `{}`))
+	l.swallow.Store(true)
+	begin := time.Now()
+	verdicts := h.HandleBatch(t.Context(), ticks(0, 10))
+	if got := count(outcomes(verdicts, 10)); got != "map[unavailable:10]" || !strings.Contains(verdicts[0].Error(), "no answer within 10s: ") {
+		t.Errorf("%s %v", got, verdicts)
+	}
+	if took := time.Since(begin); took < 9*time.Second || took > 12*time.Second {
+		t.Errorf("noticed after %v", took)
+	}
+	begin = time.Now()
+	if err := h.BatchHandler.(io.Closer).Close(); err != nil || time.Since(begin) > 3*time.Second {
+		t.Errorf("closed after %v: %v", time.Since(begin), err)
+	}
+	l.swallow.Store(false)
+	l.cut()
+	again := newSQL(t, handlers.SQLOptions{DSN: dsn, Table: "events", Create: true})
+	again.saved(t, ticks(0, 10)...)
+	if got := db.Text("SELECT count(*) FROM events"); got != "11" {
+		t.Errorf("%s rows", got)
+	}
+}
+
 // Fault 10: the connection ends between a statement and its answer. Whether the rows are
 // there or not, they are there once in the end.
 func unknownOutcome(t *testing.T, db *pgtest.DB) {
-	address, _, _ := strings.Cut(strings.SplitN(db.DSN, "@", 2)[1], "/")
-	l := newLink(t, address)
-	h := newSQL(t, handlers.SQLOptions{DSN: strings.Replace(db.DSN, address, l.listener.Addr().String(), 1) + "&pool_max_conns=1", Table: "events", Create: true})
+	l, dsn := through(t, db)
+	h := newSQL(t, handlers.SQLOptions{DSN: dsn + "&pool_max_conns=1", Table: "events", Create: true})
 	h.saved(t, event("first", `{}`)) // the statement is prepared
 	const rounds, each = 20, 50
 	there := 0
@@ -122,13 +159,7 @@ func eventuallySaved(t *testing.T, h *sqlHandler, events []*router.Event) {
 // awaitBlocked waits until a connection of the router waits for a lock.
 func awaitBlocked(t *testing.T, db *pgtest.DB) {
 	t.Helper()
-	for range 500 {
-		if db.Text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'signalbox:test' AND datname = current_database() AND wait_event_type = 'Lock'") != "0" {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("no statement waits for a lock")
+	awaitText(t, db, "1", "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'signalbox:test' AND datname = current_database() AND wait_event_type = 'Lock'")
 }
 
 func run(t *testing.T, conn *pgx.Conn, statement string) {
@@ -230,7 +261,7 @@ func tinyDisk(t *testing.T) string {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
 		t.Skip("a full disk needs a file system of its own, which only root on Linux can make")
 	}
-	dir, err := os.MkdirTemp("", "tiny")
+	dir, err := os.MkdirTemp("", "tiny") //nolint:usetesting // another user, who runs the server, may not enter t.TempDir
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,11 @@ type link struct {
 	to       string
 	// what it does with the next bytes in either direction
 	loseReply, loseRequest atomic.Bool
+	swallow                atomic.Bool // packets vanish, and nobody is told
 	lost                   atomic.Int64
 	running                sync.WaitGroup
+	mu                     sync.Mutex
+	ends                   []net.Conn
 }
 
 func newLink(t *testing.T, to string) *link {
@@ -27,6 +30,7 @@ func newLink(t *testing.T, to string) *link {
 	l.running.Go(l.accept)
 	t.Cleanup(func() {
 		_ = listener.Close()
+		l.cut()
 		l.running.Wait()
 	})
 	return l
@@ -43,8 +47,20 @@ func (l *link) accept() {
 			_ = client.Close()
 			continue
 		}
+		l.mu.Lock()
+		l.ends = append(l.ends, client, server)
+		l.mu.Unlock()
 		l.running.Go(func() { l.carry(client, server, &l.loseRequest) })
 		l.running.Go(func() { l.carry(server, client, &l.loseReply) })
+	}
+}
+
+// cut ends all connections.
+func (l *link) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, end := range l.ends {
+		_ = end.Close()
 	}
 }
 
@@ -60,6 +76,9 @@ func (l *link) carry(from, to net.Conn, lose *atomic.Bool) {
 		if lose.CompareAndSwap(true, false) {
 			l.lost.Add(1)
 			return
+		}
+		if l.swallow.Load() {
+			continue
 		}
 		if _, err := to.Write(bytes[:n]); err != nil {
 			return

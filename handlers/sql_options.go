@@ -96,10 +96,7 @@ func parsePostgres(dsn string) (*pgxpool.Config, error) {
 // sqliteURI is the address of an SQLite file as its driver takes it: what a name may hold
 // is no part of the address' syntax.
 func sqliteURI(path string) string {
-	parameters := url.Values{
-		"_pragma": {"busy_timeout(4000)", "journal_mode(WAL)", "synchronous(FULL)"},
-		"_txlock": {"immediate"},
-	}
+	parameters := url.Values{"_pragma": {"busy_timeout(4000)", "journal_mode(WAL)", "synchronous(FULL)"}}
 	file := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: parameters.Encode()}
 	return file.String()
 }

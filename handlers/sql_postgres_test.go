@@ -44,9 +44,11 @@ func TestSQLPostgres(t *testing.T) {
 		"numbers as they are":        exactNumbers,
 		"a batch may hold one twice": twiceInBatch,
 		"connections":                connections,
+		"connections that ended":     endedConnections,
 		"what the page says":         documentedTables,
 
 		"the end of a commit is not known": unknownOutcome,
+		"a link that swallows packets":     halfOpen,
 		"what the server says":             sqlStates,
 		"too many connections":             tooManyConnections,
 		"deadlock":                         deadlock,
@@ -78,20 +80,39 @@ func standardLayout(t *testing.T, db *pgtest.DB) {
 	}
 }
 
+// Ten routers find that there is no table, and make it in the same moment.
 func createdByTen(t *testing.T, db *pgtest.DB) {
-	var routers sync.WaitGroup
-	for n := range 10 {
-		h := newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: "events", Create: true})
-		routers.Go(func() {
-			if verdicts := h.HandleBatch(t.Context(), ticks(n, n+1)); verdicts != nil {
-				t.Error(verdicts)
-			}
-		})
+	other := db.Connect()
+	const lock = `(hashtextextended('signalbox "events"', 0))`
+	run(t, other, "SELECT pg_advisory_lock"+lock)
+	var routers [10]*sqlHandler
+	for n := range routers {
+		routers[n] = newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: "events", Create: true})
 	}
-	routers.Wait()
+	awaitText(t, db, "10", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'")
+	run(t, other, "SELECT pg_advisory_unlock"+lock)
+	for n, h := range routers {
+		h.saved(t, ticks(n, n+1)...)
+		if strings.Contains(h.log.String(), "level=WARN") {
+			t.Errorf("router %d: %s", n, h.log)
+		}
+	}
 	if got := db.Text("SELECT count(*) FROM events"); got != "10" {
 		t.Errorf("%s rows", got)
 	}
+}
+
+// awaitText waits until a query returns a text.
+func awaitText(t *testing.T, db *pgtest.DB, want, query string, args ...any) {
+	t.Helper()
+	var got string
+	for range 1000 {
+		if got = db.Text(query, args...); got == want {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%s: %s, want %s", query, got, want)
 }
 
 func eachOnce(t *testing.T, db *pgtest.DB) {
@@ -173,24 +194,24 @@ func badRows(t *testing.T, db *pgtest.DB) {
 }
 
 func typedColumns(t *testing.T, db *pgtest.DB) {
-	db.Exec(`CREATE TYPE side AS ENUM ('buy', 'sell')`, `CREATE DOMAIN qty AS numeric(8,2) CHECK (VALUE > 0)`, `CREATE TABLE t (
+	db.Exec(`ALTER DATABASE `+db.Text("SELECT current_database()")+` SET timezone = 'Asia/Tokyo'`, `CREATE TYPE side AS ENUM ('buy', 'sell')`, `CREATE DOMAIN qty AS numeric(8,2) CHECK (VALUE > 0)`, `CREATE TABLE t (
 		id text PRIMARY KEY, t text, v varchar(5), c char(3), i2 int2, i4 int4, i8 int8, n numeric, n2 numeric(5,2), f4 float4, f8 float8, b bool,
-		tz timestamptz, ts timestamp, d date, own timestamptz, j json, jb jsonb, js jsonb, whole jsonb, u uuid, raw bytea, e side, q qty, ip inet, nothing int DEFAULT 7)`)
+		tz timestamptz, local timestamptz, ts timestamp, d date, own timestamptz, j json, jb jsonb, js jsonb, whole jsonb, u uuid, raw bytea, e side, q qty, ip inet, nothing int DEFAULT 7)`)
 	columns := map[string]string{"id": "id", "own": "time", "whole": "data", "js": "key"}
-	for _, name := range strings.Fields("t v c i2 i4 i8 n n2 f4 f8 b tz ts d j jb u raw e q ip nothing") {
+	for name := range strings.FieldsSeq("t v c i2 i4 i8 n n2 f4 f8 b tz local ts d j jb u raw e q ip nothing") {
 		columns[name] = "data." + name
 	}
 	h := newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: "t", Columns: columns})
 	h.saved(t, event("1", `{"t":"ü😀'\"\\","v":"fünf5","c":"ab","i2":-32768,"i4":"2147483647","i8":9223372036854775807,"n":123456789012345678901234567890.125,`+
-		`"n2":"999.99","f4":0.1,"f8":1e300,"b":true,"tz":"2026-11-21T10:00:00+02:00","ts":"2026-11-21T10:00:00+02:00","d":"2026-11-21T01:00:00+02:00","j":{"a" : 1},`+
+		`"n2":"999.99","f4":0.1,"f8":1e300,"b":true,"tz":"2026-11-21T10:00:00+02:00","local":"2026-11-21 10:00","ts":"2026-11-21T10:00:00+02:00","d":"2026-11-21T01:00:00+02:00","j":{"a" : 1},`+
 		`"jb":"text","u":"0190a1b2-0000-7000-8000-000000000001","raw":"a\\b","e":"sell","q":"12.345","ip":"10.0.0.1"}`))
 	h.saved(t, event("2", `{"b":null,"t":""}`))
 	for query, want := range map[string]string{
 		`t || '|' || v || '|' || c`: `ü😀'"\|fünf5|ab`,
-		`i2 || ' ' || i4 || ' ' || i8 || ' ' || n || ' ' || n2 || ' ' || f4 || ' ' || f8 || ' ' || b`: `-32768 2147483647 9223372036854775807 123456789012345678901234567890.125 999.99 0.1 1e+300 true`,
-		`to_char(tz AT TIME ZONE 'UTC', 'DD HH24:MI') || '|' || ts || '|' || d`:                       `21 08:00|2026-11-21 08:00:00|2026-11-20`,
-		`to_char(own AT TIME ZONE 'UTC', 'DD HH24:MI:SS.US')`:                                         `21 22:30:00.123456`,
-		`j::text || jb || js || u || encode(raw, 'escape') || e || q || ip`:                           `{"a" : 1}"text""BTCUSDT"0190a1b2-0000-7000-8000-000000000001a\\bsell12.3510.0.0.1/32`,
+		`i2 || ' ' || i4 || ' ' || i8 || ' ' || n || ' ' || n2 || ' ' || f4 || ' ' || f8 || ' ' || b`:                                  `-32768 2147483647 9223372036854775807 123456789012345678901234567890.125 999.99 0.1 1e+300 true`,
+		`to_char(tz AT TIME ZONE 'UTC', 'DD HH24:MI') || '|' || to_char(local AT TIME ZONE 'UTC', 'HH24:MI') || '|' || ts || '|' || d`: `21 08:00|10:00|2026-11-21 08:00:00|2026-11-20`,
+		`to_char(own AT TIME ZONE 'UTC', 'DD HH24:MI:SS.US')`:                                                                          `21 22:30:00.123456`,
+		`j::text || jb || js || u || encode(raw, 'escape') || e || q || ip`:                                                            `{"a" : 1}"text""BTCUSDT"0190a1b2-0000-7000-8000-000000000001a\\bsell12.3510.0.0.1/32`,
 		`whole->>'e'`: `sell`,
 		`nothing`:     `NULL`,
 	} {
@@ -207,7 +228,7 @@ func misfits(t *testing.T, db *pgtest.DB) {
 	db.Exec(`CREATE DOMAIN qty AS numeric(8,2) CHECK (VALUE > 0)`, `CREATE TABLE p (id text PRIMARY KEY)`, `CREATE TABLE t (
 		id text PRIMARY KEY, price numeric(5,2) NOT NULL, n int4, at timestamptz, v varchar(3), q qty, parent text REFERENCES p, CHECK (price < 100))`)
 	columns := map[string]string{"id": "id"}
-	for _, name := range strings.Fields("price n at v q parent") {
+	for name := range strings.FieldsSeq("price n at v q parent") {
 		columns[name] = "data." + name
 	}
 	h := newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: "t", Columns: columns})
@@ -446,7 +467,7 @@ func timeInKey(t *testing.T, db *pgtest.DB) {
 	}
 }
 
-// Many large events are more than one statement, and still each is saved.
+// Many large events are several statements, of at most 4 MB.
 func largeEvents(t *testing.T, db *pgtest.DB) {
 	h := newSQL(t, handlers.SQLOptions{DSN: db.DSN, Table: "events", Create: true})
 	var events []*router.Event
@@ -454,7 +475,7 @@ func largeEvents(t *testing.T, db *pgtest.DB) {
 		events = append(events, event(fmt.Sprint(n), fmt.Sprintf(`{"pad":%q}`, strings.Repeat("x", 1<<20))))
 	}
 	h.saved(t, events...)
-	if got := db.Text("SELECT count(*) || ' ' || min(length(data->>'pad')) FROM events"); got != "10 1048576" {
+	if got := db.Text("SELECT count(*) || ' ' || min(length(data->>'pad')) || ' ' || count(DISTINCT xmin::text) FROM events"); got != "10 1048576 4" {
 		t.Errorf("rows %s", got)
 	}
 }
@@ -569,22 +590,48 @@ func connections(t *testing.T, db *pgtest.DB) {
 				}
 			})
 		}
-		blocked := func() string {
-			return db.Text("SELECT count(*) || ' ' || count(*) FILTER (WHERE wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = $1", "of"+want)
-		}
-		for range 500 {
-			if blocked() == want+" "+want {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		if got := blocked(); got != want+" "+want {
-			t.Errorf("%q: connections, and those that wait: %s", parameter, got)
-		}
+		awaitText(t, db, want+" "+want, "SELECT count(*) || ' ' || count(*) FILTER (WHERE wait_event_type = 'Lock') FROM pg_stat_activity WHERE application_name = $1", "of"+want)
 		run(t, other, "COMMIT")
 		asking.Wait()
+		if got := db.Text("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1", "of"+want); got != want {
+			t.Errorf("%q: %s connections in the end", parameter, got)
+		}
 	}
 	if got := db.Text("SELECT count(*) FROM t"); got != "10" {
+		t.Errorf("%s rows", got)
+	}
+}
+
+// When one connection has ended, the next attempt uses none of the others, which have, too.
+func endedConnections(t *testing.T, db *pgtest.DB) {
+	db.Exec(`CREATE TABLE t (id text PRIMARY KEY)`)
+	l, dsn := through(t, db)
+	h := newSQL(t, handlers.SQLOptions{DSN: dsn, Table: "t", Columns: map[string]string{"id": "id"}})
+	other := db.Connect()
+	for how, end := range map[string]func(){
+		"the network": l.cut,
+		"the server": func() {
+			db.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'signalbox:test' AND datname = current_database()")
+		},
+	} {
+		run(t, other, "BEGIN")
+		run(t, other, "LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+		var asking sync.WaitGroup
+		for n := range 4 {
+			asking.Go(func() { _ = h.HandleBatch(t.Context(), ticks(n, n+1)) })
+		}
+		awaitText(t, db, "4", "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'signalbox:test' AND datname = current_database() AND wait_event_type = 'Lock'")
+		run(t, other, "COMMIT")
+		asking.Wait()
+		end()
+		if got := count(h.save(t, ticks(0, 9)...)); got != "map[unavailable:9]" {
+			t.Errorf("%s ended them: %s", how, got)
+		}
+		if verdicts := h.HandleBatch(t.Context(), ticks(0, 9)); verdicts != nil {
+			t.Errorf("after %s ended them: %v", how, verdicts[0])
+		}
+	}
+	if got := db.Text("SELECT count(*) FROM t"); got != "9" {
 		t.Errorf("%s rows", got)
 	}
 }

@@ -82,7 +82,7 @@ func (s *sqliteFile) insert(ctx context.Context, events []*router.Event) error {
 }
 
 // fault reads an error of SQLite.
-func (s *sqliteFile) fault(ctx context.Context, err error, events []*router.Event) (fault, error) {
+func (s *sqliteFile) fault(_ context.Context, err error, events []*router.Event) (fault, error) {
 	if _, ours := errors.AsType[tableError](err); ours {
 		return changed, err
 	}

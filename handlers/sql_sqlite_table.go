@@ -118,7 +118,7 @@ func (s *sqliteFile) prepare(ctx context.Context) (warnings []string, err error)
 	described, types := make([]tableColumn, len(has)), make(map[string]sqliteColumn, len(has))
 	for i, c := range has {
 		described[i] = c.tableColumn
-		types[c.tableColumn.name] = sqliteColumn{typ: c.typ, required: c.notNull}
+		types[c.name] = sqliteColumn{typ: c.typ, required: c.notNull}
 	}
 	if err := fits(s.table, described, s.filled); err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func TestSQLite(t *testing.T) {
 func TestSQLiteColumns(t *testing.T) {
 	t.Parallel()
 	options, db := file(t, handlers.SQLOptions{Table: `main."odd ""name"`, Columns: map[string]string{"id": "id", "at": "time", "select": "key", "whole": "data", "j": "data.j"}})
-	for _, name := range strings.Fields("i r s b n any") {
+	for name := range strings.FieldsSeq("i r s b n any") {
 		options.Columns[name] = "data." + name
 	}
 	db.exec(`CREATE TABLE "odd ""name" (id VARCHAR(10) PRIMARY KEY, at DATETIME, "select" TEXT NOT NULL CHECK ("select" <> 'bad'), whole JSON, j JSON TEXT,
