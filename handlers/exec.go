@@ -57,7 +57,7 @@ func (o *ExecOptions) program() (string, error) {
 		return "", errors.New(`command is missing; name the program and its arguments, as in command = ["python3", "bot.py"]`)
 	}
 	name := o.Command[0]
-	at, remedy := name, "it is not in PATH: install it, or write its path"
+	at, remedy := name, "install it, or write its path"
 	if strings.ContainsRune(name, '/') || filepath.Base(name) != name {
 		remedy = "it must be a file that may be executed (chmod +x)"
 		if !filepath.IsAbs(at) {

@@ -46,7 +46,7 @@ func TestExecOptions(t *testing.T) {
 		"absolute":           {command("/bin/sh"), ""},
 		"missing":            {command(), `command is missing; name the program and its arguments, as in command = ["python3", "bot.py"]`},
 		"empty":              {command(""), `command is missing`},
-		"not in PATH":        {command("pyhton3", "bot.py"), `command: program "pyhton3": executable file not found in $PATH; it is not in PATH: install it, or write its path`},
+		"not in PATH":        {command("pyhton3", "bot.py"), `command: program "pyhton3": executable file not found in $PATH; install it, or write its path`},
 		"an option":          {command("--help"), `command: program "--help": executable file not found`},
 		"a command line":     {command("sh -c true"), `command: program "sh -c true": executable file not found`},
 		"no folder's":        {command("bot.sh"), `command: program "bot.sh": executable file not found`},

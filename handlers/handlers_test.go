@@ -32,6 +32,9 @@ func TestEveryKindIsDocumented(t *testing.T) {
 		}
 		section, _, _ = strings.Cut(section, "\n## ")
 		for field := range reflect.TypeOf(kind.Options()).Elem().Fields() {
+			if !field.IsExported() {
+				continue
+			}
 			option := field.Tag.Get("toml")
 			if option == "" || field.Tag.Get("doc") == "" {
 				t.Errorf("kind %q: field %s lacks its tags", name, field.Name)
@@ -68,6 +71,7 @@ func ExampleRegister() {
 	}
 	// Output:
 	// drop     Ignores events that are known, so that they don't count as unmatched.
+	// exec     Hands events to a program in any language, and takes its verdicts.
 	// log      Writes one readable line per event to the log.
 	// publish  Forwards events to a declared channel, their bytes unchanged.
 }
