@@ -15,8 +15,8 @@ import (
 
 // The modes of the kind exec.
 const (
-	execLines = "lines"
-	execOnce  = "once"
+	modeLines = "lines"
+	modeOnce  = "once"
 )
 
 // ExecOptions are the options of the kind exec. Where relative paths start is told by
@@ -31,7 +31,7 @@ type ExecOptions struct {
 	dir string
 }
 
-func defaultExecOptions() ExecOptions { return ExecOptions{Mode: execLines, Processes: 1} }
+func defaultExecOptions() ExecOptions { return ExecOptions{Mode: modeLines, Processes: 1} }
 
 // Locate says in which folder relative paths start, and the program runs.
 func (o *ExecOptions) Locate(dir string) { o.dir = dir }
@@ -41,17 +41,17 @@ func (o *ExecOptions) Validate() error {
 	_, programErr := o.program()
 	var modeErr, processesErr error
 	switch {
-	case o.Mode != execLines && o.Mode != execOnce:
+	case o.Mode != modeLines && o.Mode != modeOnce:
 		modeErr = fmt.Errorf("mode: %q is not one of lines, once", o.Mode)
 	case o.Processes < 1:
 		processesErr = fmt.Errorf("processes: %d is none; 1 is the least", o.Processes)
-	case o.Mode == execOnce && o.Processes > 1:
+	case o.Mode == modeOnce && o.Processes > 1:
 		processesErr = fmt.Errorf(`processes: %d is for mode = "lines"; with "once" the workers of the route say how many run at a time`, o.Processes)
 	}
 	return errors.Join(programErr, o.checkArguments(), modeErr, o.checkEnv(), processesErr)
 }
 
-// program is where the program is: looked up in PATH, unless its name has a slash.
+// execProgram is where the program is: looked up in PATH, unless its name has a slash.
 func (o *ExecOptions) program() (string, error) {
 	if len(o.Command) == 0 || o.Command[0] == "" {
 		return "", errors.New(`command is missing; name the program and its arguments, as in command = ["python3", "bot.py"]`)
@@ -138,29 +138,29 @@ func Exec() router.Kind[ExecOptions] {
 			if err != nil {
 				return nil, err
 			}
-			p := &program{
+			p := &execProgram{
 				path: path, args: options.Command, dir: options.dir, env: options.environment(),
 				secrets: newSecrets(options.Env), withMsg: options.Msg,
 			}
-			p.output = &output{log: env.Log, secrets: p.secrets}
-			if options.Mode == execOnce {
-				return &once{program: p}, nil
+			p.output = &execOutput{log: env.Log, secrets: p.secrets}
+			if options.Mode == modeOnce {
+				return &execOnce{program: p}, nil
 			}
 			return newPool(p, options.Processes), nil
 		},
 	}
 }
 
-// program is what to run, and how.
-type program struct {
+// execProgram is what to run, and how.
+type execProgram struct {
 	path    string
 	args    []string // the first one is the name that was configured
 	dir     string
 	env     []string
-	secrets secrets
-	output  *output
+	secrets execSecrets
+	output  *execOutput
 	withMsg bool
 }
 
 // name is how errors call the program. Its arguments may hold secrets.
-func (p *program) name() string { return p.args[0] }
+func (p *execProgram) name() string { return p.args[0] }

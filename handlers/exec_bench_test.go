@@ -21,7 +21,7 @@ func BenchmarkExecLines(b *testing.B) {
 				continue
 			}
 			b.Run(fmt.Sprintf("in_hand=%d/processes=%d", inHand, processes), func(b *testing.B) {
-				options := program(b, "fast")
+				options := testProgram(b, "fast")
 				options.Processes = processes
 				benchmarkExec(b, options, inHand)
 			})
@@ -53,7 +53,7 @@ func BenchmarkExecOnce(b *testing.B) {
 func benchmarkExec(b *testing.B, options handlers.ExecOptions, inHand int) {
 	h := newExec(b, options)
 	tick := func(id, key string) *router.Event {
-		e := event(id, "tick")
+		e := execEvent(id, "tick")
 		e.Key = key
 		e.Data = []byte(`{"symbol":"BTCUSDT","bid":97429.71,"ask":97429.72,"bid_size":1.25,"ask_size":0.5,"exchange":"binance","venue":"spot"}`)
 		return e

@@ -1,6 +1,10 @@
 package handlers
 
-// What tests outside of the package look at.
-//
-//nolint:gochecknoglobals // only tests see them
+// EventLine is what tests outside of the package look at.
 var EventLine = eventLine
+
+// VerdictOf is what a line of a program says, if it is a verdict.
+func VerdictOf(line []byte) (verdict error, is bool) { //nolint:revive,staticcheck // as parseAnswer has it
+	a, is := parseAnswer(line)
+	return a.verdict(execSecrets{}), is
+}

@@ -26,17 +26,17 @@ import (
 func TestExecProgramHangs(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notes")
-	h := newExec(t, program(t, "stuck", file))
-	if err := h.handle(t, long, event("a", "x")); err != nil {
+	h := newExec(t, testProgram(t, "stuck", file))
+	if err := h.handle(t, long, execEvent("a", "x")); err != nil {
 		t.Fatal(err)
 	}
 	var others sync.WaitGroup
 	const n = 20
 	stuck := make(chan error)
-	go func() { stuck <- h.handle(t, 300*time.Millisecond, event("b", "stuck")) }()
+	go func() { stuck <- h.handle(t, 300*time.Millisecond, execEvent("b", "stuck")) }()
 	for i := range n {
 		others.Go(func() {
-			if err, _ := h.insist(t, event(fmt.Sprint("c", i), "x")); err != nil {
+			if err := h.insist(t, execEvent(fmt.Sprint("c", i), "x")); err != nil {
 				t.Errorf("an event beside it: %v", err)
 			}
 		})
@@ -54,11 +54,11 @@ func TestExecProgramHangs(t *testing.T) {
 		gone(t, -pid)
 	}
 	// A second time: the late answers come while the next event waits for the new program.
-	if err := h.handle(t, 100*time.Millisecond, event("d", "stuck")); err == nil {
+	if err := h.handle(t, 100*time.Millisecond, execEvent("d", "stuck")); err == nil {
 		t.Error("the late answer counts")
 	}
 	for i := range 5 {
-		if err := h.handle(t, 100*time.Millisecond, event(fmt.Sprint("e", i), "stuck")); err == nil {
+		if err := h.handle(t, 100*time.Millisecond, execEvent(fmt.Sprint("e", i), "stuck")); err == nil {
 			t.Errorf("event e%d is done, by a late answer to another", i)
 		}
 	}
@@ -68,12 +68,12 @@ func TestExecProgramHangs(t *testing.T) {
 func TestExecStubbornProgram(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notes")
-	h := newExec(t, program(t, "stubborn", file, "ends"))
-	if err := h.handle(t, long, event("a", "x")); err != nil {
+	h := newExec(t, testProgram(t, "stubborn", file, "ends"))
+	if err := h.handle(t, long, execEvent("a", "x")); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
-	if err := h.handle(t, 50*time.Millisecond, event("b", "stuck")); err == nil {
+	if err := h.handle(t, 50*time.Millisecond, execEvent("b", "stuck")); err == nil {
 		t.Error("done without an answer")
 	}
 	if took := time.Since(begin); took > 900*time.Millisecond {
@@ -86,7 +86,7 @@ func TestExecStubbornProgram(t *testing.T) {
 	gone(t, pid)
 	gone(t, child)
 	gone(t, -pid)
-	if err, _ := h.insist(t, event("c", "x")); err != nil {
+	if err := h.insist(t, execEvent("c", "x")); err != nil {
 		t.Error(err)
 	}
 	if got := len(notes(t, file)); got != 2 {
@@ -99,7 +99,7 @@ func TestExecStubbornProgram(t *testing.T) {
 func TestExecCloseKills(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notes")
-	options := program(t, "stubborn", file)
+	options := testProgram(t, "stubborn", file)
 	h, err := handlers.Exec().New(router.Env{Log: slog.New(slog.DiscardHandler)}, options)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func TestExecCloseKills(t *testing.T) {
 	}
 	gone(t, -pid)
 	gone(t, child)
-	if _, away := router.IsUnavailable(h.Handle(t.Context(), event("late", "x"))); !away {
+	if _, away := router.IsUnavailable(h.Handle(t.Context(), execEvent("late", "x"))); !away {
 		t.Error("a closed handler takes events")
 	}
 }
@@ -122,7 +122,7 @@ func TestExecCloseKills(t *testing.T) {
 func TestExecCloseBeforeAnything(t *testing.T) {
 	t.Parallel()
 	for range 20 {
-		newExec(t, program(t, "echo")).close()
+		newExec(t, testProgram(t, "echo")).close()
 	}
 }
 
@@ -132,7 +132,7 @@ func TestExecPoison(t *testing.T) {
 	t.Parallel()
 	const channels, n, attempts = 6, 4, 2
 	file := filepath.Join(t.TempDir(), "notes")
-	spec := spec(handlers.Exec(), program(t, "die", file))
+	spec := spec(handlers.Exec(), testProgram(t, "die", file))
 	cfg := router.Config{Handlers: []router.HandlerSpec{spec}}
 	for i := range channels {
 		name := fmt.Sprint("in", i)
@@ -173,7 +173,7 @@ func TestExecPoison(t *testing.T) {
 			deaths++
 		}
 	}
-	if deaths < attempts || deaths > 2*attempts {
+	if deaths < attempts || deaths > attempts+1 {
 		t.Errorf("the program died %d times for %d attempts", deaths, attempts)
 	}
 }
@@ -184,11 +184,11 @@ func TestExecBrokenProgram(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file, mended := filepath.Join(dir, "notes"), filepath.Join(dir, "mended")
-	h := newExec(t, program(t, "broken", file, mended))
+	h := newExec(t, testProgram(t, "broken", file, mended))
 	begin := time.Now()
 	tries := 0
 	for time.Since(begin) < 800*time.Millisecond {
-		err := h.handle(t, long, event("a", "x"))
+		err := h.handle(t, long, execEvent("a", "x"))
 		after, away := router.IsUnavailable(err)
 		if !away || !strings.Contains(err.Error(), "program") {
 			t.Fatalf("got %v", err)
@@ -211,7 +211,7 @@ func TestExecBrokenProgram(t *testing.T) {
 	if err := os.WriteFile(mended, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err, _ := h.insist(t, event("a", "x")); err != nil {
+	if err := h.insist(t, execEvent("a", "x")); err != nil {
 		t.Errorf("after it was mended: %v", err)
 	}
 }
@@ -226,18 +226,20 @@ func TestExecCannotBeStarted(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := newExec(t, handlers.ExecOptions{Command: []string{path}, Mode: mode, Processes: 1})
-		if err, _ := h.insist(t, event("a", "x")); err != nil {
+		if err := h.insist(t, execEvent("a", "x")); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if mode == "lines" { // it ends after each event
-			h.log.await(t, "the program does not run; it is started again", 2)
-		}
-		err := h.handle(t, long, event("b", "x"))
-		if _, away := router.IsUnavailable(err); !away || !strings.Contains(err.Error(), "no such file or directory") {
-			t.Errorf("%s: got %v", mode, err)
+		for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+			err := h.handle(t, long, execEvent("b", "x"))
+			if _, away := router.IsUnavailable(err); !away || time.Since(begin) > long {
+				t.Fatalf("%s: got %v", mode, err)
+			}
+			if strings.Contains(err.Error(), "no such file or directory") {
+				break
+			}
 		}
 	}
 }
@@ -245,9 +247,9 @@ func TestExecCannotBeStarted(t *testing.T) {
 func TestExecProgramClosesItsStdin(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notes")
-	h := newExec(t, program(t, "shut", file))
+	h := newExec(t, testProgram(t, "shut", file))
 	for i := range 2 {
-		if err, _ := h.insist(t, event(fmt.Sprint(i), "x")); err != nil {
+		if err := h.insist(t, execEvent(fmt.Sprint(i), "x")); err != nil {
 			t.Error(err)
 		}
 	}
@@ -259,10 +261,10 @@ func TestExecProgramClosesItsStdin(t *testing.T) {
 // 100 MB without a line break are read and left, not kept.
 func TestExecEndlessLine(t *testing.T) {
 	t.Parallel()
-	h := newExec(t, program(t, "flood", "100000000"))
+	h := newExec(t, testProgram(t, "flood", "100000000"))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if err := h.handle(t, long, event("a", "x")); err != nil {
+	if err := h.handle(t, long, execEvent("a", "x")); err != nil {
 		t.Error(err)
 	}
 	runtime.ReadMemStats(&after)
@@ -279,9 +281,9 @@ func TestExecEndlessLine(t *testing.T) {
 func TestExecMuchOutput(t *testing.T) {
 	t.Parallel()
 	const n = 100_000
-	h := newExec(t, program(t, "talk", fmt.Sprint(n)))
+	h := newExec(t, testProgram(t, "talk", fmt.Sprint(n)))
 	begin := time.Now()
-	if err := h.handle(t, long, event("a", "x")); err != nil {
+	if err := h.handle(t, long, execEvent("a", "x")); err != nil {
 		t.Error(err)
 	}
 	h.close()
@@ -298,17 +300,17 @@ func TestExecMuchOutput(t *testing.T) {
 // A program that tells its secrets tells them nobody through us.
 func TestExecCanary(t *testing.T) {
 	t.Parallel()
-	options := program(t, "canary")
+	options := testProgram(t, "canary")
 	options.Env["API_KEY"] = canaryKey
 	options.Env["LONGER"] = canaryKey + "-and-more"
 	h := newExec(t, options)
-	refused := h.handle(t, long, event("a", "x"))
-	died := h.handle(t, long, event("b", "die"))
+	refused := h.handle(t, long, execEvent("a", "x"))
+	died := h.handle(t, long, execEvent("b", "die"))
 	h.log.await(t, "the program does not run; it is started again", 1)
 	h.close()
 	options.Mode = "once"
 	o := newExec(t, options)
-	died2 := o.handle(t, long, event("b", "die"))
+	died2 := o.handle(t, long, execEvent("b", "die"))
 	o.close()
 
 	if refused == nil || refused.Error() != "wrong key ${API_KEY}" {
@@ -335,17 +337,17 @@ func TestExecCanary(t *testing.T) {
 func TestExecShutdown(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]handlers.ExecOptions{
-		"lines": program(t, "stuck", filepath.Join(t.TempDir(), "notes")),
-		"once":  once(t, "hang", filepath.Join(t.TempDir(), "notes")),
+		"lines": testProgram(t, "stuck", filepath.Join(t.TempDir(), "notes")),
+		"once":  onceProgram(t, "hang", filepath.Join(t.TempDir(), "notes")),
 	} {
 		h := newExec(t, options)
-		err := h.handle(t, 200*time.Millisecond, event("a", "stuck"))
+		err := h.handle(t, 200*time.Millisecond, execEvent("a", "stuck"))
 		if _, away := router.IsUnavailable(err); !errors.Is(err, context.Canceled) || away || router.IsPermanent(err) {
 			t.Errorf("%s: got %v", name, err)
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := h.Handle(ended, event("b", "x")); !errors.Is(err, context.Canceled) {
+		if err := h.Handle(ended, execEvent("b", "x")); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: after the end: %v", name, err)
 		}
 	}

@@ -23,24 +23,24 @@ const (
 	suspectFor = 10 * time.Minute
 )
 
-// keeper keeps one program running: it starts it again when it has ended, after longer
+// execKeeper keeps one program running: it starts it again when it has ended, after longer
 // and longer pauses.
-type keeper struct {
-	program  *program
+type execKeeper struct {
+	program  *execProgram
 	closing  <-chan struct{}
 	closeErr error // set before keep returns
 
 	mu       sync.Mutex
-	worker   *worker   // nil: none that takes events
-	away     error     // why there is none; nil: one is being started
-	until    time.Time // when it may be there again
-	waiting  int       // suspects that wait for their turn
+	worker   *execWorker // nil: none that takes events
+	away     error       // why there is none; nil: one is being started
+	until    time.Time   // when it may be there again
+	waiting  int         // suspects that wait for their turn
 	suspects map[suspect]time.Time
 	change   chan struct{} // closed when who waits should look again; nil: nobody waits
 }
 
 // keep runs programs until the handler closes.
-func (k *keeper) keep() {
+func (k *execKeeper) keep() {
 	// The kernel ends the program with the thread that started it (dieWithRouter). While
 	// the program runs, this goroutine holds the thread in wait.
 	runtime.LockOSThread()
@@ -60,7 +60,7 @@ func (k *keeper) keep() {
 		pause := min(maxRestartPause, restartPause<<min(failures, 16))
 		pause = pause/2 + rand.N(pause) //nolint:gosec // jitter keeps no secret
 		k.setAway(why, time.Now().Add(pause))
-		k.program.output.log.Warn("the program does not run; it is started again", "in", pause.Round(time.Millisecond), "err", why)
+		k.program.output.log.Warn("the program does not run; it is started again", "again_in", pause.Round(time.Millisecond), "err", why)
 		select {
 		case <-time.After(pause):
 		case <-k.closing:
@@ -71,15 +71,15 @@ func (k *keeper) keep() {
 }
 
 // serve runs the program once, and says why it ended.
-func (k *keeper) serve() error {
+func (k *execKeeper) serve() error {
 	process, err := k.program.start()
 	if err != nil {
 		return err
 	}
 	k.program.output.log.Info("program started", "pid", process.cmd.Process.Pid)
-	w := &worker{process: process, wake: make(chan struct{}, 1)}
+	w := &execWorker{execProcess: process, wake: make(chan struct{}, 1)}
 	ended := make(chan struct{})
-	var stderr tail
+	var stderr execTail
 	w.read(w.stdout, maxLine, func(line []byte, cut bool) { k.hear(w, line, cut) })
 	w.read(w.stderr, maxOutputLine, func(line []byte, _ bool) {
 		stderr.add(line)
@@ -115,7 +115,7 @@ func endOf(err error) string {
 }
 
 // write hands a program its lines, many at a time when many wait.
-func (k *keeper) write(w *worker, ended <-chan struct{}) {
+func (k *execKeeper) write(w *execWorker, ended <-chan struct{}) {
 	var lines []byte
 	for {
 		select {
@@ -147,7 +147,7 @@ func (k *keeper) write(w *worker, ended <-chan struct{}) {
 
 // closeWith ends the program when the handler closes: it is asked by the end of its
 // stdin, then by a signal, then not asked.
-func (k *keeper) closeWith(w *worker, ended <-chan struct{}) {
+func (k *execKeeper) closeWith(w *execWorker, ended <-chan struct{}) {
 	select {
 	case <-k.closing:
 	case <-ended:
@@ -164,26 +164,22 @@ func (k *keeper) closeWith(w *worker, ended <-chan struct{}) {
 
 // bury settles what a program that has died had in hand. An event that it has not begun to
 // read had no part in that, and waits. The one that it has read has failed. Of several
-// that it has read, nobody knows which one it was: each is handed over alone from now on.
+// nobody knows which one it was, and they wait, too. What it has read is handed over alone
+// from now on, so that the next time it is known, and nothing else is disturbed.
 //
 // It returns why the program has died, if not by itself.
-func (k *keeper) bury(w *worker, why error) error {
+func (k *execKeeper) bury(w *execWorker, why error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if w.condemned != nil {
 		return w.condemned
 	}
 	read := w.written - unread(w.stdin)
-	var taken []*call
+	var taken []*execCall
 	for _, c := range w.hand {
 		if c.start < read {
 			taken = append(taken, c)
 		}
-	}
-	if len(taken) == 1 {
-		delete(k.suspects, taken[0].suspect)
-		k.settle(w, taken[0], fmt.Errorf("the program died with this event in hand: %w", why))
-		taken = nil
 	}
 	now := time.Now()
 	for of, since := range k.suspects {
@@ -194,6 +190,9 @@ func (k *keeper) bury(w *worker, why error) error {
 	for _, c := range taken {
 		k.suspects[c.suspect] = now
 	}
+	if len(taken) == 1 {
+		k.settle(w, taken[0], fmt.Errorf("the program died with this event in hand: %w", why))
+	}
 	for len(w.hand) > 0 {
 		k.settle(w, w.hand[0], router.Unavailable(why, 0))
 	}
@@ -201,14 +200,14 @@ func (k *keeper) bury(w *worker, why error) error {
 }
 
 // leave takes a program out of service; the caller holds the lock.
-func (k *keeper) leave(w *worker, why error, until time.Time) {
+func (k *execKeeper) leave(w *execWorker, why error, until time.Time) {
 	if k.worker == w {
 		k.worker, k.away, k.until = nil, why, until
 		k.changed()
 	}
 }
 
-func (k *keeper) setAway(why error, until time.Time) {
+func (k *execKeeper) setAway(why error, until time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.away, k.until = why, until
@@ -216,7 +215,7 @@ func (k *keeper) setAway(why error, until time.Time) {
 }
 
 // nextChange is closed with the next change; the caller holds the lock.
-func (k *keeper) nextChange() <-chan struct{} {
+func (k *execKeeper) nextChange() <-chan struct{} {
 	if k.change == nil {
 		k.change = make(chan struct{})
 	}
@@ -224,7 +223,7 @@ func (k *keeper) nextChange() <-chan struct{} {
 }
 
 // changed tells who waits; the caller holds the lock.
-func (k *keeper) changed() {
+func (k *execKeeper) changed() {
 	if k.change != nil {
 		close(k.change)
 		k.change = nil
@@ -232,7 +231,7 @@ func (k *keeper) changed() {
 }
 
 // load is how many events are in hand; much, when there is no program.
-func (k *keeper) load() int {
+func (k *execKeeper) load() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.worker == nil {
@@ -240,4 +239,3 @@ func (k *keeper) load() int {
 	}
 	return len(k.worker.hand)
 }
-

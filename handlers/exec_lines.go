@@ -13,20 +13,20 @@ import (
 	"signalbox/router"
 )
 
-// pool is the handler of mode lines: programs that stay.
-type pool struct {
-	program *program
-	keepers []*keeper
+// execPool is the handler of mode lines: programs that stay.
+type execPool struct {
+	program *execProgram
+	keepers []*execKeeper
 	closing chan struct{}
 	once    sync.Once
 	over    sync.WaitGroup
 }
 
 // newPool starts the programs, and waits for none.
-func newPool(p *program, processes int) *pool {
-	l := &pool{program: p, closing: make(chan struct{})}
+func newPool(p *execProgram, processes int) *execPool {
+	l := &execPool{program: p, closing: make(chan struct{})}
 	for range processes {
-		k := &keeper{program: p, closing: l.closing, suspects: map[suspect]time.Time{}}
+		k := &execKeeper{program: p, closing: l.closing, suspects: map[suspect]time.Time{}}
 		l.keepers = append(l.keepers, k)
 		l.over.Go(k.keep)
 	}
@@ -34,7 +34,7 @@ func newPool(p *program, processes int) *pool {
 }
 
 // Handle hands an event to a program and waits for its verdict.
-func (l *pool) Handle(ctx context.Context, event *router.Event) error {
+func (l *execPool) Handle(ctx context.Context, event *router.Event) error {
 	line, err := eventLine(event, l.program.withMsg)
 	if err != nil {
 		return router.Permanent(err)
@@ -44,7 +44,7 @@ func (l *pool) Handle(ctx context.Context, event *router.Event) error {
 
 // keeperOf is the same for all events of a key, so that they stay in order. For one
 // without a key it is who has the least in hand.
-func (l *pool) keeperOf(key string) *keeper {
+func (l *execPool) keeperOf(key string) *execKeeper {
 	if len(l.keepers) == 1 {
 		return l.keepers[0]
 	}
@@ -53,11 +53,11 @@ func (l *pool) keeperOf(key string) *keeper {
 		_, _ = sum.Write([]byte(key))
 		return l.keepers[int(sum.Sum32()%uint32(len(l.keepers)))] //nolint:gosec // at most 64
 	}
-	return slices.MinFunc(l.keepers, func(a, b *keeper) int { return a.load() - b.load() })
+	return slices.MinFunc(l.keepers, func(a, b *execKeeper) int { return a.load() - b.load() })
 }
 
 // Close closes the stdin of the programs, so that they end, and waits for them.
-func (l *pool) Close() error {
+func (l *execPool) Close() error {
 	l.once.Do(func() { close(l.closing) })
 	l.over.Wait()
 	l.program.output.flush()
@@ -68,20 +68,20 @@ func (l *pool) Close() error {
 	return errors.Join(errs...)
 }
 
-// worker is a program that runs, with the events that it has in hand. Its fields are
+// execWorker is a program that runs, with the events that it has in hand. Its fields are
 // guarded by its keeper's mutex.
-type worker struct {
-	*process
-	hand      []*call // oldest first
-	waiting   []byte  // lines that are not written yet
+type execWorker struct {
+	*execProcess
+	hand      []*execCall // oldest first
+	waiting   []byte      // lines that are not written yet
 	wake      chan struct{}
-	queued    int  // bytes that were to be written so far
-	written   int  // of them
+	queued    int   // bytes that were to be written so far
+	written   int   // of them
 	condemned error // why nothing that it says counts any more; nil: it does
 }
 
-// call is an event in hand.
-type call struct {
+// execCall is an event in hand.
+type execCall struct {
 	suspect
 	start   int // of its line, in what is written
 	alone   bool
@@ -93,7 +93,7 @@ type call struct {
 type suspect struct{ channel, id string }
 
 // handle hands an event over and waits for its verdict.
-func (k *keeper) handle(ctx context.Context, event *router.Event, line []byte) error {
+func (k *execKeeper) handle(ctx context.Context, event *router.Event, line []byte) error {
 	c, w, err := k.admit(ctx, suspect{event.Channel, event.ID}, line)
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (k *keeper) handle(ctx context.Context, event *router.Event, line []byte) e
 // admit puts an event into the program's hands when it is its turn. Two events of one id
 // are never in hand at a time, since a verdict names no more than that; and a suspect is
 // alone, so that it is known who was it when the program dies again.
-func (k *keeper) admit(ctx context.Context, of suspect, line []byte) (*call, *worker, error) {
+func (k *execKeeper) admit(ctx context.Context, of suspect, line []byte) (*execCall, *execWorker, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	_, alone := k.suspects[of]
@@ -140,16 +140,16 @@ func (k *keeper) admit(ctx context.Context, of suspect, line []byte) (*call, *wo
 	}
 }
 
-func (k *keeper) mayTake(of suspect, alone bool) bool {
+func (k *execKeeper) mayTake(of suspect, alone bool) bool {
 	if alone {
 		return len(k.worker.hand) == 0
 	}
-	return k.waiting == 0 && !slices.ContainsFunc(k.worker.hand, func(c *call) bool { return c.alone || c.id == of.id })
+	return k.waiting == 0 && !slices.ContainsFunc(k.worker.hand, func(c *execCall) bool { return c.alone || c.id == of.id })
 }
 
 // take adds an event to those in hand; the caller holds the lock.
-func (w *worker) take(of suspect, line []byte, alone bool) *call {
-	c := &call{suspect: of, start: w.queued, alone: alone, done: make(chan struct{})}
+func (w *execWorker) take(of suspect, line []byte, alone bool) *execCall {
+	c := &execCall{suspect: of, start: w.queued, alone: alone, done: make(chan struct{})}
 	w.hand = append(w.hand, c)
 	w.waiting = append(w.waiting, line...)
 	w.queued += len(line)
@@ -161,7 +161,7 @@ func (w *worker) take(of suspect, line []byte, alone bool) *call {
 }
 
 // settle gives an event in hand its verdict; the caller holds the lock.
-func (k *keeper) settle(w *worker, c *call, verdict error) {
+func (k *execKeeper) settle(w *execWorker, c *execCall, verdict error) {
 	i := slices.Index(w.hand, c)
 	w.hand = slices.Delete(w.hand, i, i+1)
 	c.verdict = verdict
@@ -171,7 +171,7 @@ func (k *keeper) settle(w *worker, c *call, verdict error) {
 
 // giveUp takes an event back whose attempt has ended. The program may be stuck with it:
 // it is started anew, and whatever it says from now on is nobody's verdict.
-func (k *keeper) giveUp(w *worker, c *call, ended error) {
+func (k *execKeeper) giveUp(w *execWorker, c *execCall, ended error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	select {
@@ -186,7 +186,7 @@ func (k *keeper) giveUp(w *worker, c *call, ended error) {
 
 // condemn ends a program; what else it has in hand waits for the next one. The caller
 // holds the lock.
-func (k *keeper) condemn(w *worker, why error) {
+func (k *execKeeper) condemn(w *execWorker, why error) {
 	if w.condemned != nil {
 		return
 	}
@@ -199,7 +199,7 @@ func (k *keeper) condemn(w *worker, why error) {
 }
 
 // hear takes a line of stdout: a verdict, or output.
-func (k *keeper) hear(w *worker, line []byte, cut bool) {
+func (k *execKeeper) hear(w *execWorker, line []byte, cut bool) {
 	if a, is := parseAnswer(line); is && !cut && (a.named || a.alone) {
 		if k.answer(w, a) {
 			return
@@ -211,7 +211,7 @@ func (k *keeper) hear(w *worker, line []byte, cut bool) {
 }
 
 // answer credits a verdict to the event that it names; one that names none, to the oldest.
-func (k *keeper) answer(w *worker, a answer) bool {
+func (k *execKeeper) answer(w *execWorker, a execAnswer) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, c := range w.hand { // none when it is condemned

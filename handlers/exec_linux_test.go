@@ -40,18 +40,18 @@ func TestExecProgramDiesWithRouter(t *testing.T) {
 // before the program does.
 func TestExecProgramOutlivesThreads(t *testing.T) {
 	t.Parallel()
-	h := newExec(t, program(t, "echo"))
-	o := newExec(t, once(t, "echo"))
+	h := newExec(t, testProgram(t, "echo"))
+	o := newExec(t, onceProgram(t, "echo"))
 	for round := range 20 {
 		var threads sync.WaitGroup
 		for range 10 {
 			threads.Go(runtime.LockOSThread) // never unlocked: the thread ends with its goroutine
 		}
 		threads.Wait()
-		if err := h.handle(t, long, event(fmt.Sprint(round), "x")); err != nil {
+		if err := h.handle(t, long, execEvent(fmt.Sprint(round), "x")); err != nil {
 			t.Error(err)
 		}
-		if err := o.handle(t, long, event(fmt.Sprint(round), "x")); err != nil {
+		if err := o.handle(t, long, execEvent(fmt.Sprint(round), "x")); err != nil {
 			t.Error(err)
 		}
 	}

@@ -19,11 +19,11 @@ const (
 	exitUnavailable = 75 // EX_TEMPFAIL
 )
 
-// once is the handler of mode once: a process for each event.
-type once struct{ program *program }
+// execOnce is the handler of mode once: a process for each event.
+type execOnce struct{ program *execProgram }
 
 // Handle runs the program with an event as its stdin. Its exit code is the verdict.
-func (o *once) Handle(ctx context.Context, event *router.Event) error {
+func (o *execOnce) Handle(ctx context.Context, event *router.Event) error {
 	line, err := eventLine(event, o.program.withMsg)
 	if err != nil {
 		return router.Permanent(err)
@@ -38,7 +38,7 @@ func (o *once) Handle(ctx context.Context, event *router.Event) error {
 	if err != nil {
 		return router.Unavailable(err, 0)
 	}
-	var stderr tail
+	var stderr execTail
 	running.read(running.stdout, maxOutputLine, func(line []byte, _ bool) {
 		o.program.output.say(slog.LevelInfo, "program output", "stdout", line)
 	})
@@ -62,7 +62,7 @@ func (o *once) Handle(ctx context.Context, event *router.Event) error {
 	return o.verdict(err, &stderr)
 }
 
-func (o *once) verdict(ended error, stderr *tail) error {
+func (o *execOnce) verdict(ended error, stderr *execTail) error {
 	if ended == nil {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (o *once) verdict(ended error, stderr *tail) error {
 }
 
 // Close says what of the output was left out.
-func (o *once) Close() error {
+func (o *execOnce) Close() error {
 	o.program.output.flush()
 	return nil
 }

@@ -17,7 +17,7 @@ import (
 
 func TestExecOnceExitCodes(t *testing.T) {
 	t.Parallel()
-	h := newExec(t, once(t, "exit"))
+	h := newExec(t, onceProgram(t, "exit"))
 	for code, kind := range map[int]string{0: "", 1: "failed", 2: "failed", 64: "failed", 65: "permanent", 75: "unavailable", 255: "failed"} {
 		err := h.handle(t, long, withData("a", fmt.Sprint(code)))
 		got := ""
@@ -42,7 +42,7 @@ func TestExecOnceExitCodes(t *testing.T) {
 		}
 	}
 	killed := newExec(t, handlers.ExecOptions{Command: []string{"sh", "-c", "kill -9 $$"}, Mode: "once", Processes: 1})
-	err := killed.handle(t, long, event("a", "x"))
+	err := killed.handle(t, long, execEvent("a", "x"))
 	if _, away := router.IsUnavailable(err); err == nil || away || router.IsPermanent(err) || !strings.Contains(err.Error(), "signal: killed") {
 		t.Errorf("killed: %v", err)
 	}
@@ -51,7 +51,7 @@ func TestExecOnceExitCodes(t *testing.T) {
 // A program need not read its event, even one that no pipe holds.
 func TestExecOnceReadsNothing(t *testing.T) {
 	t.Parallel()
-	h := newExec(t, once(t, "deaf"))
+	h := newExec(t, onceProgram(t, "deaf"))
 	if err := h.handle(t, long, withData("a", `"`+strings.Repeat("x", 1<<20)+`"`)); err != nil {
 		t.Error(err)
 	}
@@ -63,9 +63,9 @@ func TestExecOnceLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, where := range []string{"group", "session"} {
 		file := filepath.Join(t.TempDir(), "notes")
-		h := newExec(t, once(t, "leave", where, file))
+		h := newExec(t, onceProgram(t, "leave", where, file))
 		begin := time.Now()
-		if err := h.handle(t, long, event("a", "x")); err != nil {
+		if err := h.handle(t, long, execEvent("a", "x")); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(begin); took > 5*time.Second {
@@ -86,11 +86,11 @@ func TestExecOnceLeavesNothing(t *testing.T) {
 func TestExecOnceTimeout(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notes")
-	h := newExec(t, once(t, "hang", file))
+	h := newExec(t, onceProgram(t, "hang", file))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error)
-	go func() { done <- h.Handle(ctx, event("a", "x")) }()
+	go func() { done <- h.Handle(ctx, execEvent("a", "x")) }()
 	var pid, child int
 	if _, err := fmt.Sscanf(awaitNote(t, file, 1)[0], "%d %d", &pid, &child); err != nil {
 		t.Fatal(err)
@@ -111,8 +111,8 @@ func TestExecOnceTimeout(t *testing.T) {
 func TestExecOnceHugeOutput(t *testing.T) {
 	t.Parallel()
 	const size = 1 << 30
-	h := newExec(t, once(t, "huge", fmt.Sprint(size)))
-	if err := h.handle(t, time.Minute, event("a", "x")); err != nil {
+	h := newExec(t, onceProgram(t, "huge", fmt.Sprint(size)))
+	if err := h.handle(t, time.Minute, execEvent("a", "x")); err != nil {
 		t.Error(err)
 	}
 	h.close()

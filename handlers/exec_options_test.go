@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,11 +99,11 @@ func TestExecReportsAllMistakes(t *testing.T) {
 func TestExecGivesAProgramLittle(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	options := program(t, "tell", "--all", "a b", "$(touch made)", "")
+	options := testProgram(t, "tell", "--all", "a b", "$(touch made)", "")
 	options.Locate(dir)
 	h := newExec(t, options)
 	for _, id := range []string{"--help", "-rf /", "; touch made", "$(touch made)", "\n{}\n"} {
-		if err := h.Handle(t.Context(), event(id, "x")); err != nil {
+		if err := h.Handle(t.Context(), execEvent(id, "x")); err != nil {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
@@ -112,10 +113,10 @@ func TestExecGivesAProgramLittle(t *testing.T) {
 		Dir       string
 	}
 	h.log.line(t, "program output", &got)
-	if want := []string{"--all", "a b", "$(touch made)", ""}; !equal(got.Args, want) {
+	if want := []string{"--all", "a b", "$(touch made)", ""}; !slices.Equal(got.Args, want) {
 		t.Errorf("arguments %q, want %q", got.Args, want)
 	}
-	if real, _ := filepath.EvalSymlinks(dir); got.Dir != dir && got.Dir != real {
+	if resolved, _ := filepath.EvalSymlinks(dir); got.Dir != dir && got.Dir != resolved {
 		t.Errorf("runs in %s, want %s", got.Dir, dir)
 	}
 	var names []string
@@ -129,7 +130,7 @@ func TestExecGivesAProgramLittle(t *testing.T) {
 			want = append(want, name)
 		}
 	}
-	if want = append(want, "GORACE", "SIGNALBOX_TEST_PROGRAM"); !equal(names, want) {
+	if want = append(want, "GORACE", "SIGNALBOX_TEST_PROGRAM"); !slices.Equal(names, want) {
 		t.Errorf("variables %q, want %q", names, want)
 	}
 	if made, _ := filepath.Glob(filepath.Join(dir, "*")); made != nil {

@@ -51,11 +51,11 @@ func trimBreak(line []byte) []byte {
 	return line
 }
 
-// output logs what the programs of a handler say: each line as one line, shortened and
+// execOutput logs what the programs of a handler say: each line as one line, shortened and
 // escaped, and of more than outputLines in a second only how many there were.
-type output struct {
+type execOutput struct {
 	log     *slog.Logger
-	secrets secrets
+	secrets execSecrets
 
 	mu      sync.Mutex
 	since   time.Time // when the second began
@@ -63,7 +63,7 @@ type output struct {
 	leftOut int
 }
 
-func (o *output) say(level slog.Level, message string, stream string, line []byte) {
+func (o *execOutput) say(level slog.Level, message string, stream string, line []byte) {
 	if len(line) == 0 || !o.log.Enabled(context.Background(), level) {
 		return
 	}
@@ -73,7 +73,7 @@ func (o *output) say(level slog.Level, message string, stream string, line []byt
 }
 
 // admit reports whether a line is logged.
-func (o *output) admit() bool {
+func (o *execOutput) admit() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()
@@ -90,26 +90,26 @@ func (o *output) admit() bool {
 }
 
 // flush says what was left out and not said yet.
-func (o *output) flush() {
+func (o *execOutput) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.account()
 }
 
-func (o *output) account() {
+func (o *execOutput) account() {
 	if o.leftOut > 0 {
 		o.log.Warn("the program says more than is logged", "lines_left_out", o.leftOut, "lines_a_second", outputLines)
 		o.leftOut = 0
 	}
 }
 
-// tail keeps the last lines of a program's stderr, for the error that tells of its end.
-type tail struct {
+// execTail keeps the last lines of a program's stderr, for the error that tells of its end.
+type execTail struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (t *tail) add(line []byte) {
+func (t *execTail) add(line []byte) {
 	if len(strings.TrimSpace(string(line))) == 0 {
 		return
 	}
@@ -122,7 +122,7 @@ func (t *tail) add(line []byte) {
 }
 
 // about is ", stderr ends with …", or nothing.
-func (t *tail) about(hide secrets) string {
+func (t *execTail) about(hide execSecrets) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.lines) == 0 {
@@ -135,14 +135,14 @@ func (t *tail) about(hide secrets) string {
 	return `; stderr ends with "` + oneLine(strings.Join(lines, " | ")) + `"`
 }
 
-// secrets hides the values of a program's own variables in what it says: it may print
+// execSecrets hides the values of a program's own variables in what it says: it may print
 // its environment when it fails. What is short is no secret, and may be any word.
-type secrets struct{ replacer *strings.Replacer }
+type execSecrets struct{ replacer *strings.Replacer }
 
 // minSecret is how long a value must be to be hidden.
 const minSecret = 8
 
-func newSecrets(env map[string]string) secrets {
+func newSecrets(env map[string]string) execSecrets {
 	var names []string
 	for name, value := range env {
 		if len(value) >= minSecret {
@@ -161,13 +161,13 @@ func newSecrets(env map[string]string) secrets {
 		pairs = append(pairs, env[name], "${"+name+"}")
 	}
 	if pairs == nil {
-		return secrets{}
+		return execSecrets{}
 	}
-	return secrets{strings.NewReplacer(pairs...)}
+	return execSecrets{strings.NewReplacer(pairs...)}
 }
 
 // in returns a text with the names in place of the values.
-func (s secrets) in(text string) string {
+func (s execSecrets) in(text string) string {
 	if s.replacer == nil {
 		return text
 	}

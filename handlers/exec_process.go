@@ -17,8 +17,8 @@ const (
 	leftGrace = 200 * time.Millisecond
 )
 
-// process is a running program, and whatever it starts in its process group.
-type process struct {
+// execProcess is a running program, and whatever it starts in its process group.
+type execProcess struct {
 	cmd                   *exec.Cmd
 	stdin, stdout, stderr *os.File // our ends
 	readers               sync.WaitGroup
@@ -30,7 +30,7 @@ type process struct {
 
 // start starts the program. The caller locks its goroutine to its thread, and calls wait
 // on the same: on Linux the kernel kills the program with the thread that started it.
-func (p *program) start() (*process, error) {
+func (p *execProgram) start() (*execProcess, error) {
 	pipes := make([]*os.File, 0, 6)
 	closeAll := func(files []*os.File) {
 		for _, f := range files {
@@ -45,7 +45,7 @@ func (p *program) start() (*process, error) {
 		}
 		pipes = append(pipes, r, w)
 	}
-	running := &process{stdin: pipes[1], stdout: pipes[2], stderr: pipes[4]}
+	running := &execProcess{stdin: pipes[1], stdout: pipes[2], stderr: pipes[4]}
 	theirs := []*os.File{pipes[0], pipes[3], pipes[5]}
 	running.cmd = &exec.Cmd{Path: p.path, Args: p.args, Dir: p.dir, Env: p.env, Stdin: theirs[0], Stdout: theirs[1], Stderr: theirs[2]}
 	ownGroup(running.cmd)
@@ -59,13 +59,13 @@ func (p *program) start() (*process, error) {
 }
 
 // read calls do for each line that the program writes, until it has ended.
-func (r *process) read(from *os.File, size int, do func(line []byte, cut bool)) {
+func (r *execProcess) read(from *os.File, size int, do func(line []byte, cut bool)) {
 	r.readers.Go(func() { eachLine(from, size, do) })
 }
 
 // wait waits until the program has ended, kills what it has left behind, and returns when
 // all that they wrote is read. Stdin is left to the caller.
-func (r *process) wait() error {
+func (r *execProcess) wait() error {
 	err := r.cmd.Wait()
 	r.mu.Lock()
 	r.ended = true
@@ -89,7 +89,7 @@ func (r *process) wait() error {
 }
 
 // terminate asks the program to end, and kills it when it doesn't. It doesn't wait.
-func (r *process) terminate() {
+func (r *execProcess) terminate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended || r.killer != nil {

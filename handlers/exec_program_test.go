@@ -25,8 +25,8 @@ import (
 // playsProgram is set for processes in which the test binary plays a program of exec.
 const playsProgram = "SIGNALBOX_TEST_PROGRAM"
 
-// told is an event as a program reads it.
-type told struct {
+// toldEvent is an event as a program reads it.
+type toldEvent struct {
 	ID, Type, Source, Time, Key, Channel, Name string
 	Data, Msg                                  json.RawMessage
 }
@@ -45,19 +45,19 @@ func playProgram(name string, args []string) int {
 }
 
 // say writes a line at once.
-func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+func printLine(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 
-func ok(id string) { say(`{"id":%q,"ok":true}`, id) }
+func sayDone(id string) { printLine(`{"id":%q,"ok":true}`, id) }
 
 // eachEvent reads events until stdin ends.
-func eachEvent(do func(e told)) {
+func eachEvent(do func(e toldEvent)) {
 	in := bufio.NewReader(os.Stdin)
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
 			return
 		}
-		var e told
+		var e toldEvent
 		if err := json.Unmarshal(line, &e); err != nil {
 			fmt.Fprintf(os.Stderr, "%q: %v\n", line, err)
 		}
@@ -66,7 +66,7 @@ func eachEvent(do func(e told)) {
 }
 
 // note appends a line to a file; of several processes, each line stays whole.
-func note(file, format string, args ...any) {
+func noteDown(file, format string, args ...any) {
 	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		panic(err)
@@ -91,7 +91,7 @@ func forever() int {
 }
 
 func echo([]string) int {
-	eachEvent(func(e told) { ok(e.ID) })
+	eachEvent(func(e toldEvent) { sayDone(e.ID) })
 	return 0
 }
 
@@ -118,9 +118,9 @@ var programs = map[string]func(args []string) int{
 	},
 	// note writes key and id of each event to a file, with its own process id.
 	"note": func(args []string) int {
-		eachEvent(func(e told) {
-			note(args[0], "%d %s %s", os.Getpid(), e.Key, e.ID)
-			ok(e.ID)
+		eachEvent(func(e toldEvent) {
+			noteDown(args[0], "%d %s %s", os.Getpid(), e.Key, e.ID)
+			sayDone(e.ID)
 		})
 		return 0
 	},
@@ -128,16 +128,16 @@ var programs = map[string]func(args []string) int{
 	"tell": func(args []string) int {
 		dir, _ := os.Getwd()
 		about, _ := json.Marshal(map[string]any{"args": args, "env": os.Environ(), "dir": dir})
-		say("%s", about)
-		eachEvent(func(e told) { ok(e.ID) })
+		printLine("%s", about)
+		eachEvent(func(e toldEvent) { sayDone(e.ID) })
 		return 0
 	},
 	// answer writes the data of each event, if that is a text, as a line.
 	"answer": func([]string) int {
-		eachEvent(func(e told) {
+		eachEvent(func(e toldEvent) {
 			var line string
 			_ = json.Unmarshal(e.Data, &line)
-			say("%s", line)
+			printLine("%s", line)
 		})
 		return 0
 	},
@@ -146,15 +146,15 @@ var programs = map[string]func(args []string) int{
 	"stuck": func(args []string) int {
 		terminated := make(chan os.Signal, 1)
 		signal.Notify(terminated, syscall.SIGTERM)
-		note(args[0], "started %d", os.Getpid())
-		eachEvent(func(e told) {
+		noteDown(args[0], "started %d", os.Getpid())
+		eachEvent(func(e toldEvent) {
 			if e.Type != "stuck" {
-				ok(e.ID)
+				sayDone(e.ID)
 				return
 			}
 			<-terminated
-			say(`{"ok":true}`)
-			ok(e.ID)
+			printLine(`{"ok":true}`)
+			sayDone(e.ID)
 			forever()
 		})
 		return 0
@@ -162,32 +162,32 @@ var programs = map[string]func(args []string) int{
 	// die ends with the code that is its argument as soon as it reads an event of type
 	// "poison". Others it answers when it has several in hand, or after a while.
 	"die": func(args []string) int {
-		note(args[0], "started")
+		noteDown(args[0], "started")
 		var hand []string
-		events, ended := make(chan told), make(chan struct{})
+		events, ended := make(chan toldEvent), make(chan struct{})
 		go func() {
-			eachEvent(func(e told) { events <- e })
+			eachEvent(func(e toldEvent) { events <- e })
 			close(ended)
 		}()
 		for {
 			select {
 			case e := <-events:
 				if e.Type == "poison" {
-					note(args[0], "died with %d others", len(hand))
+					noteDown(args[0], "died with %d others", len(hand))
 					fmt.Fprintln(os.Stderr, "poison:", e.ID)
 					os.Exit(3)
 				}
 				if slices.Contains(hand, e.ID) {
-					note(args[0], "has %s twice", e.ID)
+					noteDown(args[0], "has %s twice", e.ID)
 				}
 				hand = append(hand, e.ID)
 			case <-time.After(20 * time.Millisecond):
 				if len(hand) > 1 {
-					note(args[0], "together %d", len(hand))
+					noteDown(args[0], "together %d", len(hand))
 				}
 				for _, id := range hand {
-					note(args[0], "did %s", id)
-					ok(id)
+					noteDown(args[0], "did %s", id)
+					sayDone(id)
 				}
 				hand = nil
 			case <-ended:
@@ -197,34 +197,34 @@ var programs = map[string]func(args []string) int{
 	},
 	// broken dies before it reads anything, until there is a file.
 	"broken": func(args []string) int {
-		note(args[0], "started")
+		noteDown(args[0], "started")
 		if _, err := os.Stat(args[1]); err != nil {
 			fmt.Fprint(os.Stderr, "Traceback (most recent call last):\n  File \"bot.py\", line 3\nModuleNotFoundError: No module named 'redis'\n")
 			return 1
 		}
-		eachEvent(func(e told) { ok(e.ID) })
+		eachEvent(func(e toldEvent) { sayDone(e.ID) })
 		return 0
 	},
 	// flood writes so many bytes without a line break before it answers.
 	"flood": func(args []string) int {
 		size, _ := strconv.Atoi(args[0])
-		eachEvent(func(e told) {
+		eachEvent(func(e toldEvent) {
 			flood(size, "")
-			say("")
-			ok(e.ID)
+			printLine("")
+			sayDone(e.ID)
 		})
 		return 0
 	},
 	// talk writes so many lines before it answers.
 	"talk": func(args []string) int {
 		lines, _ := strconv.Atoi(args[0])
-		eachEvent(func(e told) {
+		eachEvent(func(e toldEvent) {
 			out := bufio.NewWriter(os.Stdout)
 			for i := range lines {
 				fmt.Fprintf(out, "line %d\n", i)
 			}
 			_ = out.Flush()
-			ok(e.ID)
+			sayDone(e.ID)
 		})
 		return 0
 	},
@@ -232,10 +232,10 @@ var programs = map[string]func(args []string) int{
 	// ignores the end of its stdin, too.
 	"stubborn": func(args []string) int {
 		signal.Ignore(syscall.SIGTERM)
-		note(args[0], "%d %d", os.Getpid(), descendant(nil))
-		eachEvent(func(e told) {
+		noteDown(args[0], "%d %d", os.Getpid(), descendant(nil))
+		eachEvent(func(e toldEvent) {
 			if e.Type != "stuck" {
-				ok(e.ID)
+				sayDone(e.ID)
 			}
 		})
 		if len(args) > 1 {
@@ -246,27 +246,27 @@ var programs = map[string]func(args []string) int{
 	// shut closes its stdin after one event, and stays, the first time that it runs.
 	"shut": func(args []string) int {
 		if _, err := os.Stat(args[0]); err == nil {
-			note(args[0], "started")
+			noteDown(args[0], "started")
 			return echo(nil)
 		}
-		note(args[0], "started")
-		var e told
+		noteDown(args[0], "started")
+		var e toldEvent
 		line, _ := bufio.NewReaderSize(os.Stdin, 16).ReadBytes('\n')
 		_ = json.Unmarshal(line, &e)
 		_ = os.Stdin.Close()
-		ok(e.ID)
+		sayDone(e.ID)
 		return forever()
 	},
 	// canary tells its secret in every way it can, and dies.
 	"canary": func([]string) int {
 		secret := os.Getenv("API_KEY")
 		fmt.Fprintln(os.Stderr, "stderr says", secret)
-		say("stdout says %s", secret)
-		eachEvent(func(e told) {
+		printLine("stdout says %s", secret)
+		eachEvent(func(e toldEvent) {
 			if e.Type == "die" {
 				panic("dies with " + secret)
 			}
-			say(`{"id":%q,"error":"wrong key %s"}`, e.ID, secret)
+			printLine(`{"id":%q,"error":"wrong key %s"}`, e.ID, secret)
 		})
 		return 0
 	},
@@ -283,7 +283,7 @@ var programs = map[string]func(args []string) int{
 	// exit is for mode once: it ends with the code that is the data of the event.
 	"exit": func([]string) int {
 		code := 0
-		eachEvent(func(e told) { _ = json.Unmarshal(e.Data, &code) })
+		eachEvent(func(e toldEvent) { _ = json.Unmarshal(e.Data, &code) })
 		fmt.Fprintf(os.Stderr, "first\nsecond\n\x1b[31mends with %d %s\n", code, strings.Repeat("x", 2000))
 		return code
 	},
@@ -294,7 +294,7 @@ var programs = map[string]func(args []string) int{
 		if args[0] == "session" {
 			attr = &syscall.SysProcAttr{Setsid: true}
 		}
-		note(args[1], "%d %d", os.Getpid(), descendant(attr))
+		noteDown(args[1], "%d %d", os.Getpid(), descendant(attr))
 		return 0
 	},
 	// deaf is for mode once: it reads nothing and ends well.
@@ -302,7 +302,7 @@ var programs = map[string]func(args []string) int{
 	// hang is for mode once: it ignores SIGTERM, and has a descendant that does.
 	"hang": func(args []string) int {
 		signal.Ignore(syscall.SIGTERM)
-		note(args[0], "%d %d", os.Getpid(), descendant(nil))
+		noteDown(args[0], "%d %d", os.Getpid(), descendant(nil))
 		return forever()
 	},
 	// huge is for mode once: it writes so many bytes, in lines.

@@ -28,8 +28,8 @@ const canaryKey = "canary-1b9d6bcd-bbfd"
 // long is how long a test waits for what should come at once.
 const long = 20 * time.Second
 
-// program is a program that the test binary plays.
-func program(tb testing.TB, name string, args ...string) handlers.ExecOptions {
+// testProgram is a program that the test binary plays.
+func testProgram(tb testing.TB, name string, args ...string) handlers.ExecOptions {
 	tb.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -41,18 +41,18 @@ func program(tb testing.TB, name string, args ...string) handlers.ExecOptions {
 	}
 }
 
-func once(tb testing.TB, name string, args ...string) handlers.ExecOptions {
-	options := program(tb, name, args...)
+func onceProgram(tb testing.TB, name string, args ...string) handlers.ExecOptions {
+	options := testProgram(tb, name, args...)
 	options.Mode = "once"
 	return options
 }
 
-func event(id, kind string) *router.Event {
+func execEvent(id, kind string) *router.Event {
 	return &router.Event{ID: id, Type: kind, Channel: "in", Name: "in", Data: json.RawMessage(`{}`)}
 }
 
 func withData(id, data string) *router.Event {
-	e := event(id, "x")
+	e := execEvent(id, "x")
 	e.Data = json.RawMessage(data)
 	return e
 }
@@ -60,14 +60,14 @@ func withData(id, data string) *router.Event {
 // execHandler is a handler under test, and its log.
 type execHandler struct {
 	router.Handler
-	log   *lines
+	log   *execLog
 	close func()
 }
 
 // newExec makes a handler that is closed, without an error, at the latest when the test ends.
 func newExec(tb testing.TB, options handlers.ExecOptions) *execHandler {
 	tb.Helper()
-	log := &lines{}
+	log := &execLog{}
 	h, err := handlers.Exec().New(router.Env{Log: slog.New(slog.NewJSONHandler(log, nil))}, options)
 	if err != nil {
 		tb.Fatal(err)
@@ -96,39 +96,40 @@ func (h *execHandler) handle(t *testing.T, timeout time.Duration, e *router.Even
 }
 
 // insist hands an event over until its verdict isn't that the target is away.
-func (h *execHandler) insist(t *testing.T, e *router.Event) (err error, waits int) { //nolint:revive // the error is the result
-	for begin := time.Now(); time.Since(begin) < long; waits++ {
+func (h *execHandler) insist(t *testing.T, e *router.Event) error {
+	var err error
+	for begin := time.Now(); time.Since(begin) < long; {
 		err = h.handle(t, long, e)
 		after, away := router.IsUnavailable(err)
 		if !away {
-			return err, waits
+			return err
 		}
 		time.Sleep(max(after, time.Millisecond))
 	}
 	t.Fatalf("%v after %v", err, long)
-	return nil, 0
+	return nil
 }
 
-// lines are a log, in JSON.
-type lines struct {
+// execLog is a log, in JSON.
+type execLog struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *execLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *lines) String() string {
+func (l *execLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
 // of are the lines with a message.
-func (l *lines) of(message string) (found []map[string]any) {
+func (l *execLog) of(message string) (found []map[string]any) {
 	for line := range strings.Lines(l.String()) {
 		var fields map[string]any
 		if json.Unmarshal([]byte(line), &fields) == nil && fields["msg"] == message {
@@ -139,7 +140,7 @@ func (l *lines) of(message string) (found []map[string]any) {
 }
 
 // await waits until there are so many.
-func (l *lines) await(t *testing.T, message string, n int) {
+func (l *execLog) await(t *testing.T, message string, n int) {
 	t.Helper()
 	for begin := time.Now(); len(l.of(message)) < n; time.Sleep(2 * time.Millisecond) {
 		if time.Since(begin) > long {
@@ -149,7 +150,7 @@ func (l *lines) await(t *testing.T, message string, n int) {
 }
 
 // line decodes what the first line with a message says of the program's output.
-func (l *lines) line(t *testing.T, message string, into any) {
+func (l *execLog) line(t *testing.T, message string, into any) {
 	t.Helper()
 	all := l.of(message)
 	if len(all) == 0 {
@@ -159,8 +160,6 @@ func (l *lines) line(t *testing.T, message string, into any) {
 		t.Fatal(err)
 	}
 }
-
-func equal[T comparable](a, b []T) bool { return slices.Equal(a, b) }
 
 // notes are the lines of a file that programs write.
 func notes(t *testing.T, file string) []string {
@@ -207,10 +206,10 @@ func isZombie(pid int) bool {
 func TestExecLinesHandlesEachEventOnce(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notes")
-	h := newExec(t, program(t, "note", file))
+	h := newExec(t, testProgram(t, "note", file))
 	const n = 500
 	for i := range n {
-		if err := h.Handle(t.Context(), event(fmt.Sprint(i), "x")); err != nil {
+		if err := h.Handle(t.Context(), execEvent(fmt.Sprint(i), "x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -235,7 +234,7 @@ func TestExecLinesHandlesEachEventOnce(t *testing.T) {
 
 func TestExecVerdicts(t *testing.T) {
 	t.Parallel()
-	h := newExec(t, program(t, "answer"))
+	h := newExec(t, testProgram(t, "answer"))
 	const failed, permanent, unavailable = "failed", "permanent", "unavailable"
 	for _, test := range []struct{ line, kind, want string }{
 		{`{"ok":true}`, "", ""},
@@ -287,7 +286,7 @@ func TestExecOtherLinesAreOutput(t *testing.T) {
 		`{"ok":true} x`, "\x1b[31mred\x07", strings.Repeat("y", 70_000), `{"ok":true,"error":"` + strings.Repeat("z", 70_000) + `"}`,
 	}
 	strangers := []string{`{"id":"other","ok":true}`, `{"id":17,"error":"late"}`}
-	h := newExec(t, program(t, "answer"))
+	h := newExec(t, testProgram(t, "answer"))
 	for _, line := range append(others, strangers...) {
 		data, _ := json.Marshal(line + "\n" + `{"id":"e","error":"this one"}`)
 		if err := h.handle(t, long, withData("e", string(data))); err == nil || err.Error() != "this one" {
@@ -315,11 +314,11 @@ func TestExecOtherLinesAreOutput(t *testing.T) {
 func TestExecManyInHand(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notes")
-	h := newExec(t, program(t, "die", file)) // answers a while later, all that it has
+	h := newExec(t, testProgram(t, "die", file)) // answers a while later, all that it has
 	var all sync.WaitGroup
 	for i := range 200 {
 		all.Go(func() {
-			if err := h.handle(t, long, event(fmt.Sprint(i/2), "x")); err != nil {
+			if err := h.handle(t, long, execEvent(fmt.Sprint(i/2), "x")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -354,7 +353,7 @@ func TestExecAnswersTheOldest(t *testing.T) {
 	ids := []string{"a", "b", "a"}
 	for i, id := range ids {
 		verdicts[i] = make(chan error, 1)
-		go func() { verdicts[i] <- h.handle(t, long, event(id, "x")) }()
+		go func() { verdicts[i] <- h.handle(t, long, execEvent(id, "x")) }()
 		if i < 2 {
 			h.log.await(t, "program output", i+1)
 		}
@@ -369,7 +368,7 @@ func TestExecAnswersTheOldest(t *testing.T) {
 func TestExecKeepsTheOrderOfAKey(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notes")
-	options := program(t, "note", file)
+	options := testProgram(t, "note", file)
 	options.Processes = 3
 	h := newExec(t, options)
 	const keys, n = 12, 40
@@ -377,7 +376,7 @@ func TestExecKeepsTheOrderOfAKey(t *testing.T) {
 	for key := range keys {
 		all.Go(func() { // as the lane of a route
 			for i := range n {
-				e := event(fmt.Sprint(i), "x")
+				e := execEvent(fmt.Sprint(i), "x")
 				e.Key = fmt.Sprint("k", key)
 				if err := h.handle(t, long, e); err != nil {
 					t.Error(err)
@@ -413,7 +412,7 @@ func TestExecKeepsTheOrderOfAKey(t *testing.T) {
 func TestExecWithoutKeyUsesAllProcesses(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notes")
-	options := program(t, "note", file)
+	options := testProgram(t, "note", file)
 	options.Processes = 2
 	h := newExec(t, options)
 	used := func() map[string]bool {
@@ -428,7 +427,7 @@ func TestExecWithoutKeyUsesAllProcesses(t *testing.T) {
 	for begin := time.Now(); len(used()) < 2 && time.Since(begin) < long; n.Wait() {
 		for i := range 20 {
 			n.Go(func() {
-				if err := h.handle(t, long, event(fmt.Sprint(i), "x")); err != nil {
+				if err := h.handle(t, long, execEvent(fmt.Sprint(i), "x")); err != nil {
 					t.Error(err)
 				}
 			})

@@ -9,8 +9,8 @@ import (
 	"signalbox/router"
 )
 
-// answer is a line of a program that may be a verdict.
-type answer struct {
+// execAnswer is a line of a program that may be a verdict.
+type execAnswer struct {
 	id    string
 	named bool   // it says for which event it is
 	alone bool   // it has no members but those of a verdict
@@ -23,9 +23,9 @@ type answer struct {
 
 // parseAnswer reads a line. It reports false for what is no JSON object with ok or error
 // in it: that is the program's own output.
-func parseAnswer(line []byte) (a answer, is bool) {
+func parseAnswer(line []byte) (a execAnswer, is bool) {
 	if len(line) < len(`{"ok":1}`) || line[0] != '{' || !gjson.ValidBytes(line) {
-		return answer{}, false
+		return execAnswer{}, false
 	}
 	a.alone = true
 	said, failed := false, false
@@ -67,14 +67,14 @@ func parseAnswer(line []byte) (a answer, is bool) {
 }
 
 // expect notes the first thing that is wrong.
-func (a *answer) expect(right bool, wrong string) {
+func (a *execAnswer) expect(right bool, wrong string) {
 	if !right && a.wrong == "" {
 		a.wrong = wrong
 	}
 }
 
 // verdict is what the answer says of an event.
-func (a *answer) verdict(hide secrets) error {
+func (a *execAnswer) verdict(hide execSecrets) error {
 	switch {
 	case a.wrong != "":
 		return fmt.Errorf("the program's verdict is not understood: %s", a.wrong)

@@ -156,12 +156,17 @@ func startRouter(t *testing.T, url, python string) (*exec.Cmd, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	routes, err := filepath.Abs("exec_bot.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := filepath.Join(t.TempDir(), "log")
 	file, err := os.Create(log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "router", "run", "-c", "exec_bot.toml")
+	cmd := exec.CommandContext(t.Context(), "router", "run", "-c", routes)
+	cmd.Dir = t.TempDir() // the bot is found all the same
 	cmd.Env = append(os.Environ(), "BOT=b1", "REDIS_URL="+url, "SIGNALBOX_LOG__FORMAT=json", "PATH="+filepath.Dir(at)+":"+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = file
 	if err := cmd.Start(); err != nil {
