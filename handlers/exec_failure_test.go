@@ -303,6 +303,7 @@ func TestExecCanary(t *testing.T) {
 	options := testProgram(t, "canary")
 	options.Env["API_KEY"] = canaryKey
 	options.Env["LONGER"] = canaryKey + "-and-more"
+	options.Env["REDIS_URL"] = "redis://bot:" + urlCanary + "@localhost/0"
 	h := newExec(t, options)
 	refused := h.handle(t, long, execEvent("a", "x"))
 	died := h.handle(t, long, execEvent("b", "die"))
@@ -328,7 +329,7 @@ func TestExecCanary(t *testing.T) {
 			t.Errorf("%s tells it: %s", where, text)
 		}
 	}
-	if n := strings.Count(h.log.String()+o.log.String(), "says ${API_KEY}"); n < 4 {
+	if n := strings.Count(h.log.String()+o.log.String(), "says ${API_KEY}, ${REDIS_URL} and ${REDIS_URL}"); n < 4 {
 		t.Errorf("what the program said is not logged: %d", n)
 	}
 }

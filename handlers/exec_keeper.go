@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -21,6 +22,8 @@ const (
 	closeGrace = 5 * time.Second
 	// suspectFor is how long an event is remembered that may have killed a program.
 	suspectFor = 10 * time.Minute
+	// maxSpare is how many bytes of memory for lines are kept when they are written.
+	maxSpare = 1 << 20
 )
 
 // execKeeper keeps one program running: it starts it again when it has ended, after longer
@@ -130,6 +133,9 @@ func (k *execKeeper) write(w *execWorker, ended <-chan struct{}) {
 		k.mu.Lock()
 		w.written += n
 		k.mu.Unlock()
+		if cap(lines) > maxSpare {
+			lines = nil
+		}
 		if err == nil {
 			continue
 		}
@@ -235,7 +241,7 @@ func (k *execKeeper) load() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.worker == nil {
-		return int(^uint(0) >> 1)
+		return math.MaxInt
 	}
 	return len(k.worker.hand)
 }

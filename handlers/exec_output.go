@@ -2,11 +2,14 @@ package handlers
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
-	"sort"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -143,25 +146,29 @@ type execSecrets struct{ replacer *strings.Replacer }
 const minSecret = 8
 
 func newSecrets(env map[string]string) execSecrets {
-	var names []string
-	for name, value := range env {
-		if len(value) >= minSecret {
-			names = append(names, name)
+	names := map[string]string{} // by what is hidden
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		hidden := []string{env[name]}
+		if u, err := url.Parse(env[name]); err == nil {
+			password, _ := u.User.Password()
+			hidden = append(hidden, password)
+		}
+		for _, value := range hidden {
+			if len(value) >= minSecret && names[value] == "" {
+				names[value] = name
+			}
 		}
 	}
-	// A value may be the beginning of another: the longer one is looked for first.
-	sort.Slice(names, func(i, j int) bool {
-		if len(env[names[i]]) != len(env[names[j]]) {
-			return len(env[names[i]]) > len(env[names[j]])
-		}
-		return names[i] < names[j]
+	if len(names) == 0 {
+		return execSecrets{}
+	}
+	// One may be the beginning of another: the longer one is looked for first.
+	values := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+		return cmp.Or(len(b)-len(a), strings.Compare(a, b))
 	})
 	var pairs []string
-	for _, name := range names {
-		pairs = append(pairs, env[name], "${"+name+"}")
-	}
-	if pairs == nil {
-		return execSecrets{}
+	for _, value := range values {
+		pairs = append(pairs, value, "${"+names[value]+"}")
 	}
 	return execSecrets{strings.NewReplacer(pairs...)}
 }

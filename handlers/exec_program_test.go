@@ -260,8 +260,9 @@ var programs = map[string]func(args []string) int{
 	// canary tells its secret in every way it can, and dies.
 	"canary": func([]string) int {
 		secret := os.Getenv("API_KEY")
-		fmt.Fprintln(os.Stderr, "stderr says", secret)
-		printLine("stdout says %s", secret)
+		all := fmt.Sprintf("says %s, %s and %s", secret, os.Getenv("REDIS_URL"), urlCanary)
+		fmt.Fprintln(os.Stderr, "stderr", all)
+		printLine("stdout %s", all)
 		eachEvent(func(e toldEvent) {
 			if e.Type == "die" {
 				panic("dies with " + secret)

@@ -25,6 +25,9 @@ import (
 // canaryKey is a secret that nobody may be told.
 const canaryKey = "canary-1b9d6bcd-bbfd"
 
+// urlCanary is another one, the password in a URL.
+const urlCanary = "canary-4f8a"
+
 // long is how long a test waits for what should come at once.
 const long = 20 * time.Second
 

@@ -16,7 +16,7 @@ for line in sys.stdin:
         else:
             status = {"bot": BOT, "command": event["id"], "price": prices.get(data.get("symbol"))}
             r.publish("bot_status", json.dumps({"type": STATUS[event["type"]], "source": f"/bots/{BOT}", "data": status}))
-            print(BOT, "obeyed", event["type"])  # not a verdict: the router logs it
+            print("obeyed", event["type"])  # not a verdict: the router logs it
     except redis.ConnectionError as err:
         verdict = {"id": event["id"], "error": str(err), "unavailable": True}  # the event waits
     except (AttributeError, KeyError, TypeError) as err:
