@@ -4,7 +4,7 @@ package handlers
 var EventLine = eventLine
 
 // VerdictOf is what a line of a program says, if it is a verdict.
-func VerdictOf(line []byte) (verdict error, is bool) { //nolint:revive,staticcheck // as parseAnswer has it
+func VerdictOf(line []byte) (verdict error, is bool) { //nolint:revive // as parseAnswer has it
 	a, is := parseAnswer(line)
 	return a.verdict(execSecrets{}), is
 }

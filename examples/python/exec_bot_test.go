@@ -69,6 +69,12 @@ func TestExecBot(t *testing.T) {
 	for i := range n / 2 {
 		obeyed(i)
 	}
+	// Killed between an answer and its verdict, it would get that command again.
+	for begin := time.Now(); client.XPending(t.Context(), "trade_commands", "b1").Val().Count != 0; time.Sleep(5 * time.Millisecond) {
+		if time.Since(begin) > patience {
+			t.Fatal("commands stay pending")
+		}
+	}
 	pid := awaitLine(t, log, "program started", 1)["pid"].(float64)
 	if err := syscall.Kill(int(pid), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
