@@ -198,6 +198,7 @@ func gone(t *testing.T, pid int) {
 		}
 	}
 	t.Errorf("process %d is left behind", pid)
+	kill(pid)
 }
 
 func isZombie(pid int) bool {
