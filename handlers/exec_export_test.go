@@ -8,3 +8,6 @@ func VerdictOf(line []byte) (verdict error, is bool) { //nolint:revive // as par
 	a, is := parseAnswer(line)
 	return a.verdict(execSecrets{}), is
 }
+
+// PauseAfter is how long a program that ended is not started again.
+var PauseAfter = pauseAfter

@@ -216,6 +216,24 @@ func TestExecBrokenProgram(t *testing.T) {
 	}
 }
 
+// As documented: 0.1 s, doubled up to 30 s, half as long to half as long again by chance.
+func TestExecPauses(t *testing.T) {
+	t.Parallel()
+	for failures, want := range map[int]time.Duration{0: 100, 1: 200, 3: 800, 8: 25_600, 9: 30_000, 1000: 30_000} {
+		want *= time.Millisecond
+		seen := map[time.Duration]bool{}
+		for range 50 {
+			pause := handlers.PauseAfter(failures)
+			if seen[pause] = true; pause < want/2 || pause > want/2+want {
+				t.Errorf("after %d failures: %v, want about %v", failures, pause, want)
+			}
+		}
+		if len(seen) < 10 {
+			t.Errorf("after %d failures: only %d different pauses", failures, len(seen))
+		}
+	}
+}
+
 // A program that is not there any more cannot be started: the target is away.
 func TestExecCannotBeStarted(t *testing.T) {
 	t.Parallel()

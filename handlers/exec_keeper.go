@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	restartPause    = 100 * time.Millisecond // before the first restart; then twice that, and so on
-	maxRestartPause = 30 * time.Second
+	firstPause = 100 * time.Millisecond // before a restart; then twice that, and so on
+	maxPause   = 30 * time.Second
 	// ranWell is how long a program must run for its next restart to be a first one again.
 	ranWell = 10 * time.Second
 	// closeGrace is how long a program has to end when its stdin is closed.
@@ -60,8 +60,7 @@ func (k *execKeeper) keep() {
 		if time.Since(began) >= ranWell {
 			failures = 0
 		}
-		pause := min(maxRestartPause, restartPause<<min(failures, 16))
-		pause = pause/2 + rand.N(pause) //nolint:gosec // jitter keeps no secret
+		pause := pauseAfter(failures)
 		k.setAway(why, time.Now().Add(pause))
 		k.program.output.log.Warn("the program does not run; it is started again", "again_in", pause.Round(time.Millisecond), "err", why)
 		select {
@@ -71,6 +70,12 @@ func (k *execKeeper) keep() {
 		}
 		k.setAway(nil, time.Time{})
 	}
+}
+
+// pauseAfter is how long to wait before a restart, after so many failures before this one.
+func pauseAfter(failures int) time.Duration {
+	pause := min(maxPause, firstPause<<min(failures, 16))
+	return pause/2 + rand.N(pause) //nolint:gosec // jitter keeps no secret
 }
 
 // serve runs the program once, and says why it ended.
