@@ -139,8 +139,8 @@ func appendMessage(line *bytes.Buffer, event *router.Event) error {
 	return line.WriteByte('\n')
 }
 
-// eventLine is a line of all fields of an event.
-type eventLine struct {
+// fileLine is a line of all fields of an event.
+type fileLine struct {
 	Channel string          `json:"channel"`
 	Name    string          `json:"name"`
 	ID      string          `json:"id"`
@@ -154,5 +154,5 @@ type eventLine struct {
 func appendEvent(line *bytes.Buffer, e *router.Event) error {
 	lines := json.NewEncoder(line)
 	lines.SetEscapeHTML(false) // < stays as the message has it
-	return lines.Encode(eventLine{e.Channel, e.Name, e.ID, e.Type, e.Source, e.Time.UTC(), e.Key, e.Msg})
+	return lines.Encode(fileLine{e.Channel, e.Name, e.ID, e.Type, e.Source, e.Time.UTC(), e.Key, e.Msg})
 }

@@ -14,6 +14,7 @@ import "signalbox/router"
 func Register(r *router.Registry) {
 	r.Add(
 		Drop(),
+		Exec(),
 		File(),
 		Latest(),
 		Log(),

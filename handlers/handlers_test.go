@@ -71,6 +71,7 @@ func ExampleRegister() {
 	}
 	// Output:
 	// drop       Ignores events that are known, so that they don't count as unmatched.
+	// exec       Hands events to a program in any language, and takes its verdicts.
 	// file       Appends events to files, a line of JSON for each.
 	// latest     Keeps the newest event of each key in Redis, for those who come later.
 	// log        Writes one readable line per event to the log.

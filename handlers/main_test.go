@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"bytes"
 	"log/slog"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -11,7 +12,12 @@ import (
 	"signalbox/router/routertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(playsProgram) != "" {
+		os.Exit(playProgram(os.Args[1], os.Args[2:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // spec is a handler of this kind, named like it.
 func spec[T any](kind router.Kind[T], options T) router.HandlerSpec {
