@@ -25,6 +25,8 @@ COPY config/ /etc/signalbox/
 COPY --from=build --chown=65532:65532 /out/data /data
 VOLUME /data
 WORKDIR /data
+# Beside the routes, where the file would be without it, nothing can be written.
+ENV DATABASE_URL=sqlite:/data/signalbox.db
 # Numeric: scratch has no user names, and Kubernetes can see that it isn't root.
 USER 65532:65532
 ENTRYPOINT ["/router"]
