@@ -88,9 +88,9 @@ type bench struct {
 }
 
 func newBench(ctx context.Context, o options) (*bench, error) {
-	b := &bench{options: o, ctx: ctx, rounds: 5, drains: 2, saves: 50_000}
+	b := &bench{options: o, ctx: ctx, rounds: 5, drains: 2, saves: 25_000}
 	if o.quick {
-		b.rounds, b.drains, b.saves = 1, 1, 25_000
+		b.rounds, b.drains = 1, 1
 	}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "signalbox-bench-"); err != nil {
