@@ -352,6 +352,27 @@ func TestExecCanary(t *testing.T) {
 	}
 }
 
+// An event whose turn hasn't come when its time is over is as good as before.
+func TestExecNoTimeForAnEvent(t *testing.T) {
+	t.Parallel()
+	script := `read a; echo got; read b; echo '{"ok":true}'`
+	h := newExec(t, handlers.ExecOptions{Command: []string{"sh", "-c", script}, Mode: "lines", Processes: 1})
+	first := make(chan error)
+	go func() { first <- h.handle(t, long, execEvent("a", "x")) }()
+	h.log.await(t, "program output", 1)
+	err := h.handle(t, 20*time.Millisecond, execEvent("a", "x")) // the same id: it has to wait for the first
+	if _, away := router.IsUnavailable(err); !away || !strings.Contains(err.Error(), "had no time for the event yet") {
+		t.Errorf("got %v", err)
+	}
+	second := make(chan error)
+	go func() { second <- h.handle(t, long, execEvent("b", "x")) }()
+	if err := <-first; err != nil { // the program was not disturbed
+		t.Error(err)
+	}
+	h.close()
+	<-second // the program has ended with it, or before it
+}
+
 // The context that ended with the router is told as such, not as the program's fault.
 func TestExecShutdown(t *testing.T) {
 	t.Parallel()
@@ -360,7 +381,11 @@ func TestExecShutdown(t *testing.T) {
 		"once":  onceProgram(t, "hang", filepath.Join(t.TempDir(), "notes")),
 	} {
 		h := newExec(t, options)
-		err := h.handle(t, 200*time.Millisecond, execEvent("a", "stuck"))
+		stop, cancelSoon := context.WithCancel(t.Context())
+		timer := time.AfterFunc(200*time.Millisecond, cancelSoon)
+		err := h.Handle(stop, execEvent("a", "stuck"))
+		timer.Stop()
+		cancelSoon()
 		if _, away := router.IsUnavailable(err); !errors.Is(err, context.Canceled) || away || router.IsPermanent(err) {
 			t.Errorf("%s: got %v", name, err)
 		}

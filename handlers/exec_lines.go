@@ -121,8 +121,11 @@ func (k *execKeeper) admit(ctx context.Context, of suspect, line []byte) (*execC
 		}()
 	}
 	for {
-		if err := ctx.Err(); err != nil {
-			return nil, nil, &cutShort{fmt.Sprintf("program %q had no time for the event", k.program.name()), err}
+		if stopped := shutdown(ctx); stopped != nil {
+			return nil, nil, stopped
+		}
+		if ctx.Err() != nil { // the event is as good as before
+			return nil, nil, router.Unavailable(fmt.Errorf("program %q had no time for the event yet", k.program.name()), 0)
 		}
 		if k.away != nil {
 			return nil, nil, router.Unavailable(k.away, max(time.Until(k.until), 0))

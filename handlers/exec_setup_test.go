@@ -90,9 +90,9 @@ func newExec(tb testing.TB, options handlers.ExecOptions) *execHandler {
 
 // handle hands an event over, for at most so long.
 func (h *execHandler) handle(t *testing.T, timeout time.Duration, e *router.Event) error {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	timer := time.AfterFunc(timeout, cancel) // as a route does: the context tells no deadline
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	timer := time.AfterFunc(timeout, func() { cancel(context.DeadlineExceeded) }) // as a route does: the context tells no deadline
 	defer timer.Stop()
 	return h.Handle(ctx, e)
 }
