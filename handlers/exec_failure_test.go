@@ -364,13 +364,13 @@ func TestExecNoTimeForAnEvent(t *testing.T) {
 	if _, away := router.IsUnavailable(err); !away || !strings.Contains(err.Error(), "had no time for the event yet") {
 		t.Errorf("got %v", err)
 	}
-	second := make(chan error)
-	go func() { second <- h.handle(t, long, execEvent("b", "x")) }()
+	var second sync.WaitGroup
+	second.Go(func() { _ = h.handle(t, long, execEvent("b", "x")) })
 	if err := <-first; err != nil { // the program was not disturbed
 		t.Error(err)
 	}
 	h.close()
-	<-second // the program has ended with it, or before it
+	second.Wait() // the program has ended with it, or before it
 }
 
 // The context that ended with the router is told as such, not as the program's fault.
