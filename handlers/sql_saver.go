@@ -157,7 +157,7 @@ func bytesOf(events []*router.Event) (n int) {
 // verdict is what an error means for an event.
 func verdict(ctx context.Context, whose fault, err error) error {
 	switch {
-	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded): // a shutdown, which says nothing of anybody
+	case shutdown(ctx) != nil:
 		return fmt.Errorf("sql: interrupted: %w", ctx.Err())
 	case ctx.Err() != nil, whose == away, whose == changed:
 		return router.Unavailable(err, 0)
