@@ -352,6 +352,24 @@ func TestExecCanary(t *testing.T) {
 	}
 }
 
+// A program that takes one event after the other is stuck with the oldest: what was handed
+// over in the same moment and waits behind it has not failed, whichever attempt ends first.
+func TestExecStuckWithTheOldest(t *testing.T) {
+	t.Parallel()
+	h := newExec(t, handlers.ExecOptions{Command: []string{"sh", "-c", "read a; echo got; sleep 1000"}, Mode: "lines", Processes: 1})
+	oldest := make(chan error)
+	go func() { oldest <- h.handle(t, 1600*time.Millisecond, execEvent("a", "x")) }()
+	h.log.await(t, "program output", 1)
+	err := h.handle(t, 1500*time.Millisecond, execEvent("b", "x"))
+	if _, away := router.IsUnavailable(err); !away {
+		t.Errorf("the event behind it: %v", err)
+	}
+	err = <-oldest
+	if _, away := router.IsUnavailable(err); err == nil || away {
+		t.Errorf("the oldest: %v", err)
+	}
+}
+
 // An event whose turn hasn't come when its time is over is as good as before.
 func TestExecNoTimeForAnEvent(t *testing.T) {
 	t.Parallel()
