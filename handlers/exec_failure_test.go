@@ -370,6 +370,20 @@ func TestExecStuckWithTheOldest(t *testing.T) {
 	}
 }
 
+// An id that no verdict could name must not get as far as the program, which would be
+// started anew for giving none.
+func TestExecIDTooLong(t *testing.T) {
+	t.Parallel()
+	script := `while read -r line; do id=${line#*:}; id=${id%%,*}; echo "{\"id\":$id,\"ok\":true}"; done`
+	h := newExec(t, handlers.ExecOptions{Command: []string{"sh", "-c", script}, Mode: "lines", Processes: 1})
+	if err := h.handle(t, long, execEvent(strings.Repeat("\x01", 8<<10), "x")); err != nil {
+		t.Errorf("the longest id: %v", err)
+	}
+	if err := h.handle(t, time.Second, execEvent(strings.Repeat("i", 8<<10+1), "x")); !router.IsPermanent(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // An event whose turn hasn't come when its time is over is as good as before.
 func TestExecNoTimeForAnEvent(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,10 @@ import (
 // first to end; a route leaves a handler behind after a second.
 const maxTurn = 800 * time.Millisecond
 
+// maxAnswerID is how long an id may be, so that a verdict that names it is a line that is
+// read, however the program escapes it (six bytes for one).
+const maxAnswerID = 8 << 10
+
 // execPool is the handler of mode lines: programs that stay.
 type execPool struct {
 	program *execProgram
@@ -39,6 +43,9 @@ func newPool(p *execProgram, processes int) *execPool {
 
 // Handle hands an event to a program and waits for its verdict.
 func (l *execPool) Handle(ctx context.Context, event *router.Event) error {
+	if len(event.ID) > maxAnswerID {
+		return router.Permanent(fmt.Errorf("the id has %d bytes: with more than %d, no verdict could name it", len(event.ID), maxAnswerID))
+	}
 	line, err := execLine(event, l.program.withMsg)
 	if err != nil {
 		return router.Permanent(err)
