@@ -73,6 +73,9 @@ var allowed = []string{
 	"HSET signalbox:latest:prices BTCUSDT {}",
 	"HGETALL signalbox:latest.time:prices",
 	"ZADD signalbox:latest.until:prices 1 BTCUSDT",
+	"HLEN signalbox:latest:prices",
+	"ZCARD signalbox:latest.until:prices",
+	"ZRANGE signalbox:latest.until:prices -1 -1 WITHSCORES",
 	"PERSIST signalbox:latest:prices",
 }
 

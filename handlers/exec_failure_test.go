@@ -352,6 +352,38 @@ func TestExecCanary(t *testing.T) {
 	}
 }
 
+// A program that takes one event after the other is stuck with the oldest: what was handed
+// over in the same moment and waits behind it has not failed, whichever attempt ends first.
+func TestExecStuckWithTheOldest(t *testing.T) {
+	t.Parallel()
+	h := newExec(t, handlers.ExecOptions{Command: []string{"sh", "-c", "read a; echo got; sleep 1000"}, Mode: "lines", Processes: 1})
+	oldest := make(chan error)
+	go func() { oldest <- h.handle(t, 1600*time.Millisecond, execEvent("a", "x")) }()
+	h.log.await(t, "program output", 1)
+	err := h.handle(t, 1500*time.Millisecond, execEvent("b", "x"))
+	if _, away := router.IsUnavailable(err); !away {
+		t.Errorf("the event behind it: %v", err)
+	}
+	err = <-oldest
+	if _, away := router.IsUnavailable(err); err == nil || away {
+		t.Errorf("the oldest: %v", err)
+	}
+}
+
+// An id that no verdict could name must not get as far as the program, which would be
+// started anew for giving none.
+func TestExecIDTooLong(t *testing.T) {
+	t.Parallel()
+	script := `while read -r line; do id=${line#*:}; id=${id%%,*}; echo "{\"id\":$id,\"ok\":true}"; done`
+	h := newExec(t, handlers.ExecOptions{Command: []string{"sh", "-c", script}, Mode: "lines", Processes: 1})
+	if err := h.handle(t, long, execEvent(strings.Repeat("\x01", 8<<10), "x")); err != nil {
+		t.Errorf("the longest id: %v", err)
+	}
+	if err := h.handle(t, time.Second, execEvent(strings.Repeat("i", 8<<10+1), "x")); !router.IsPermanent(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // An event whose turn hasn't come when its time is over is as good as before.
 func TestExecNoTimeForAnEvent(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,14 @@ import (
 	"signalbox/router"
 )
 
+// maxTurn is how long an event, at most, whose attempt has ended lets an older one be the
+// first to end; a route leaves a handler behind after a second.
+const maxTurn = 800 * time.Millisecond
+
+// maxAnswerID is how long an id may be, so that a verdict that names it is a line that is
+// read, however the program escapes it (six bytes for one).
+const maxAnswerID = 8 << 10
+
 // execPool is the handler of mode lines: programs that stay.
 type execPool struct {
 	program *execProgram
@@ -35,6 +43,9 @@ func newPool(p *execProgram, processes int) *execPool {
 
 // Handle hands an event to a program and waits for its verdict.
 func (l *execPool) Handle(ctx context.Context, event *router.Event) error {
+	if len(event.ID) > maxAnswerID {
+		return router.Permanent(fmt.Errorf("the id has %d bytes: with more than %d, no verdict could name it", len(event.ID), maxAnswerID))
+	}
 	line, err := execLine(event, l.program.withMsg)
 	if err != nil {
 		return router.Permanent(err)
@@ -83,7 +94,8 @@ type execWorker struct {
 // execCall is an event in hand.
 type execCall struct {
 	suspect
-	start   int // of its line, in what is written
+	since   time.Time // when it was handed over
+	start   int       // of its line, in what is written
 	alone   bool
 	verdict error
 	done    chan struct{} // closed when there is a verdict
@@ -101,9 +113,25 @@ func (k *execKeeper) handle(ctx context.Context, event *router.Event, line []byt
 	select {
 	case <-c.done:
 	case <-ctx.Done():
+		if shutdown(ctx) == nil && k.behind(w, c) {
+			select { // whether the program is stuck with an older one, which goes first
+			case <-c.done:
+				return c.verdict
+			case <-time.After(min(time.Since(c.since)/12, maxTurn)):
+			}
+		}
 		k.giveUp(w, c, ctx.Err())
 	}
 	return c.verdict
+}
+
+// behind reports whether the program has an older event in hand. If both were handed over
+// at about the same time, their attempts end at about the same time, too, in any order: a
+// route looks at each sixteen times in its timeout.
+func (k *execKeeper) behind(w *execWorker, c *execCall) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(w.hand) > 0 && w.hand[0] != c
 }
 
 // admit puts an event into the program's hands when it is its turn. Two events of one id
@@ -152,7 +180,7 @@ func (k *execKeeper) mayTake(of suspect, alone bool) bool {
 
 // take adds an event to those in hand; the caller holds the lock.
 func (w *execWorker) take(of suspect, line []byte, alone bool) *execCall {
-	c := &execCall{suspect: of, start: w.queued, alone: alone, done: make(chan struct{})}
+	c := &execCall{suspect: of, since: time.Now(), start: w.queued, alone: alone, done: make(chan struct{})}
 	w.hand = append(w.hand, c)
 	w.waiting = append(w.waiting, line...)
 	w.queued += len(line)

@@ -167,11 +167,19 @@ func TestFileRepairsWhatAnotherLeaves(t *testing.T) {
 func TestFileFollowsItsName(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(path string) error{
-		"file renamed":     func(path string) error { return os.Rename(path, path+".1") },
-		"file deleted":     os.Remove,
-		"file emptied":     func(path string) error { return os.Truncate(path, 0) },
-		"folder deleted":   func(path string) error { return os.RemoveAll(filepath.Dir(path)) },
-		"all of it gone":   func(path string) error { return os.RemoveAll(filepath.Dir(filepath.Dir(path))) },
+		"file renamed":   func(path string) error { return os.Rename(path, path+".1") },
+		"file deleted":   os.Remove,
+		"file emptied":   func(path string) error { return os.Truncate(path, 0) },
+		"folder deleted": func(path string) error { return os.RemoveAll(filepath.Dir(path)) },
+		"all of it gone": func(path string) error { return os.RemoveAll(filepath.Dir(filepath.Dir(path))) },
+		"all renamed": func(path string) error {
+			logs := filepath.Dir(filepath.Dir(path))
+			return os.Rename(logs, logs+".old")
+		},
+		"all replaced": func(path string) error { // as by a volume that is mounted late
+			logs := filepath.Dir(filepath.Dir(path))
+			return errors.Join(os.Rename(logs, logs+".old"), os.Mkdir(logs, 0o700))
+		},
 		"replaced by hand": func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -41,8 +41,9 @@ type fileSet struct {
 	late  atomic.Bool // there may be files of past days
 
 	mu      sync.Mutex
-	root    *os.Root // nil: not opened yet
-	escapes error    // what root says of a name that leads out of it
+	root    *os.Root    // nil: not opened yet
+	rootAs  fs.FileInfo // what it was then
+	escapes error       // what root says of a name that leads out of it
 	files   map[string]*appendFile
 	recent  list.List // of *appendFile, the one used last in front
 	closed  bool
@@ -164,14 +165,20 @@ func (s *fileSet) close() error {
 	return errors.Join(errs...)
 }
 
-// rooted opens the folder, which is made if it is missing.
+// rooted opens the folder, which is made if it is missing. One that was renamed, or that a
+// volume was mounted on since, is not the folder any more.
 func (s *fileSet) rooted() (*os.Root, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case s.root != nil:
-		return s.root, nil
-	case s.closed:
+	if s.root != nil {
+		switch now, err := os.Stat(s.path.folder); {
+		case err == nil && os.SameFile(now, s.rootAs), err != nil && !errors.Is(err, fs.ErrNotExist):
+			return s.root, nil
+		}
+		_ = s.root.Close()
+		s.root = nil
+	}
+	if s.closed {
 		return nil, os.ErrClosed
 	}
 	if err := os.MkdirAll(s.path.folder, dirMode); err != nil {
@@ -181,8 +188,13 @@ func (s *fileSet) rooted() (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
+	is, err := root.Stat(".")
+	if err != nil {
+		_ = root.Close()
+		return nil, err
+	}
 	_, outside := root.Lstat("..")
-	s.root, s.escapes = root, cause(outside)
+	s.root, s.rootAs, s.escapes = root, is, cause(outside)
 	return root, nil
 }
 

@@ -17,16 +17,21 @@ type newest struct{ of map[string]seen }
 
 // seen is the newest event of a key.
 type seen struct {
-	at       time.Time
+	at       time.Time // no later than it came
 	id       string
 	replayed bool
 }
 
 // overtaken reports whether an event would take its key back in time, and else remembers
 // it. Among live events the order is the producer's business: only a replay sets a limit.
-// Keys beyond the first hundred thousand are not followed.
-func (n *newest) overtaken(e *Event) bool {
+// A time after the one when the event came, or was kept, counts as that, or one wrong clock
+// would silence a key for good. Keys beyond the first hundred thousand are not followed.
+func (n *newest) overtaken(e *Event, came time.Time) bool {
 	last, known := n.of[e.Key]
+	at := e.Time
+	if at.After(came) {
+		at = came
+	}
 	switch {
 	case !known:
 		if len(n.of) >= maxSequences {
@@ -35,13 +40,13 @@ func (n *newest) overtaken(e *Event) bool {
 		if n.of == nil {
 			n.of = map[string]seen{}
 		}
-		n.of[strings.Clone(e.Key)] = seen{e.Time, strings.Clone(e.ID), e.Replayed} // views of the whole message
+		n.of[strings.Clone(e.Key)] = seen{at, strings.Clone(e.ID), e.Replayed} // views of the whole message
 		return false
-	case e.Replayed && !e.Time.After(last.at),
+	case e.Replayed && (!at.After(last.at) || e.ID == last.id),
 		!e.Replayed && last.replayed && (e.Time.Before(last.at) || e.ID == last.id):
 		return true
-	case !e.Time.Before(last.at):
-		n.of[e.Key] = seen{e.Time, strings.Clone(e.ID), e.Replayed}
+	case !at.Before(last.at):
+		n.of[e.Key] = seen{at, strings.Clone(e.ID), e.Replayed}
 	}
 	return false
 }
@@ -49,7 +54,7 @@ func (n *newest) overtaken(e *Event) bool {
 // overtaken reports whether an event would go back in time, and skips one that is live.
 func (s *subscription) overtaken(d *delivery) bool {
 	switch {
-	case s.channel.Start != StartLatest || isOwn(d.event.Type) || !s.feed.newest.overtaken(&d.event):
+	case s.channel.Start != StartLatest || isOwn(d.event.Type) || !s.feed.newest.overtaken(&d.event, d.ticket.item.Time):
 		return false
 	case d.event.Replayed:
 		return true

@@ -38,7 +38,7 @@ func replaying(t *testing.T, begin Start, opts Options) (r *running, got func() 
 // of is a message of a key, that many seconds after an epoch.
 func of(key, id string, at int, kept bool, to *running) *batch.Item {
 	payload := fmt.Sprintf(`{"type":"tick","id":%q,"key":%q,"time":%d}`, id, key, 1_700_000_000+at)
-	return &batch.Item{Topic: "topic", Payload: []byte(payload), Kept: kept, Owner: to.carrier}
+	return &batch.Item{Topic: "topic", Payload: []byte(payload), Time: time.Unix(int64(1_700_000_000+at), 0), Kept: kept, Owner: to.carrier}
 }
 
 func TestNoKeyGoesBackInTime(t *testing.T) {
@@ -82,6 +82,31 @@ func TestNoKeyGoesBackInTime(t *testing.T) {
 	}
 }
 
+// One wrong clock blocks no key: what says that it comes from the future counts as old as
+// its arrival, kept or live.
+func TestTheFutureBlocksNoKey(t *testing.T) {
+	const future, came = 9_000_000_000, 1_700_000_000
+	r, got := replaying(t, StartLatest, Options{})
+	item := func(id string, says, arrived int, kept bool) *batch.Item {
+		one := of("a", id, says-1_700_000_000, kept, r)
+		one.Time = time.Unix(int64(arrived), 0)
+		return one
+	}
+	items := []*batch.Item{
+		item("kept", future, came, true),
+		item("late", came-1, came+1, false),
+		item("live", came+2, came+2, false),
+		item("wrong again", future, came+3, false),
+		item("wrong again", future, came+4, true), // kept a moment after it came
+		item("after a gap", came+4, came+5, true),
+	}
+	r.sendItems(t, items)
+	r.await(t, items)
+	if want := []string{"kept*", "live", "wrong again", "after a gap*"}; !slices.Equal(got(), want) {
+		t.Errorf("handled %q\nwant    %q", got(), want)
+	}
+}
+
 func TestReplaysAreNoGap(t *testing.T) {
 	cfg, own := listening(PubSub, accepting)
 	cfg.Channels[0].Start, cfg.Channels[0].Fields.Seq = StartLatest, "seq"
@@ -117,7 +142,7 @@ func TestKeysThatAreFollowedHaveALimit(t *testing.T) {
 	var n newest
 	for i := range maxSequences + 10 {
 		e := Event{Key: fmt.Sprint(i), Time: time.Unix(5, 0), Replayed: true}
-		if n.overtaken(&e) {
+		if n.overtaken(&e, e.Time) {
 			t.Fatal("a new key was overtaken")
 		}
 	}
@@ -125,7 +150,7 @@ func TestKeysThatAreFollowedHaveALimit(t *testing.T) {
 		t.Errorf("%d keys are followed, want %d", len(n.of), maxSequences)
 	}
 	old := Event{Key: fmt.Sprint(maxSequences + 5), Time: time.Unix(1, 0)}
-	if n.overtaken(&old) {
+	if n.overtaken(&old, old.Time) {
 		t.Error("an event of a key that is not followed was overtaken")
 	}
 }

@@ -38,7 +38,7 @@ end
 
 // keep puts events into their slots: ARGV is now and the slots' time to live in ms, then
 // key, time, id and message of each. All of a channel ends with its last slot, so that
-// nothing is left of a channel that has gone quiet.
+// nothing is left of a channel that has gone quiet; while a slot lasts for ever, it doesn't.
 const keep = forget + `
 local ttl = tonumber(ARGV[2])
 local changed = false
@@ -56,13 +56,14 @@ for i = 3, #ARGV, 4 do
     changed = true
   end
 end
-if changed then
+if changed and redis.call('HLEN', KEYS[1]) > redis.call('ZCARD', KEYS[3]) then
   for _, name in ipairs(KEYS) do
-    if ttl == 0 then
-      redis.call('PERSIST', name)
-    elseif ttl > redis.call('PTTL', name) then
-      redis.call('PEXPIRE', name, ttl)
-    end
+    redis.call('PERSIST', name)
+  end
+elseif changed then
+  local last = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2]
+  for _, name in ipairs(KEYS) do
+    redis.call('PEXPIRE', name, last - now)
   end
 end
 return 0

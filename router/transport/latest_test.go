@@ -158,6 +158,25 @@ func TestLatestEnds(t *testing.T) {
 	})
 }
 
+// Handlers with different ttl keep one channel: each slot lasts as long as its own says.
+func TestLatestEndsNoOtherSlot(t *testing.T) {
+	t.Parallel()
+	eachLatest(t, func(t *testing.T, store latestStore) {
+		const ttl = 300 * time.Millisecond
+		mustKeep(t, store, 0, tickAt("p", "for ever", 1, "e"))
+		mustKeep(t, store, time.Hour, tickAt("p", "hour", 2, "h"), tickAt("q", "hour", 2, "h"))
+		mustKeep(t, store, 0, tickAt("q", "short", 1, "e"))
+		mustKeep(t, store, ttl, tickAt("p", "short", 3, "s"), tickAt("q", "short", 3, "s"))
+		time.Sleep(ttl + 50*time.Millisecond)
+		if got, want := keptOf(t, store, "p"), "for ever=e hour=h"; got != want {
+			t.Errorf("kept %q, want %q", got, want)
+		}
+		if got, want := keptOf(t, store, "q"), "hour=h"; got != want { // no slot of it lasts for ever any more
+			t.Errorf("kept %q, want %q", got, want)
+		}
+	})
+}
+
 // A channel that has gone quiet leaves nothing behind, for programs that don't know of ends.
 func TestLatestLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
