@@ -370,7 +370,7 @@ func TestExecNoTimeForAnEvent(t *testing.T) {
 		t.Error(err)
 	}
 	h.close()
-	<-second // the program has ended with it, or before it
+	t.Log(<-second) // the program has ended with it, or before it
 }
 
 // The context that ended with the router is told as such, not as the program's fault.

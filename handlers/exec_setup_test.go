@@ -113,22 +113,7 @@ func (h *execHandler) insist(t *testing.T, e *router.Event) error {
 }
 
 // execLog is a log, in JSON.
-type execLog struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *execLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *execLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+type execLog struct{ handlers.LockedBuffer }
 
 // of are the lines with a message.
 func (l *execLog) of(message string) (found []map[string]any) {

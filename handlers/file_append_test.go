@@ -22,7 +22,7 @@ import (
 )
 
 // newTestFiler is a handler that is closed with the test, and what it logs.
-func newTestFiler(t *testing.T, path string, change func(*FileOptions)) (*filer, *lockedBuffer) {
+func newTestFiler(t *testing.T, path string, change func(*FileOptions)) (*filer, *LockedBuffer) {
 	t.Helper()
 	options := defaultFileOptions()
 	options.Path = path
@@ -32,27 +32,10 @@ func newTestFiler(t *testing.T, path string, change func(*FileOptions)) (*filer,
 	if err := options.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	logged := &lockedBuffer{}
+	logged := &LockedBuffer{}
 	h := newFiler(slog.New(slog.NewTextHandler(logged, nil)), options)
 	t.Cleanup(func() { _ = h.Close() })
 	return h, logged
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // numbered is an event whose message is {"n":n} and, if more is not 0, so many bytes longer.

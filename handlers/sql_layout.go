@@ -55,6 +55,23 @@ func (c column) sqlJSON(value gjson.Result) string {
 	return value.Raw
 }
 
+// sqlTarget is the table that events go to, as the options say.
+type sqlTarget struct {
+	table    tableName
+	create   bool
+	standard bool // the layout is the standard one
+	filled   []column
+}
+
+func sqlTargetOf(options SQLOptions) (sqlTarget, error) {
+	table, err := parseTable(options.Table)
+	if err != nil {
+		return sqlTarget{}, err
+	}
+	filled, err := parseColumns(options.Columns)
+	return sqlTarget{table: table, create: options.Create, standard: len(options.Columns) == 0, filled: filled}, err
+}
+
 // tableColumn is a column as the database describes it.
 type tableColumn struct {
 	name      string

@@ -17,11 +17,8 @@ import (
 
 // postgres is a table of a PostgreSQL database.
 type postgres struct {
+	sqlTarget
 	pool      *pgxpool.Pool
-	table     tableName
-	create    bool
-	standard  bool // the layout is the standard one
-	filled    []column
 	statement atomic.Pointer[pgStatement] // as the table was found last
 }
 
@@ -37,11 +34,7 @@ func openPostgres(env router.Env, options SQLOptions) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	table, err := parseTable(options.Table)
-	if err != nil {
-		return nil, err
-	}
-	filled, err := parseColumns(options.Columns)
+	target, err := sqlTargetOf(options)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +43,7 @@ func openPostgres(env router.Env, options SQLOptions) (*postgres, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dsn: %w", err)
 	}
-	return &postgres{pool: pool, table: table, create: options.Create, standard: len(options.Columns) == 0, filled: filled}, nil
+	return &postgres{sqlTarget: target, pool: pool}, nil
 }
 
 // configure sets what the dsn leaves out.

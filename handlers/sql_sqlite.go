@@ -19,12 +19,9 @@ import (
 // sqliteFile is a table of an SQLite file. It has one connection: SQLite lets one write at
 // a time anyway.
 type sqliteFile struct {
+	sqlTarget
 	db        *sql.DB
 	path      string
-	table     tableName
-	create    bool
-	standard  bool // the layout is the standard one
-	filled    []column
 	statement atomic.Pointer[sqliteStatement] // as the table was found last
 }
 
@@ -41,17 +38,13 @@ func openSQLite(options SQLOptions) (*sqliteFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dsn: %w", err)
 	}
-	table, err := parseTable(options.Table)
-	if err != nil {
-		return nil, err
-	}
-	filled, err := parseColumns(options.Columns)
+	target, err := sqlTargetOf(options)
 	if err != nil {
 		return nil, err
 	}
 	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1)
-	return &sqliteFile{db: db, path: path, table: table, create: options.Create, standard: len(options.Columns) == 0, filled: filled}, nil
+	return &sqliteFile{sqlTarget: target, db: db, path: path}, nil
 }
 
 // insert saves events in one transaction. What others write at the same time is waited for.

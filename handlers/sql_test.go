@@ -1,7 +1,6 @@
 package handlers_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,12 +22,12 @@ import (
 // sqlHandler is a handler of kind sql that is closed with the test, and what it logs.
 type sqlHandler struct {
 	router.BatchHandler
-	log *lockedBuffer
+	log *handlers.LockedBuffer
 }
 
 func newSQL(t *testing.T, options handlers.SQLOptions) *sqlHandler {
 	t.Helper()
-	log := &lockedBuffer{}
+	log := &handlers.LockedBuffer{}
 	handler, err := handlers.SQL().New(router.Env{Service: "test", Log: slog.New(slog.NewTextHandler(log, withoutTime()))}, options)
 	if err != nil {
 		t.Fatal(err)
@@ -99,23 +97,6 @@ func count(words []string) string {
 		n[word]++
 	}
 	return fmt.Sprint(n)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // event is an event of this id and data.
