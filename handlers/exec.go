@@ -23,7 +23,7 @@ const (
 // Locate; without it, that is the current folder.
 type ExecOptions struct {
 	Command   []string          `toml:"command" required:"true" doc:"the program and its arguments, as a list; no shell reads it"`
-	Mode      string            `toml:"mode" enum:"lines,once" doc:"lines: one program that stays, an event and a verdict a line; once: a program for each event, its exit code is the verdict"`
+	Mode      string            `toml:"mode" enum:"lines,once" doc:"lines: one program that stays, and answers each line with an event by one such as {\"id\":\"…\",\"ok\":true}; once: a program for each event, its exit code is the verdict"`
 	Env       map[string]string `toml:"env" doc:"variables of the program; beside them it has only PATH, HOME, LANG and PYTHONUNBUFFERED=1"`
 	Processes int               `toml:"processes" min:"1" max:"64" doc:"in mode lines, how many of the program run; events of one key go to the same"`
 	Msg       bool              `toml:"msg" doc:"hand over the whole message, too, as msg"`
@@ -76,6 +76,9 @@ func (o *ExecOptions) program() (string, error) {
 		found, err = filepath.Abs(found)
 	}
 	if err != nil {
+		if words := strings.Fields(name); len(words) > 1 && len(o.Command) == 1 && at == name { // written as for a shell
+			remedy = fmt.Sprintf("the program and each argument are texts of their own: [%q, …]", words[0])
+		}
 		return "", fmt.Errorf("command: program %q: %w; %s", name, err, remedy)
 	}
 	return found, nil

@@ -49,7 +49,7 @@ func TestExecOptions(t *testing.T) {
 		"empty":              {command(""), `command is missing`},
 		"not in PATH":        {command("pyhton3", "bot.py"), `command: program "pyhton3": executable file not found in $PATH; install it, or write its path`},
 		"an option":          {command("--help"), `command: program "--help": executable file not found`},
-		"a command line":     {command("sh -c true"), `command: program "sh -c true": executable file not found`},
+		"a command line":     {command("sh -c true"), `command: program "sh -c true": executable file not found in $PATH; the program and each argument are texts of their own: ["sh", …]`},
 		"no folder's":        {command("bot.sh"), `command: program "bot.sh": executable file not found`},
 		"no file":            {command("./none.sh"), `command: program "./none.sh": stat ` + dir + `/none.sh: no such file or directory; it must be a file that may be executed (chmod +x)`},
 		"not executable":     {command("./plain.sh"), `command: program "./plain.sh": permission denied`},

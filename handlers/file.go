@@ -44,7 +44,7 @@ func (o FileOptions) Validate() error {
 		lineErr = fmt.Errorf("line: %q is not one of %s, %s", o.Line, lineMessage, lineEvent)
 	}
 	if o.Rotate != 0 && o.Rotate < minRotate {
-		rotateErr = fmt.Errorf("rotate: %d bytes would make a file of nearly each line; the least is 1KiB, and 0 is never", o.Rotate)
+		rotateErr = fmt.Errorf("rotate: %dB would make a file of nearly each line; the least is 1KiB, and 0 is never", o.Rotate)
 	}
 	if o.Gzip && o.Rotate == 0 && pathErr == nil && !path.dated() {
 		gzipErr = errors.New(`gzip: no file would ever be finished; set rotate, as in rotate = "100MB", or have {date} in path`)

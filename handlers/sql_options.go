@@ -79,7 +79,7 @@ func parsePostgres(dsn string) (*pgxpool.Config, error) {
 	if err == nil {
 		return config, nil
 	}
-	why := ""
+	why, remedy := "", "write postgres://user:password@host:5432/database, special characters of the password as %XX (/ is %2F)"
 	for _, words := range []string{
 		"sslmode is invalid", "pool_max_conns", "pool_min_conns", "pool_min_idle_conns", "pool_max_conn_lifetime_jitter", "pool_max_conn_lifetime",
 		"pool_max_conn_idle_time", "pool_health_check_period", "pool_ping_timeout", "default_query_exec_mode", "statement_cache_capacity",
@@ -87,10 +87,13 @@ func parsePostgres(dsn string) (*pgxpool.Config, error) {
 	} {
 		if strings.Contains(err.Error(), words) {
 			why = " (" + words + ")"
+			if words != "invalid port" {
+				remedy = "correct this parameter behind the ?; a file that it names must be there"
+			}
 			break
 		}
 	}
-	return nil, fmt.Errorf("dsn: PostgreSQL's address cannot be read%s; write postgres://user:password@host:5432/database, special characters of the password as %%XX (/ is %%2F)", why)
+	return nil, fmt.Errorf("dsn: PostgreSQL's address cannot be read%s; %s", why, remedy)
 }
 
 // sqliteURI is the address of an SQLite file as its driver takes it: what a name may hold

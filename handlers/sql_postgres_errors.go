@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -47,11 +48,23 @@ func (p *postgres) lost(err error) (fault, error) {
 	if _, local := errors.AsType[*pgconn.ConnectError](err); !local && p.statement.Load() != nil {
 		p.pool.Reset()
 	}
-	text := oneLine(strings.Join(strings.Fields(err.Error()), " ")) // a line for each address that was tried
+	text := oneLine(attempts(err.Error()))
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = fmt.Sprintf("no answer within %v: %s", statementTime, text)
 	}
 	return away, sqlError{text, err}
+}
+
+// attempts is what pgx says of a connection that failed, in one line: it has a line for each
+// address that was tried, and tries an address with TLS and without.
+func attempts(text string) string {
+	var lines []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " ")
 }
 
 // sqlError is an error whose text is safe to log.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,6 +117,27 @@ func ticks(from, to int) []*router.Event {
 	return events
 }
 
+// An address is tried with TLS and without; what is said of both is said once.
+func TestSQLNobodyThere(t *testing.T) {
+	t.Parallel()
+	port, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := port.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h := newSQL(t, handlers.SQLOptions{DSN: "postgres://trader:canary-7@" + port.Addr().String() + "/trading", Table: "events"})
+	verdicts := h.HandleBatch(t.Context(), ticks(0, 1))
+	if got := outcomes(verdicts, 1); got[0] != "unavailable" {
+		t.Fatalf("verdicts %v", verdicts)
+	}
+	text := verdicts[0].Error()
+	if n := strings.Count(text, "connection refused"); n != 1 || strings.Contains(text, "canary") {
+		t.Errorf("the cause is there %d times: %s", n, text)
+	}
+}
+
 func TestSQLOptions(t *testing.T) {
 	t.Parallel()
 	const good = "postgres://trader:canary-7@db.example:5432/trading"
@@ -138,8 +160,8 @@ func TestSQLOptions(t *testing.T) {
 		{"no file", handlers.SQLOptions{DSN: "sqlite:", Table: "t"}, []string{`dsn: "sqlite:" names no file; write sqlite:FILE`}},
 		{"parameters of a file", handlers.SQLOptions{DSN: "sqlite:a.db?mode=ro", Table: "t"}, []string{`dsn: "sqlite:a.db?mode=ro": an SQLite file has no parameters here; `}},
 		{"port", handlers.SQLOptions{DSN: "postgres://trader:can/ary-7@db:5432/x", Table: "t"}, []string{"dsn: PostgreSQL's address cannot be read"}},
-		{"sslmode", handlers.SQLOptions{DSN: good + "?sslmode=canary-7", Table: "t"}, []string{"dsn: PostgreSQL's address cannot be read (sslmode is invalid); write "}},
-		{"pool", handlers.SQLOptions{DSN: good + "?pool_max_conns=canary-7", Table: "t"}, []string{"dsn: PostgreSQL's address cannot be read (pool_max_conns); write "}},
+		{"sslmode", handlers.SQLOptions{DSN: good + "?sslmode=canary-7", Table: "t"}, []string{"dsn: PostgreSQL's address cannot be read (sslmode is invalid); correct this parameter "}},
+		{"pool", handlers.SQLOptions{DSN: good + "?pool_max_conns=canary-7", Table: "t"}, []string{"dsn: PostgreSQL's address cannot be read (pool_max_conns); correct this parameter "}},
 		{"three parts", handlers.SQLOptions{DSN: good, Table: "a.b.c"}, []string{`table: "a.b.c" has 3 parts; write table or schema.table`}},
 		{"empty part", handlers.SQLOptions{DSN: good, Table: "a."}, []string{`table: "a." is no table or schema.table; a name that holds a dot stands in double quotes, as in '"a.b"'`}},
 		{"open quote", handlers.SQLOptions{DSN: good, Table: `"a`}, []string{`table: "\"a" is no table or schema.table; `}},

@@ -15,7 +15,7 @@ import (
 // T may also implement, each on its own:
 //
 //	Locate(dir string)         // told where relative paths start, before Validate: the folder of the file that has the options
-//	Validate() error           // checked when the configuration is loaded
+//	Validate() error           // checked when the configuration is loaded; errors.Join for several, each beginning with its option
 //	PublishesTo() []string     // declared channels this handler publishes to
 type Kind[T any] struct {
 	Name     string

@@ -14,7 +14,7 @@ import (
 
 // traderOptions are the options of the kind trader, as routes.toml writes them.
 type traderOptions struct {
-	Bot     string  `toml:"bot" doc:"whose commands to obey; required"`
+	Bot     string  `toml:"bot" required:"true" doc:"whose commands to obey"`
 	MaxSize float64 `toml:"max_size" doc:"the largest order, in units of the symbol"`
 }
 

@@ -1,6 +1,10 @@
 package pgtest
 
-import "testing"
+import (
+	"runtime"
+	"testing"
+	"time"
+)
 
 func TestServerComesBack(t *testing.T) {
 	t.Parallel()
@@ -21,4 +25,24 @@ func TestServerComesBack(t *testing.T) {
 	}
 	s.Stop()
 	s.Stop()
+}
+
+// The kernel kills a server with the thread that started it, and Go may end the thread
+// that a test runs on.
+func TestServerOutlivesThread(t *testing.T) {
+	t.Parallel()
+	s := Absent(t)
+	ran := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		ran <- s.Run()
+	}()
+	if err := <-ran; err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-s.exited:
+		t.Error("the server ended with the thread")
+	case <-time.After(300 * time.Millisecond):
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -176,14 +177,20 @@ func (s *Server) Restart() {
 	cmd := exec.Command(s.bin, args...)
 	cmd.Env = append(os.Environ(), s.env...)
 	dieWithTest(cmd)
-	if err := cmd.Start(); err != nil {
+	started, exited := make(chan error), make(chan struct{})
+	go func() {
+		// The kernel kills the server with the thread that started it: it stays until then.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(exited)
+		err := cmd.Start()
+		if started <- err; err == nil {
+			_ = cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
 		s.tb.Fatalf("start redis-server: %v", err)
 	}
-	exited := make(chan struct{})
-	go func() {
-		defer close(exited)
-		_ = cmd.Wait()
-	}()
 	s.cmd, s.exited = cmd, exited
 	if err := s.answers(exited); err != nil {
 		lines, _ := os.ReadFile(logfile)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -228,6 +229,7 @@ func (c *countingPublisher) readers(ctx context.Context) (string, error) {
 	for i, g := range groups {
 		names[i] = printable(g.Name)
 	}
+	slices.Sort(names) // Redis has them sorted, others in the order in which they came
 	switch len(names) {
 	case 0:
 		return "no group reads it yet: it waits for the first", nil

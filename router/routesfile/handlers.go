@@ -1,6 +1,7 @@
 package routesfile
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -103,8 +104,11 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 		return // its own checks would complain of what is missing for that reason
 	}
 	if checked, ok := one.options.(interface{ Validate() error }); ok {
-		if err := checked.Validate(); err != nil {
+		errs := joined(checked.Validate())
+		for _, err := range errs {
 			c.report.errorf(one.blame(err.Error()), "%s: %s%s", one.subject(), err, one.remedy())
+		}
+		if len(errs) > 0 {
 			return
 		}
 	}
@@ -124,6 +128,23 @@ func (c *compiler) decodeOptions(one *handler) {
 			c.report.errorf(child.key, "%s: unknown option %q; kind %q has none", one.subject(), child.name(), one.Kind)
 		}
 	}
+}
+
+// joined is what errors.Join has put together, however deep, or err alone, so that each has
+// its own place. What fmt.Errorf wraps is one error, with words around it.
+func joined(err error) []error {
+	if err == nil {
+		return nil
+	}
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok || err.Error() != errors.Join(several.Unwrap()...).Error() {
+		return []error{err}
+	}
+	var errs []error
+	for _, one := range several.Unwrap() {
+		errs = append(errs, joined(one)...)
+	}
+	return errs
 }
 
 // blame is where an error of a handler's own check points: at the option that it

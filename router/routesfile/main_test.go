@@ -5,8 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,10 +61,20 @@ type saveOptions struct {
 }
 
 func (o saveOptions) Validate() error {
+	var dsnErr, tableErr error
 	if o.DSN == "" {
-		return errors.New("dsn is missing; write dsn = \"sqlite:events.db\"")
+		dsnErr = errors.New("dsn is missing; write dsn = \"sqlite:events.db\"")
 	}
-	return nil
+	if o.Table == "" {
+		tableErr = fmt.Errorf("table: %w, %w", errors.New("no name"), errors.New("and none to guess"))
+	}
+	var columnErrs []error
+	for _, name := range slices.Sorted(maps.Keys(o.Columns)) {
+		if o.Columns[name] == "" {
+			columnErrs = append(columnErrs, fmt.Errorf("columns.%s: no field", name))
+		}
+	}
+	return errors.Join(dsnErr, tableErr, errors.Join(columnErrs...))
 }
 
 type none struct{}
