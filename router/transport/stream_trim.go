@@ -2,13 +2,15 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// trimmedPrefix begins the keys that hold how many of the missed entries were reported.
+// trimmedPrefix begins the keys that hold a missedNote: how many were reported.
 const trimmedPrefix = "signalbox:trimmed:"
 
 func (s *streamSub) trimmedKey() string { return trimmedPrefix + s.topic + ":" + s.cfg.Group }
@@ -33,29 +35,69 @@ func (s *streamSub) progress() (p progress, ok bool) {
 	if p.group, ok, err = s.groupInfo(s.cfg.Group); err != nil || !ok || p.group.read == unknown {
 		return p, false
 	}
-	if p.reported, err = s.reportedMissed(); err != nil {
+	noted, err := s.notedMissed()
+	if err != nil {
 		return p, false
 	}
-	if missed, exact := p.stream.missed(p.group); missed != unknown && missed != p.reported {
-		s.reportMissed(missed, exact)
+	p.reported = noted.events
+	run := s.runID()
+	if missed, exact := p.stream.missed(p.group); missed != unknown && (missedNote{missed, run}) != noted {
+		s.reportMissed(missedNote{missed, run}, exact)
 		p.reported = missed
 	}
 	return p, true
 }
 
+// missedNote is how many entries a group has missed, in which run of Redis: one that starts
+// again from its append-only file may have forgotten how many it had delivered (7.0 does), and
+// what is missing then was not lost. The run is empty where Redis does not tell.
+type missedNote struct {
+	events int64
+	run    string
+}
+
+func (n missedNote) String() string { return strings.TrimSpace(fmt.Sprint(n.events, " ", n.run)) }
+
+func parseMissed(text string) (n missedNote) {
+	events, run, _ := strings.Cut(text, " ")
+	n.events, _ = strconv.ParseInt(events, 10, 64)
+	n.run = run
+	return n
+}
+
+// another reports whether two notes are of different runs, as far as is known.
+func (n missedNote) another(other missedNote) bool {
+	return n.run != "" && other.run != "" && n.run != other.run
+}
+
+// runID tells one run of a Redis from another; empty where it isn't told.
+func (s *streamSub) runID() string {
+	ctx, cancel := s.commandContext()
+	defer cancel()
+	info, err := s.r.writer.Info(ctx, "server").Result()
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(info, "run_id:")
+	id, _, _ := strings.Cut(rest, "\r\n")
+	return id
+}
+
 // reportMissed reports what was missed and not reported yet, by whichever process of the
 // group: how much was is kept in Redis, and only who changes it reports. It is less than
 // before when Redis has begun to count anew.
-func (s *streamSub) reportMissed(missed int64, exact bool) {
+func (s *streamSub) reportMissed(missed missedNote, exact bool) {
 	ctx, cancel := s.commandContext()
 	defer cancel()
-	before, err := s.r.writer.SetArgs(ctx, s.trimmedKey(), missed, redis.SetArgs{Get: true}).Result()
+	text, err := s.r.writer.SetArgs(ctx, s.trimmedKey(), missed.String(), redis.SetArgs{Get: true}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return // full, or away: the next time
 	}
-	reported, _ := strconv.ParseInt(before, 10, 64)
-	switch fresh := missed - reported; {
+	before := parseMissed(text)
+	switch fresh := missed.events - before.events; {
 	case fresh <= 0:
+	case missed.another(before):
+		s.log.Info("redis was started again and counts anew how far the group is; entries that were trimmed meanwhile are not counted")
 	case exact:
 		s.log.Warn("stream entries were trimmed before they were delivered", "events", fresh)
 		s.r.lose(Loss{Topic: s.topic, Reason: LossTrimmed, Events: int(fresh)})
@@ -64,14 +106,15 @@ func (s *streamSub) reportMissed(missed int64, exact bool) {
 	}
 }
 
-func (s *streamSub) reportedMissed() (int64, error) {
+// notedMissed is what was noted last, by whichever process of the group.
+func (s *streamSub) notedMissed() (missedNote, error) {
 	ctx, cancel := s.commandContext()
 	defer cancel()
-	n, err := s.r.writer.Get(ctx, s.trimmedKey()).Int64()
+	text, err := s.r.writer.Get(ctx, s.trimmedKey()).Result()
 	if errors.Is(err, redis.Nil) {
-		return 0, nil
+		return missedNote{}, nil
 	}
-	return n, err
+	return parseMissed(text), err
 }
 
 // trimWatch warns when what is not delivered yet will soon be trimmed.

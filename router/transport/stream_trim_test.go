@@ -70,6 +70,53 @@ func TestStreamTrimmedUndelivered(t *testing.T) {
 	}
 }
 
+// A Redis that has read its append-only file again may not know how far its groups were: what
+// it has forgotten is not lost, and what is trimmed afterwards is counted as ever.
+func TestStreamOfARedisThatForgotItsCounts(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.AOF())
+	for _, stays := range []bool{true, false} { // the router that was there before, or another one
+		n := open(t, server.URL())
+		messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
+		xadd(t, server.Client(), texts(10)...)
+		collect(t, messages, 10)
+		eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
+		looksTwice(t, server) // the run is noted
+		if !stays {
+			if err := n.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		server.Stop()
+		server.Restart()
+		if !stays {
+			n = open(t, server.URL())
+			messages = subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
+		}
+		xadd(t, server.Client(), texts(3)...)
+		collect(t, messages, 3)
+		eventually(t, "everything is acknowledged", func() bool { return pendingOf(t, n, "work") == 0 })
+		looksTwice(t, server)
+		if lost := n.lost.events(LossTrimmed); lost != 0 {
+			t.Errorf("the router that stays: %v: %d entries are said to be lost, and none is", stays, lost)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+		xaddMax(t, server.Client(), 40, texts(100)...)
+		n = open(t, server.URL())
+		messages = subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
+		collect(t, messages, 40)
+		looksTwice(t, server)
+		if lost := n.lost.events(LossTrimmed); lost != 60 {
+			t.Errorf("the router that stays: %v: %d entries are said to be lost, want 60", stays, lost)
+		}
+		if err := n.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // What is trimmed while a slow router runs is counted too, also when the group has passed
 // the gap before anybody looked.
 func TestStreamTrimmedAhead(t *testing.T) {
