@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -266,7 +267,21 @@ func (s *Server) end(sig syscall.Signal) {
 		}
 	}
 	<-s.exited
+	if sig == syscall.SIGKILL { // until they are gone they hold the memory that a next server asks for
+		for _, pid := range children {
+			for deadline := time.Now().Add(startTimeout); running(pid) && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}
 	s.cmd = nil
+}
+
+// running reports whether a process has not ended, as Linux says it.
+func running(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	_, state, found := strings.Cut(string(stat), ") ")
+	return err == nil && found && !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }
 
 func (s *Server) signal(sig syscall.Signal) {
