@@ -45,11 +45,12 @@ func (p *postgres) fault(ctx context.Context, err error, events []*router.Event)
 // lost is the fault of an error that PostgreSQL did not send. When one connection is lost
 // others are too, and would each cost an attempt.
 func (p *postgres) lost(err error) (fault, error) {
-	if _, local := errors.AsType[*pgconn.ConnectError](err); !local && p.statement.Load() != nil {
+	_, connecting := errors.AsType[*pgconn.ConnectError](err) // which has a limit of its own, and says so
+	if !connecting && p.statement.Load() != nil {
 		p.pool.Reset()
 	}
 	text := oneLine(attempts(err.Error()))
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) && !connecting {
 		text = fmt.Sprintf("no answer within %v: %s", statementTime, text)
 	}
 	return away, sqlError{text, err}
