@@ -20,6 +20,7 @@ import (
 // a time anyway.
 type sqliteFile struct {
 	db        *sql.DB
+	opener    *sqliteOpener
 	path      string
 	table     tableName
 	create    bool
@@ -49,15 +50,21 @@ func openSQLite(options SQLOptions) (*sqliteFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(connector)
+	opener := &sqliteOpener{Connector: connector, path: path}
+	db := sql.OpenDB(opener)
 	db.SetMaxOpenConns(1)
-	return &sqliteFile{db: db, path: path, table: table, create: options.Create, standard: len(options.Columns) == 0, filled: filled}, nil
+	return &sqliteFile{db: db, opener: opener, path: path, table: table, create: options.Create, standard: len(options.Columns) == 0, filled: filled}, nil
 }
 
 // insert saves events in one transaction. What others write at the same time is waited for.
 func (s *sqliteFile) insert(ctx context.Context, events []*router.Event) error {
 	statement := s.statement.Load()
-	tx, err := s.db.BeginTx(ctx, nil)
+	conn, err := s.conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
