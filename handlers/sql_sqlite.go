@@ -21,6 +21,7 @@ import (
 type sqliteFile struct {
 	sqlTarget
 	db        *sql.DB
+	opener    *sqliteOpener
 	path      string
 	statement atomic.Pointer[sqliteStatement] // as the table was found last
 }
@@ -42,15 +43,21 @@ func openSQLite(options SQLOptions) (*sqliteFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(connector)
+	opener := &sqliteOpener{Connector: connector, path: path}
+	db := sql.OpenDB(opener)
 	db.SetMaxOpenConns(1)
-	return &sqliteFile{sqlTarget: target, db: db, path: path}, nil
+	return &sqliteFile{sqlTarget: target, db: db, opener: opener, path: path}, nil
 }
 
 // insert saves events in one transaction. What others write at the same time is waited for.
 func (s *sqliteFile) insert(ctx context.Context, events []*router.Event) error {
 	statement := s.statement.Load()
-	tx, err := s.db.BeginTx(ctx, nil)
+	conn, err := s.conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -174,6 +175,41 @@ func TestSQLiteTwoRouters(t *testing.T) {
 }
 
 // What is wrong with the file, for now, costs no event.
+// A file that is deleted to begin anew, or put away, gets no more rows: they would be done,
+// and gone.
+func TestSQLiteFollowsItsName(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(path string) error{
+		"deleted": func(path string) error {
+			return errors.Join(os.Remove(path), os.Remove(path+"-wal"), os.Remove(path+"-shm"))
+		},
+		"deleted alone": os.Remove,
+		"renamed":       func(path string) error { return os.Rename(path, path+".old") },
+		"replaced": func(path string) error {
+			return errors.Join(os.Remove(path), os.Remove(path+"-wal"), os.Remove(path+"-shm"), os.WriteFile(path, nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "a.db")
+			h := newSQL(t, handlers.SQLOptions{DSN: "sqlite:" + path, Table: "events", Create: true})
+			h.saved(t, ticks(0, 2)...)
+			if err := change(path); err != nil {
+				t.Fatal(err)
+			}
+			verdicts := h.HandleBatch(t.Context(), ticks(2, 5))
+			if got := count(outcomes(verdicts, 3)); got != "map[unavailable:3]" || !strings.Contains(verdicts[0].Error(), "was deleted, renamed or replaced") {
+				t.Errorf("%s %v", got, verdicts)
+			}
+			h.saved(t, ticks(2, 5)...)
+			h.saved(t, ticks(5, 6)...)
+			if got := openFile(t, path).text("SELECT count(*) FROM events"); got != "4" {
+				t.Errorf("%s rows, want 4", got)
+			}
+		})
+	}
+}
+
 func TestSQLiteAway(t *testing.T) {
 	t.Parallel()
 	t.Run("locked", func(t *testing.T) {

@@ -132,7 +132,7 @@ func (r *Router) Run(ctx context.Context) error {
 	}
 	defer close(r.over)
 	defer r.quiet.flush()
-	defer r.closeHandlers()
+	defer func() { r.closeHandlers(r.made) }() // those that there are then
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	r.open, r.made = slices.Clone(r.feeds), slices.Clone(r.handlers)
@@ -213,10 +213,14 @@ func (r *Router) closeFeeds() {
 	closing.Wait()
 }
 
-func (r *Router) closeHandlers() {
-	for _, h := range r.made {
-		h.close(r.closingFailed)
+// closeHandlers closes all at once: one whose target is away may take a while, and must not
+// use up the time that the others have, such as to write what they hold to the disk.
+func (r *Router) closeHandlers(handlers []*instance) {
+	var closing sync.WaitGroup
+	for _, h := range handlers {
+		closing.Go(func() { h.close(r.closingFailed) })
 	}
+	closing.Wait()
 }
 
 // current is the setup that runs.

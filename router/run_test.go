@@ -260,6 +260,33 @@ func TestRunWithoutASubscription(t *testing.T) {
 	}
 }
 
+// closesSlowly takes a while to close.
+type closesSlowly struct{ HandlerFunc }
+
+func (closesSlowly) Close() error {
+	time.Sleep(5 * time.Second)
+	return nil
+}
+
+// What one handler takes to close isn't taken from the others.
+func TestHandlersCloseAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := one(closesSlowly{accepting})
+		cfg.Handlers = handlers(map[string]Handler{"h": closesSlowly{accepting}, "g": closesSlowly{accepting}})
+		cfg.Routes = append(cfg.Routes, Route{Channel: "in", Types: []string{"*"}, Handler: "g"})
+		r := start(t, cfg, Options{})
+		r.await(t, r.send(t, message0("1", "a")))
+		stopped := time.Now()
+		r.stop()
+		if err := receive(t, "Run to return", r.ended); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(stopped); took < 5*time.Second || took >= 10*time.Second {
+			t.Errorf("it took %v to close two handlers that take 5s each", took)
+		}
+	})
+}
+
 // When all subscriptions end by themselves, Run says so, after what is in hand is done.
 func TestRunWhenSubscriptionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

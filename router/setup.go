@@ -200,11 +200,7 @@ func (r *Router) discard(s, before *setup) {
 		}
 	}
 	closing.Wait()
-	for _, h := range s.handlers {
-		if !slices.Contains(before.handlers, h) {
-			h.close(r.closingFailed)
-		}
-	}
+	r.closeHandlers(slices.DeleteFunc(slices.Clone(s.handlers), func(h *instance) bool { return slices.Contains(before.handlers, h) }))
 }
 
 func (r *Router) closingFailed(h *instance, err error) {

@@ -254,8 +254,15 @@ func contractClose(t *testing.T, c carrier) {
 	n := c.open(t)
 	sub := c.sub(n, settings{maxBatch: 4})
 	messages := subscribe(t, n, sub, "ch")
+	onlooker := messages
+	if !c.stream {
+		onlooker = subscribe(t, n, c.sub(n, settings{maxBatch: 4}), "ch")
+	}
 	send(t, c, n, texts(100)...)
 	msg := receive(t, messages) // and never acks
+	if !c.stream {
+		collect(t, onlooker, 100) // what has come to one has come to both, and is queued
+	}
 	begin := time.Now()
 	if err := sub.Close(); err != nil {
 		t.Fatal(err)

@@ -116,23 +116,36 @@ func (r *Redis) Latest() *Latest {
 	return &Latest{r: r, keep: redis.NewScript(keep), read: redis.NewScript(read)}
 }
 
+// keepBytes is how much one call of the script carries, if it has several events: what
+// takes longer than commandTimeout on a slow link would be tried again for ever.
+const keepBytes = 1 << 20
+
 // Keep puts each event into the slot of its key, unless a newer one is there. It is one
-// round trip for each channel among them.
+// round trip for each channel among them and MiB.
 func (l *Latest) Keep(ctx context.Context, events []batch.Kept, ttl time.Duration) error {
 	now := l.r.Now()
 	var topics []string
-	args := map[string][]any{}
+	byTopic := map[string][]batch.Kept{}
 	for _, e := range newestOf(events, now) {
-		of := args[e.Topic]
-		if of == nil {
+		if byTopic[e.Topic] == nil {
 			topics = append(topics, e.Topic)
-			of = []any{now.UnixMilli(), ttl.Milliseconds()}
 		}
-		args[e.Topic] = append(of, e.Key, timeText(e.Time), e.ID, e.Payload)
+		byTopic[e.Topic] = append(byTopic[e.Topic], e)
 	}
 	for _, topic := range topics {
-		if err := l.run(ctx, l.keep, topic, args[topic]).Err(); err != nil {
-			return fmt.Errorf("keep the latest of %q: %w", topic, err)
+		for rest := byTopic[topic]; len(rest) > 0; {
+			args := []any{now.UnixMilli(), ttl.Milliseconds()}
+			n, bytes := 0, 0
+			for n < len(rest) && (n == 0 || bytes+len(rest[n].Payload) <= keepBytes) {
+				e := rest[n]
+				args = append(args, e.Key, timeText(e.Time), e.ID, e.Payload)
+				bytes += len(e.Payload)
+				n++
+			}
+			if err := l.run(ctx, l.keep, topic, args).Err(); err != nil {
+				return fmt.Errorf("keep the latest of %q: %w", topic, err)
+			}
+			rest = rest[n:]
 		}
 	}
 	return nil

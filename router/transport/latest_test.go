@@ -253,6 +253,25 @@ func TestLatestRace(t *testing.T) {
 	}
 }
 
+// What is large goes in several calls, so that each is through in time on a slow link.
+func TestLatestOfLargeMessages(t *testing.T) {
+	t.Parallel()
+	n := realRedis(t)
+	var events []batch.Kept
+	for i := range 10 {
+		events = append(events, tickAt("p", fmt.Sprint(i), i, strings.Repeat("x", keepBytes/2-i)))
+	}
+	events = append(events, tickAt("p", "huge", 11, strings.Repeat("y", 3*keepBytes)), tickAt("p", "small", 12, "s"), tickAt("q", "small", 1, "s"))
+	mustKeep(t, n.Latest(), 0, events...)
+	stats := n.Client().Info(t.Context(), "commandstats").Val()
+	if !strings.Contains(stats, "cmdstat_evalsha:calls=9,") { // 5 of two each, huge, small, q, and the one that found no script
+		t.Errorf("not in 8 calls and one without the script:\n%s", stats)
+	}
+	if kept, err := n.Latest().Kept(t.Context(), "p"); err != nil || len(kept) != len(events)-1 {
+		t.Errorf("%d kept, %v", len(kept), err)
+	}
+}
+
 // A Redis that has forgotten the scripts is told again; one that refuses says so.
 func TestLatestScriptsAreLoaded(t *testing.T) {
 	t.Parallel()
