@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -47,6 +48,7 @@ import (
 //	setenv VAR FILE REGEXP        sets a variable to the first group of what a file has
 //	certs                         writes cert.pem and key.pem for 127.0.0.1
 func TestScripts(t *testing.T) {
+	taken := &ports{tb: t, taken: map[string]bool{}}
 	testscript.Run(t, testscript.Params{
 		Dir:      "testdata/script",
 		Deadline: time.Now().Add(2 * patience),
@@ -56,7 +58,7 @@ func TestScripts(t *testing.T) {
 				return errors.New("testscript's T is no testing.TB")
 			}
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each program takes a second to end
-			s := &scene{tb: tb, vars: env.Vars, running: map[string]*running{}}
+			s := &scene{tb: tb, vars: env.Vars, running: map[string]*running{}, ports: taken}
 			env.Values[sceneKey{}] = s
 			env.Defer(s.kill)
 			acl, err := os.ReadFile("../../deploy/redis.acl")
@@ -93,6 +95,7 @@ type scene struct {
 	vars    []string
 	server  *redistest.Server
 	running map[string]*running
+	ports   *ports
 }
 
 type running struct {
@@ -283,9 +286,23 @@ func (s *scene) ended(ts *testscript.TestScript, args []string) {
 
 // take takes a port until the script ends, unless somebody else has it already.
 func (s *scene) take(ts *testscript.TestScript, args []string) {
-	if listener, err := net.Listen("tcp", "127.0.0.1:"+args[0]); err == nil {
-		ts.Defer(func() { _ = listener.Close() })
+	s.ports.mu.Lock()
+	defer s.ports.mu.Unlock()
+	// Somebody else who has it may end at any time, such as a test of another package.
+	for begin := time.Now(); !s.ports.taken[args[0]] && time.Since(begin) < patience/3; time.Sleep(10 * time.Millisecond) {
+		if listener, err := net.Listen("tcp", "127.0.0.1:"+args[0]); err == nil {
+			s.ports.taken[args[0]] = true
+			s.ports.tb.Cleanup(func() { _ = listener.Close() })
+		}
 	}
+}
+
+// ports are what scripts have taken, until the last of them has ended: one that finds a
+// port taken relies on it.
+type ports struct {
+	tb    testing.TB
+	mu    sync.Mutex
+	taken map[string]bool
 }
 
 // freeport sets a variable to a port that is free now.
