@@ -285,7 +285,7 @@ func (s *scene) ended(ts *testscript.TestScript, args []string) {
 }
 
 // take takes a port until the script ends, unless somebody else has it already.
-func (s *scene) take(ts *testscript.TestScript, args []string) {
+func (s *scene) take(_ *testscript.TestScript, args []string) {
 	s.ports.mu.Lock()
 	defer s.ports.mu.Unlock()
 	// Somebody else who has it may end at any time, such as a test of another package.
