@@ -51,7 +51,8 @@ func (o PaperBotOptions) PublishesTo() []string { return []string{o.Status} }
 // as a pattern for a bot that trades.
 //
 // A command that comes a second time changes nothing and is answered as before. One that
-// makes no sense is a [router.Permanent] error; an answer that can't be published has the
+// is early, such as an enter before its start, fails and may be tried again; one that makes no
+// sense is a [router.Permanent] error; an answer that can't be published has the
 // verdict that the kind publish gives.
 func PaperBot() router.Kind[PaperBotOptions] {
 	return router.Kind[PaperBotOptions]{

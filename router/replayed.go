@@ -51,7 +51,8 @@ func (n *newest) overtaken(e *Event, came time.Time) bool {
 	return false
 }
 
-// overtaken reports whether an event would go back in time, and skips one that is live.
+// overtaken reports whether an event would go back in time, and skips one that is live. What
+// no route takes is unmatched all the same.
 func (s *subscription) overtaken(d *delivery) bool {
 	switch {
 	case s.channel.Start != StartLatest || isOwn(d.event.Type) || !s.feed.newest.overtaken(&d.event, d.ticket.item.Time):
@@ -59,11 +60,12 @@ func (s *subscription) overtaken(d *delivery) bool {
 	case d.event.Replayed:
 		return true
 	}
-	for _, r := range s.table.routes(d.event.Type) {
+	routes := s.table.routes(d.event.Type)
+	for _, r := range routes {
 		if r.home == s {
 			r.skipped.Add(1)
 			r.tell(Skipped, try{delivery: d}, errOvertaken, time.Time{})
 		}
 	}
-	return true
+	return len(routes) > 0
 }

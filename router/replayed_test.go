@@ -107,6 +107,20 @@ func TestTheFutureBlocksNoKey(t *testing.T) {
 	}
 }
 
+// An event that no route takes is unmatched, also when it comes too late.
+func TestWhatIsOvertakenAndUnmatchedIsCounted(t *testing.T) {
+	cfg := one(accepting)
+	cfg.Channels[0].Transport, cfg.Channels[0].Start, cfg.Channels[0].Fields.Key = PubSub, StartLatest, "key"
+	cfg.Routes[0].Types = []string{"quote"}
+	r := start(t, cfg, Options{})
+	items := []*batch.Item{of("a", "a5", 5, true, r), of("a", "a4", 4, false, r)} // ticks
+	r.sendItems(t, items)
+	r.await(t, items)
+	if c := r.Stats().Channels["in"]; c.Received != 2 || c.Unmatched != 2 {
+		t.Errorf("%d received, %d unmatched, want 2 of each", c.Received, c.Unmatched)
+	}
+}
+
 func TestReplaysAreNoGap(t *testing.T) {
 	cfg, own := listening(PubSub, accepting)
 	cfg.Channels[0].Start, cfg.Channels[0].Fields.Seq = StartLatest, "seq"
