@@ -142,6 +142,7 @@ func (a *app) addGroups(root *cobra.Command) {
 		{"run", "Run:", []*cobra.Command{a.runCommand(), a.demoCommand(), a.initCommand()}},
 		{"before", "Before that:", []*cobra.Command{a.checkCommand()}},
 		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand(), a.latestCommand(), a.deadCommand()}},
+		{"make", "For other programs:", []*cobra.Command{a.generateCommand()}},
 		{"know", "To know:", []*cobra.Command{a.docsCommand(), a.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
