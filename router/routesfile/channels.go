@@ -23,6 +23,7 @@ type channel struct {
 	// open is set when its types are not known whole, so that nothing is checked against them.
 	open   bool
 	sorted []string // its types
+	read   bool     // a route reads it, or would if it were not off
 }
 
 func (c *compiler) compileChannels() {

@@ -17,10 +17,11 @@ type Error struct {
 	File         string
 	Line, Column int // from 1; Column counts characters
 	Message      string
+	Excerpt      Excerpt
 }
 
 // Error is "file:line:column: message".
-func (e Error) Error() string { return place{e.File, e.Line, e.Column}.String() + ": " + e.Message }
+func (e Error) Error() string { return e.place().String() + ": " + e.Message }
 
 // Errors are all mistakes of a configuration, sorted by file and line.
 type Errors []Error
@@ -34,16 +35,37 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Show is [Error.Show] of each.
+func (e Errors) Show() string {
+	shown := make([]string, len(e))
+	for i, one := range e {
+		shown[i] = one.Show()
+	}
+	return strings.Join(shown, "\n")
+}
+
 // Note is something worth knowing that is no mistake, such as a value that a check
 // skipped because its variable is not set.
 type Note struct {
-	File         string
-	Line, Column int
-	Message      string
+	Error
+	// Warning says that what is written works and is hardly what its author meant.
+	Warning bool
 }
 
 // String is "file:line:column: message".
-func (n Note) String() string { return Error(n).Error() }
+func (n Note) String() string { return n.Error.Error() }
+
+// warningMark stands before the message of a warning, so that editors tell it from an error.
+const warningMark = "warning: "
+
+// Show is the note with its line: see [Error.Show].
+func (n Note) Show() string {
+	if !n.Warning {
+		return n.String()
+	}
+	n.Message = warningMark + n.Message
+	return n.Error.Show()
+}
 
 // place is where something was written.
 type place struct {
@@ -75,10 +97,13 @@ type report struct {
 	errs  Errors
 	notes []Note
 	more  int // errors beyond maxErrors
-	seen  map[Error]bool
+
+	warnings int
+	seen     map[Error]bool
+	texts    texts
 }
 
-func newReport() *report { return &report{seen: make(map[Error]bool)} }
+func newReport() *report { return &report{seen: make(map[Error]bool), texts: make(texts)} }
 
 // full reports whether further errors are only counted, so that composing them
 // (suggestions above all) may be left out.
@@ -92,7 +117,7 @@ func (r *report) errorf(at place, format string, args ...any) {
 		r.more++
 		return
 	}
-	e := Error{File: at.file, Line: at.line, Column: at.column, Message: fmt.Sprintf(format, args...)}
+	e := errorAt(at, fmt.Sprintf(format, args...))
 	if r.seen[e] {
 		return
 	}
@@ -101,20 +126,34 @@ func (r *report) errorf(at place, format string, args ...any) {
 }
 
 func (r *report) notef(at place, format string, args ...any) {
-	r.notes = append(r.notes, Note{File: at.file, Line: at.line, Column: at.column, Message: fmt.Sprintf(format, args...)})
+	r.notes = append(r.notes, Note{Error: errorAt(at, fmt.Sprintf(format, args...))})
 }
+
+// warnf tells what works and is hardly meant. Nobody reads more than maxErrors of those.
+func (r *report) warnf(at place, format string, args ...any) {
+	if r.warnings++; r.warnings <= maxErrors {
+		r.notes = append(r.notes, Note{Error: errorAt(at, fmt.Sprintf(format, args...)), Warning: true})
+	}
+}
+
+func errorAt(at place, message string) Error {
+	return Error{File: at.file, Line: at.line, Column: at.column, Message: message}
+}
+
+func (e Error) place() place { return place{e.File, e.Line, e.Column} }
 
 // err is the sorted Errors, or nil.
 func (r *report) err() error {
 	if len(r.errs) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.errs, func(a, b Error) int {
-		return comparePlaces(place{a.File, a.Line, a.Column}, place{b.File, b.Line, b.Column})
-	})
+	slices.SortStableFunc(r.errs, func(a, b Error) int { return comparePlaces(a.place(), b.place()) })
+	for i, e := range r.errs {
+		r.errs[i].Excerpt = r.texts.excerpt(e.place())
+	}
 	if r.more > 0 {
 		last := r.errs[len(r.errs)-1]
-		last.Message = fmt.Sprintf("and %d more errors; these come first", r.more)
+		last.Message, last.Excerpt = fmt.Sprintf("and %d more errors; these come first", r.more), Excerpt{}
 		r.errs = append(r.errs, last)
 	}
 	return r.errs
@@ -122,8 +161,9 @@ func (r *report) err() error {
 
 // sortedNotes is the notes in the order of the files.
 func (r *report) sortedNotes() []Note {
-	slices.SortStableFunc(r.notes, func(a, b Note) int {
-		return comparePlaces(place{a.File, a.Line, a.Column}, place{b.File, b.Line, b.Column})
-	})
+	slices.SortStableFunc(r.notes, func(a, b Note) int { return comparePlaces(a.place(), b.place()) })
+	for i, n := range r.notes {
+		r.notes[i].Excerpt = r.texts.excerpt(n.place())
+	}
 	return r.notes
 }

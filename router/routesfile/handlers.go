@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/internal/nearest"
 )
 
 // handler is a handler that is declared, or that a route names by its kind.
@@ -21,6 +22,7 @@ type handler struct {
 	target    bool // its kind works for a target that may be away
 	workers   int  // of its routes that don't say how many
 	routed    bool // a route that is not off uses it
+	named     bool // a route uses it
 }
 
 func (c *compiler) compileHandlers() {
@@ -61,8 +63,30 @@ func (c *compiler) kindOf(n *node) (router.KindInfo, bool) {
 	kind, ok := c.kinds.Kind(name)
 	if !ok {
 		c.report.errorf(value.at, "%s: unknown kind %s%s", n.subject(), value.quoted(name), didYouMean(name, "kinds", c.kinds.Names()))
+		if near, found := nearest.Name(name, c.kinds.Names()); found {
+			c.guessOptions(n, near)
+		}
 	}
 	return kind, ok
+}
+
+// guessOptions checks options as those of the kind that was probably meant, unless one of
+// them is nothing like an option of it.
+func (c *compiler) guessOptions(n *node, meant string) {
+	kind, _ := c.kinds.Kind(meant)
+	options := OptionsOf(kind)
+	names := make([]string, len(options))
+	for i, o := range options {
+		names[i] = o.Name
+	}
+	for _, option := range n.children() {
+		if _, near := nearest.Name(option.name(), names); !near && option.name() != "kind" {
+			return
+		}
+	}
+	guess := &handler{node: n, options: kind.Options()}
+	guess.Name, guess.Kind = n.name(), meant
+	c.decodeOptions(guess)
 }
 
 // handlerFor is the handler that a route names: a declared one, or a kind with its

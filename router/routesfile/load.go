@@ -51,6 +51,9 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	settings := compileSettings(&raw, src.Check, report)
 	c := &compiler{report: report, kinds: kinds, root: root, raw: &raw}
 	config := c.compile(place{result.Files[0], 1, 1})
+	if src.Check {
+		c.warn()
+	}
 	if report.failures() == 0 {
 		result.Settings, result.Config = settings, config
 	}

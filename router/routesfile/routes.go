@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/internal/nearest"
 )
 
 // route is one route of one channel to one handler.
@@ -81,7 +82,7 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 	var handlers []route
 	for _, used := range raw.Handler.all {
 		if one := e.handlerFor(n, used); one != nil {
-			one.routed = one.routed || !off
+			one.named, one.routed = true, one.routed || !off
 			to := route{raw: raw, at: used.node.at}
 			to.Handler, to.Types, to.When, to.Policy = one.Name, types, when, policy
 			to.Policy.Workers = cmp.Or(to.Policy.Workers, one.workers)
@@ -93,6 +94,9 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 		return
 	}
 	channels = e.checkTypes(raw, channels)
+	for _, to := range channels {
+		to.read = true
+	}
 	e.checkQueue(raw, channels)
 	for _, to := range channels {
 		deadLetters := e.checkDeadLetter(n, raw.DeadLetter, to)
@@ -139,10 +143,23 @@ func (e *expander) channelsOf(raw *rawRoute) []*channel {
 			e.report.errorf(used.node.at, "")
 			continue
 		}
-		hint := didYouMean(used.text, "channels", slices.Collect(maps.Keys(e.channels)))
-		e.report.errorf(used.node.at, "%s: unknown channel %s%s", raw.node.subject(), used.node.quoted(used.text), hint)
+		known := slices.Collect(maps.Keys(e.channels))
+		e.report.errorf(used.node.at, "%s: unknown channel %s%s", raw.node.subject(), used.node.quoted(used.text), didYouMean(used.text, "channels", known))
+		if near, ok := nearest.Name(used.text, known); ok {
+			e.guessType(raw, e.channels[near])
+		}
 	}
 	return found
+}
+
+// guessType reports types that are hardly right if a channel is the one that was meant:
+// who mistypes both mends both at once.
+func (e *expander) guessType(raw *rawRoute, meant *channel) {
+	for _, typ := range raw.Type.all {
+		if _, near := nearest.Name(strings.TrimPrefix(typ.text, "!"), meant.Types); near && !meant.has(typ.text) {
+			e.unknownType(raw, typ, []*channel{meant})
+		}
+	}
 }
 
 // add names a route, if its name is given, and keeps it.

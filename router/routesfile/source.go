@@ -29,7 +29,8 @@ type Source struct {
 	// Set is what flags say, "redis.url" to its value. It wins over everything.
 	Set map[string]string
 	// Check reads the configuration as `router check` does: variables need not be
-	// set and secrets not be readable; such values are skipped, with a note.
+	// set and secrets not be readable; such values are skipped, with a note. And what
+	// works but is hardly meant has a warning among the notes.
 	Check bool
 }
 
@@ -75,6 +76,7 @@ func (s Source) read(report *report) []file {
 			continue
 		}
 		files = append(files, file{path, data})
+		report.texts[path] = data
 	}
 	return files
 }

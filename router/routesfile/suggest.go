@@ -2,6 +2,7 @@ package routesfile
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -18,6 +19,41 @@ func didYouMean(name, what string, valid []string) string {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return listing(what, valid)
+}
+
+// elsewhere ends an error about a key that its table has not: with the nearest key that it
+// has, else with the tables that have it, since a key belongs to the last table before it.
+func elsewhere(n *node, key, what string, valid []string) string {
+	tables := tablesWith(key)
+	if _, near := nearest.Name(key, valid); near || len(tables) == 0 || len(n.path) > 0 && !n.hasHeader() {
+		return didYouMean(key, what, valid)
+	}
+	if len(n.path) == 0 {
+		return fmt.Sprintf("; it is a key of %s: write it below that line", alternatives(tables))
+	}
+	here := "[" + strings.Join(n.path, ".") + "]"
+	if n.path[0] == "routes" {
+		here = "[[routes]]"
+	}
+	return fmt.Sprintf("; it is a key of %s, and a key belongs to the last [table] above it, here %s: move it", alternatives(tables), here)
+}
+
+// tablesWith lists the tables that have a key, as they are written.
+func tablesWith(key string) []string {
+	var tables []string
+	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {
+		inner, header := field.Type, "["+tagName(field)+"]"
+		switch inner.Kind() {
+		case reflect.Map:
+			inner, header = inner.Elem().Elem(), "["+tagName(field)+".NAME]"
+		case reflect.Slice:
+			inner, header = inner.Elem(), "[["+tagName(field)+"]]"
+		}
+		if slices.ContainsFunc(fieldsOf(inner), func(f reflect.StructField) bool { return tagName(f) == key }) {
+			tables = append(tables, header)
+		}
+	}
+	return tables
 }
 
 // listing is "; what: a, b, c".

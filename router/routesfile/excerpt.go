@@ -1,0 +1,168 @@
+package routesfile
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// maxExcerpt is how many characters of a long line are shown, and contextExcerpt how
+	// many of them before the place.
+	maxExcerpt, contextExcerpt = 100, 60
+	tabStop                    = 4
+)
+
+// Excerpt is the line of a file that an error or a note is about.
+type Excerpt struct {
+	Line  string // as a terminal may show it; empty: there is none to show
+	Start int    // characters before the place
+	Width int    // characters of the place
+}
+
+// Show is the error as a compiler shows it: with the line that it is about, and the place
+// in it underlined.
+func (e Error) Show() string {
+	if e.Excerpt.Line == "" {
+		return e.Error()
+	}
+	message, help, more := strings.Cut(e.Error(), "\n")
+	number := fmt.Sprintf("%5d", e.Line)
+	shown := fmt.Sprintf("%s\n%s | %s\n%s | %s%s", message, number, e.Excerpt.Line,
+		strings.Repeat(" ", len(number)), strings.Repeat(" ", e.Excerpt.Start), strings.Repeat("^", e.Excerpt.Width))
+	if more {
+		shown += "\n" + help
+	}
+	return shown
+}
+
+// texts are the files of a load, for excerpts of them.
+type texts map[string][]byte
+
+// excerpt is the line at a place. A line that may hold a secret has none.
+func (t texts) excerpt(at place) Excerpt {
+	if at.line == 0 {
+		return Excerpt{}
+	}
+	rest := bytes.TrimPrefix(t[at.file], []byte("\xef\xbb\xbf"))
+	for range at.line - 1 {
+		_, rest, _ = bytes.Cut(rest, []byte("\n"))
+	}
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	line = bytes.TrimRight(line, "\r \t")
+	if len(line) == 0 || len(line) > maxFile/16 || mayHoldSecret(line) {
+		return Excerpt{}
+	}
+	runes := bytes.Runes(line)
+	start := min(at.column-1, len(runes))
+	return window(runes, start, span(runes[start:]))
+}
+
+// window cuts a line to what is around the place, and makes it printable.
+func window(line []rune, start, width int) Excerpt {
+	from, to := 0, len(line)
+	if to > maxExcerpt {
+		from = max(0, min(start-contextExcerpt, to-maxExcerpt))
+		to = min(to, from+maxExcerpt)
+	}
+	width = max(1, min(width, to-start))
+	var out strings.Builder
+	cut := func(is bool) {
+		if is {
+			out.WriteString("…")
+		}
+	}
+	excerpt := Excerpt{Start: -1, Width: width}
+	cut(from > 0)
+	for i, r := range line[from:to] {
+		if from+i == start {
+			excerpt.Start = utf8.RuneCountInString(out.String())
+		}
+		switch {
+		case r == '\t' && from+i >= start && from+i < start+width:
+			out.WriteByte(' ')
+		case r == '\t':
+			out.WriteString(strings.Repeat(" ", tabStop))
+		case unicode.IsPrint(r):
+			out.WriteRune(r)
+		default:
+			out.WriteRune(utf8.RuneError)
+		}
+	}
+	if excerpt.Start < 0 { // behind the end of the line
+		excerpt.Start = utf8.RuneCountInString(out.String())
+	}
+	cut(to < len(line))
+	excerpt.Line = out.String()
+	return excerpt
+}
+
+// span is how many characters what begins a text has: a string, a list or table as far as
+// its line goes, a key, or a value.
+func span(text []rune) int {
+	if len(text) == 0 {
+		return 1
+	}
+	switch first := text[0]; first {
+	case '"', '\'':
+		return quotedSpan(text, first)
+	case '[', '{':
+		return bracketSpan(text)
+	}
+	for i, r := range text {
+		if strings.ContainsRune(" \t=,#]}\"'", r) {
+			return max(1, i)
+		}
+	}
+	return len(text)
+}
+
+func quotedSpan(text []rune, quote rune) int {
+	for i := 1; i < len(text); i++ {
+		switch {
+		case quote == '"' && text[i] == '\\':
+			i++
+		case text[i] == quote:
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+func bracketSpan(text []rune) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"', '\'':
+			i += quotedSpan(text[i:], text[i]) - 1
+		case '#':
+			return len([]rune(strings.TrimRight(string(text[:i]), " \t")))
+		case '[', '{':
+			depth++
+		case ']', '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(text)
+}
+
+// secretKey finds a key that is called as secrets are, and passwordInURL one in a URL.
+var (
+	secretKey     = regexp.MustCompile(`(?i)(?:pass|secret|token|api_?key|authorization|credential|dsn)[\w"'.-]*\s*=\s*(["']\$\{)?`)
+	passwordInURL = regexp.MustCompile(`://[^/\s"'$]*:[^/\s"'$]+@`)
+)
+
+// mayHoldSecret reports whether a line says a secret itself, rather than where it is.
+func mayHoldSecret(line []byte) bool {
+	for _, found := range secretKey.FindAllSubmatch(line, -1) {
+		if found[1] == nil {
+			return true
+		}
+	}
+	return passwordInURL.Match(line)
+}
