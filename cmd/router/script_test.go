@@ -47,11 +47,14 @@ import (
 //	freeport VAR                  sets a variable to a free port
 //	setenv VAR FILE REGEXP        sets a variable to the first group of what a file has
 //	certs                         writes cert.pem and key.pem for 127.0.0.1
+//
+// With UPDATE_SCRIPTS=1 what cmp compares with is written anew.
 func TestScripts(t *testing.T) {
 	taken := &ports{tb: t, taken: map[string]bool{}}
 	testscript.Run(t, testscript.Params{
-		Dir:      "testdata/script",
-		Deadline: time.Now().Add(2 * patience),
+		Dir:           "testdata/script",
+		Deadline:      time.Now().Add(2 * patience),
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			tb, ok := env.T().(testing.TB)
 			if !ok {

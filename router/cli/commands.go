@@ -12,7 +12,6 @@ import (
 
 	"signalbox/config"
 	"signalbox/router/daemon"
-	"signalbox/router/routesfile"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -49,39 +48,6 @@ on channels that stay. [redis], [service] and [log] format need a restart.`,
 	c.Flags().BoolVar(&watch, "watch", false, "read the configuration again whenever its files have changed")
 	c.Flags().BoolVar(&embedded, "embedded", false, "start a Redis in this process, on port 6380 if it is free, and use it (development only)")
 	return c
-}
-
-func (a *app) checkCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check",
-		Short: "Check the configuration, without Redis, and with no variable set",
-		Long: `Check the configuration, without Redis, and with no variable set.
-
-Every mistake is a line file:line:column: what is wrong and what would be right, and
-the exit code is 78. What cannot be checked here, such as a value from a variable that
-is not set, is skipped with a note.`,
-		Example: `  router check
-  router check -c config/channels.toml -c config/bot.toml`,
-		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			source := a.options().Source
-			source.Check = true
-			result, err := routesfile.Load(source, a.kinds)
-			if err != nil {
-				return err
-			}
-			for _, note := range result.Notes {
-				fmt.Fprintln(a.err, note)
-			}
-			cfg := result.Config
-			for _, file := range result.Files {
-				fmt.Fprintln(a.out, file)
-			}
-			_, err = fmt.Fprintf(a.out, "ok: %s, %s, %s\n", count(len(cfg.Channels), "channel"),
-				count(len(cfg.Handlers), "handler"), count(len(cfg.Routes), "route"))
-			return err
-		},
-	}
 }
 
 func count(n int, what string) string {

@@ -66,7 +66,9 @@ func run(ctx context.Context, a *app, args []string) int {
 		return exitOK
 	}
 	code := a.exitCode(err)
-	fmt.Fprintln(a.err, message(root.Name(), err))
+	if _, printed := errors.AsType[*daemon.PrintedError](err); !printed {
+		fmt.Fprintln(a.err, message(root.Name(), err))
+	}
 	if code == exitUsage && !a.began {
 		fmt.Fprintf(a.err, "run \"%s --help\" to see what there is\n", command.CommandPath())
 	}
@@ -91,9 +93,9 @@ func (a *app) exitCode(err error) int {
 func message(name string, err error) string {
 	if config, ok := errors.AsType[routesfile.Errors](err); ok {
 		if len(config) == 1 {
-			return config.Error()
+			return config.Show()
 		}
-		return fmt.Sprintf("%s\n%d errors in the configuration", config.Error(), len(config))
+		return fmt.Sprintf("%s\n%d errors in the configuration", config.Show(), len(config))
 	}
 	text, suggestions, suggested := strings.Cut(err.Error(), "\n\nDid you mean this?\n") // cobra's
 	if suggested {
@@ -152,6 +154,7 @@ func (a *app) addGroups(root *cobra.Command) {
 		}
 		root.AddCommand(group.commands...)
 	}
+	root.AddCommand(alias("validate", a.checkCommand()), alias("lint", a.checkCommand()))
 	root.SetHelpCommandGroupID("know")
 	root.SetCompletionCommandGroupID("know")
 }

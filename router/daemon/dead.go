@@ -226,14 +226,6 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// counted is "1 dead letter", or more of them.
-func counted(n int) string {
-	if n == 1 {
-		return "1 dead letter"
-	}
-	return fmt.Sprintf("%d dead letters", n)
-}
-
 // none says that there are no letters to deal with.
 func (d *desk) none() string {
 	if d.filter.narrows() {

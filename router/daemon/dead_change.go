@@ -120,5 +120,5 @@ func halfway(err error, done, of int, verb string) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w; %d of %s %s, the others are as they were", err, done, counted(of), verb)
+	return fmt.Errorf("%w; %d of %s %s, the others are as they were", err, done, plural(of, "dead letter"), verb)
 }

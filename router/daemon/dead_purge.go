@@ -19,7 +19,7 @@ func PurgeDead(ctx context.Context, opts Options, what DeadChange) error {
 		}
 		n++
 	}
-	letters := fmt.Sprintf("%s of %s", counted(n), d.channel.Name)
+	letters := fmt.Sprintf("%s of %s", plural(n, "dead letter"), d.channel.Name)
 	switch {
 	case n == 0:
 		_, err := fmt.Fprintln(opts.Stdout, d.none())
@@ -44,6 +44,6 @@ func PurgeDead(ctx context.Context, opts Options, what DeadChange) error {
 	if err != nil {
 		return halfway(err, done, n, "purged")
 	}
-	_, err = fmt.Fprintf(opts.Stdout, "%s of %s purged\n", counted(done), d.channel.Name)
+	_, err = fmt.Fprintf(opts.Stdout, "%s of %s purged\n", plural(done, "dead letter"), d.channel.Name)
 	return err
 }

@@ -45,7 +45,7 @@ func ReplayDead(ctx context.Context, opts Options, what ReplayOptions) error {
 			return because(ctx, err)
 		}
 	}
-	letters := fmt.Sprintf("%s of %s", counted(r.total), d.channel.Name)
+	letters := fmt.Sprintf("%s of %s", plural(r.total, "dead letter"), d.channel.Name)
 	switch {
 	case r.total == 0 && r.looped+r.homeless == 0:
 		_, err := fmt.Fprintln(opts.Stdout, d.none())
@@ -224,10 +224,10 @@ func (r *replay) targets(out io.Writer) error {
 func (r *replay) remarks(out io.Writer) error {
 	lines := slices.Clone(r.warnings)
 	if r.looped > 0 {
-		lines = append(lines, fmt.Sprintf("left: %s came back from %d replays or more; --again replays them too", counted(r.looped), maxReplays))
+		lines = append(lines, fmt.Sprintf("left: %s came back from %d replays or more; --again replays them too", plural(r.looped, "dead letter"), maxReplays))
 	}
 	if r.homeless > 0 {
-		lines = append(lines, fmt.Sprintf("left: %s came by Pub/Sub, and %q is a stream now; dead show and publish --raw send them", counted(r.homeless), r.channel.Name))
+		lines = append(lines, fmt.Sprintf("left: %s came by Pub/Sub, and %q is a stream now; dead show and publish --raw send them", plural(r.homeless, "dead letter"), r.channel.Name))
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(out, line); err != nil {

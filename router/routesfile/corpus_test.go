@@ -1,6 +1,7 @@
 package routesfile
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,18 +28,36 @@ func TestBad(t *testing.T) {
 	count := 0
 	eachCase(t, "testdata/bad", func(t *testing.T, src Source, _ string) string {
 		_, err := Load(src, testKinds())
-		if err == nil {
-			t.Fatal("Load found no mistake")
+		found, ok := errors.AsType[Errors](err)
+		if !ok {
+			t.Fatalf("Load found no mistake: %v", err)
 		}
-		return err.Error() + "\n"
+		return found.Show() + "\n"
 	})
 	for _, pattern := range []string{"*.toml", "*.txtar"} {
 		found, _ := filepath.Glob(filepath.Join("testdata/bad", pattern))
 		count += len(found)
 	}
-	if count < 40 {
-		t.Errorf("the corpus has %d bad configurations, want at least 40", count)
+	if count < 100 {
+		t.Errorf("the corpus has %d bad configurations, want at least 100", count)
 	}
+}
+
+// TestOdd is what a check says of configurations that work and are hardly meant.
+func TestOdd(t *testing.T) {
+	t.Parallel()
+	eachCase(t, "testdata/odd", func(t *testing.T, src Source, dir string) string {
+		src.Check = true
+		result, err := Load(src, testKinds())
+		if err != nil {
+			t.Fatalf("Load: %v", stripDir(err, dir))
+		}
+		var b strings.Builder
+		for _, note := range result.Notes {
+			b.WriteString(note.Show() + "\n")
+		}
+		return b.String()
+	})
 }
 
 func eachCase(t *testing.T, folder string, run func(*testing.T, Source, string) string) {

@@ -47,11 +47,7 @@ func (t texts) excerpt(at place) Excerpt {
 	if at.line == 0 {
 		return Excerpt{}
 	}
-	rest := bytes.TrimPrefix(t[at.file], []byte("\xef\xbb\xbf"))
-	for range at.line - 1 {
-		_, rest, _ = bytes.Cut(rest, []byte("\n"))
-	}
-	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	line, _, _ := bytes.Cut(t.line(at), []byte("\n"))
 	line = bytes.TrimRight(line, "\r \t")
 	if len(line) == 0 || len(line) > maxFile/16 || mayHoldSecret(line) {
 		return Excerpt{}
@@ -59,6 +55,28 @@ func (t texts) excerpt(at place) Excerpt {
 	runes := bytes.Runes(line)
 	start := min(at.column-1, len(runes))
 	return window(runes, start, span(runes[start:]))
+}
+
+// line is a file from the line of a place on.
+func (t texts) line(at place) []byte {
+	rest := bytes.TrimPrefix(t[at.file], []byte("\xef\xbb\xbf"))
+	for range at.line - 1 {
+		_, rest, _ = bytes.Cut(rest, []byte("\n"))
+	}
+	return rest
+}
+
+// from is a file from a place on.
+func (t texts) from(at place) string {
+	if at.line == 0 {
+		return ""
+	}
+	rest := t.line(at)
+	for range at.column - 1 {
+		_, size := utf8.DecodeRune(rest)
+		rest = rest[size:]
+	}
+	return string(rest[:min(len(rest), 4*maxExcerpt*maxExcerpt)])
 }
 
 // window cuts a line to what is around the place, and makes it printable.
@@ -154,7 +172,7 @@ func bracketSpan(text []rune) int {
 // secretKey finds a key that is called as secrets are, and passwordInURL one in a URL.
 var (
 	secretKey     = regexp.MustCompile(`(?i)(?:pass|secret|token|api_?key|authorization|credential|dsn)[\w"'.-]*\s*=\s*(["']\$\{)?`)
-	passwordInURL = regexp.MustCompile(`://[^/\s"'$]*:[^/\s"'$]+@`)
+	passwordInURL = regexp.MustCompile(`://[^/\s"']*:[^/\s"']+@`)
 )
 
 // mayHoldSecret reports whether a line says a secret itself, rather than where it is.

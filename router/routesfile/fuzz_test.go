@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -13,7 +14,7 @@ import (
 // FuzzLoad checks on any input that Load neither panics nor lingers, and that every
 // error lies within the file.
 func FuzzLoad(f *testing.F) {
-	for _, pattern := range []string{"testdata/bad/*.toml", "testdata/good/*.toml", "testdata/shared/*.toml"} {
+	for _, pattern := range []string{"testdata/bad/*.toml", "testdata/odd/*.toml", "testdata/good/*.toml", "testdata/shared/*.toml"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)
@@ -43,6 +44,9 @@ func FuzzLoad(f *testing.F) {
 			}
 			lines := bytes.Split(data, []byte("\n"))
 			for _, e := range errs {
+				if shown := e.Show(); !strings.HasPrefix(shown, path) || !utf8.ValidString(e.Excerpt.Line) {
+					t.Fatalf("shown as %q", shown)
+				}
 				if e.File != path || e.Line < 1 || e.Line > len(lines) || e.Message == "" {
 					t.Fatalf("not in the file: %s", e)
 				}

@@ -79,7 +79,7 @@ func (e *expander) checkIsolated() {
 	}
 }
 
-// adviseIsolation notes routes that work for a target that may be away and share a
+// adviseIsolation warns of routes that work for a target that may be away and share a
 // stream's subscription with others: those would wait, too.
 func (e *expander) adviseIsolation() {
 	sharing := make(map[string]int) // plain routes by channel
@@ -91,11 +91,11 @@ func (e *expander) adviseIsolation() {
 	told := make(map[place]bool)
 	for _, r := range e.routes {
 		others := sharing[r.Channel] - 1
-		if r.Isolated || others < 1 || told[r.at] || !e.handlers[r.Handler].target || e.channels[r.Channel].Transport != router.Stream {
+		if r.Isolated || others < 1 || told[r.at] || r.raw.node.written("isolated") || !e.handlers[r.Handler].target || e.channels[r.Channel].Transport != router.Stream {
 			continue
 		}
 		told[r.at] = true
-		e.report.notef(r.at, "%s: handler %q works for a target that may be away, and shares the subscription of stream %q with %s; while the target is away these wait as soon as in_flight events do; isolated = true gives the route its own",
+		e.report.warnf(r.at, "%s: handler %q works for a target that may be away, and shares the subscription of stream %q with %s; while the target is away these wait as soon as in_flight events do; isolated = true gives the route its own, and isolated = false says that this is meant",
 			r.raw.node.subject(), r.Handler, r.Channel, count(others, "other route"))
 	}
 }

@@ -58,7 +58,7 @@ func (c *compiler) compileRoutes(at place) {
 	case len(c.raw.Routes) == 0:
 		c.report.errorf(at, "no routes: nothing would be handled; add one:\n  [[routes]]\n  channel = \"…\"\n  type    = \"*\"\n  handler = \"log\"")
 	case disabled == len(c.raw.Routes):
-		c.report.notef(at, "every route says enabled = false: nothing will be handled")
+		c.report.warnf(at, "every route says enabled = false: nothing will be handled")
 	}
 	c.routes = e.routes
 }

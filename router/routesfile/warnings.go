@@ -92,15 +92,15 @@ func (w *warnings) warnTypes(raw *rawRoute) {
 		fail := func(format string, args ...any) {
 			w.report.warnf(one.node.at, "%s: type %s "+format, append([]any{raw.node.subject(), one.node.quoted(one.text)}, args...)...)
 		}
-		for j, other := range raw.Type.all {
-			otherBody, excludes := strings.CutPrefix(other.text, "!")
-			switch {
-			case i == j || !covers(otherBody, body):
-			case !excluded && excludes:
-				fail("never matches: %q excludes it; remove one of them", other.text)
-			case excluded == excludes && !(covers(body, otherBody) && i < j):
-				fail("changes nothing: %q has it already; remove it", other.text)
-			}
+		if by := raw.Type.find(i, func(other string, excludes bool) bool { return excludes && !excluded && covers(other, body) }); by != "" {
+			fail("never matches: %q excludes it; remove one of them", by)
+			continue
+		}
+		by := raw.Type.find(i, func(other string, excludes bool) bool {
+			return excludes == excluded && covers(other, body) && !covers(body, other)
+		})
+		if by != "" {
+			fail("changes nothing: %q has it already; remove it", by)
 		}
 		touches := func(other name) bool {
 			return !strings.HasPrefix(other.text, "!") && (covers(other.text, body) || covers(body, other.text))
@@ -112,6 +112,17 @@ func (w *warnings) warnTypes(raw *rawRoute) {
 			w.warnOwn(raw, one)
 		}
 	}
+}
+
+// find is the first of the other patterns that is as asked for; empty without any.
+func (s *names) find(but int, is func(body string, excludes bool) bool) string {
+	for i, one := range s.all {
+		body, excludes := strings.CutPrefix(one.text, "!")
+		if i != but && is(body, excludes) {
+			return one.text
+		}
+	}
+	return ""
 }
 
 // covers reports whether a pattern takes all that another one takes.

@@ -8,11 +8,9 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 
 	"signalbox/router"
-	"signalbox/router/internal/nearest"
 )
 
 const (
@@ -64,7 +62,7 @@ func (c *Compiler) Compile(text string) (router.Condition, error) {
 	}
 	tree, issues := c.env.Compile(text)
 	if err := issues.Err(); err != nil {
-		return nil, c.plain(issues)
+		return nil, mistake(text, issues.Errors()[0])
 	}
 	if out := tree.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("the condition is %s, not true or false; compare it with something", article(out.String()))
@@ -163,57 +161,6 @@ func survey(e ast.Expr, above int) (loops int, literal bool) {
 		literal = true
 	}
 	return loops, literal
-}
-
-// plain is CEL's first complaint as one line with a remedy.
-func (c *Compiler) plain(issues *cel.Issues) error {
-	first := issues.Errors()[0]
-	message := line(first.Message)
-	if name, ok := strings.CutPrefix(message, "undefined field '"); ok {
-		return fmt.Errorf("event has no field %q%s", strings.TrimSuffix(name, "'"), suggestion(strings.TrimSuffix(name, "'"), fieldNames()))
-	}
-	if rest, ok := strings.CutPrefix(message, "undeclared reference to '"); ok {
-		name, _, _ := strings.Cut(rest, "'")
-		known := []string{"event", "service", "has", "size", "double", "int", "string", "timestamp", "duration", "matches"}
-		if _, near := nearest.Name(name, known); !near {
-			return fmt.Errorf("unknown name %q; text needs quotes, \"%s\", and members are event.data.%s", name, name, name)
-		}
-		return fmt.Errorf("unknown name %q%s", name, suggestion(name, known))
-	}
-	at := ""
-	if l := first.Location; l != nil && l.Line() > 0 {
-		at = fmt.Sprintf("character %d: ", l.Column()+1)
-		if l.Line() > 1 {
-			at = fmt.Sprintf("line %d, ", l.Line()) + at
-		}
-	}
-	if rest, ok := strings.CutPrefix(message, "found no matching overload for '"); ok {
-		name, args, _ := strings.Cut(rest, "' applied to ")
-		remedy := ""
-		if strings.Contains(args, "double") && strings.Contains(args, "int") {
-			remedy = "; write 2.0 rather than 2 beside a double"
-		}
-		return fmt.Errorf("%s%s cannot be applied to %s%s", at, operator(name), strings.Trim(args, "'"), remedy)
-	}
-	if strings.Contains(message, "token recognition error at: '=") {
-		return errors.New(at + "= alone is nothing in CEL; write == to compare")
-	}
-	return errors.New(at + strings.TrimPrefix(message, "Syntax error: "))
-}
-
-// operator is a CEL function as it is written.
-func operator(name string) string {
-	if sign, ok := operators.FindReverse(name); ok && sign != "" {
-		return sign
-	}
-	return strings.Trim(name, "_")
-}
-
-func suggestion(name string, valid []string) string {
-	if near, ok := nearest.Name(name, valid); ok {
-		return fmt.Sprintf("; did you mean %q?", near)
-	}
-	return "; fields: " + strings.Join(valid, ", ")
 }
 
 // line is text on one line, and not too long.

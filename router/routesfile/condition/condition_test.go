@@ -1,6 +1,8 @@
 package condition
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -185,27 +187,35 @@ func TestMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
-		`event.typo == "x"`:        `event has no field "typo"; did you mean "type"?`,
-		`event.bot == "x"`:         `event has no field "bot"; fields: channel, data, id, key, msg, name, replayed, source, time, type`,
-		`has(event.bot)`:           `event has no field "bot"; fields: channel, data, id, key, msg, name, replayed, source, time, type`,
-		`evnt.data.bot == "x"`:     `unknown name "evnt"; did you mean "event"?`,
-		`event.data.bot == alpha`:  `unknown name "alpha"; text needs quotes, "alpha", and members are event.data.alpha`,
-		`event.data.bot = service`: `character 16: = alone is nothing in CEL; write == to compare`,
-		`event.data.bot ==`:        `character 18: mismatched input '<EOF>'`,
-		`"a"`:                      `the condition is a string, not true or false; compare it with something`,
-		`1 + 1`:                    `the condition is an int, not true or false; compare it with something`,
-		`event.time`:               `the condition is a timestamp, not true or false; compare it with something`,
-		`event.id > 5`:             `character 10: > cannot be applied to (string, int)`,
-		`event.data.n * 2.0 == 6`:  `character 20: == cannot be applied to (double, int); write 2.0 rather than 2 beside a double`,
-		`event.time > "2026"`:      `character 12: > cannot be applied to (timestamp, string)`,
-		`true && event.id`:         `expected type 'bool' but found 'string'`,
-		``:                         `the condition is empty; remove it, or write one such as event.data.bot == service`,
-		`Event{id: "x"}.id == "x"`: `the condition makes a message; it can only compare values`,
+		`event.typo == "x"`:         `event has no field "typo"; did you mean "type"?`,
+		`event.bot == "x"`:          `1:7: event has no field "bot"; fields: channel, data, id, key, msg, name, replayed, source, time, type; a member of the message's data is event.data.bot`,
+		`event.type == "a" or true`: `1:19: or is nothing in CEL; write ||`,
+		`not event.data.x`:          `not is nothing in CEL; write !`,
+		`event.id & true`:           `1:10: & alone is nothing in CEL; write &&`,
+		`(event.type == "a"`:        `1:19: a ) is missing here`,
+		`event.type "a"`:            `1:12: the text "a" cannot stand here; it is not closed, or an operator such as == is missing before it`,
+		`event.type == "a`:          `1:15: the text "a cannot stand here`,
+		`event.data.é == "a"`:       `1:12: é cannot stand here; a member whose name is not letters, digits and _ is written event.data["name"]`,
+		`event.id.startswith("a")`:  `1:10: unknown function "startswith"; did you mean "startsWith"?`,
+		`has(event.bot)`:            `event has no field "bot"; fields: channel, data, id, key, msg, name, replayed, source, time, type`,
+		`evnt.data.bot == "x"`:      `unknown name "evnt"; did you mean "event"?`,
+		`event.data.bot == alpha`:   `unknown name "alpha"; text needs quotes, "alpha", and members are event.data.alpha`,
+		`event.data.bot = service`:  `1:16: = alone is nothing in CEL; write == to compare`,
+		`event.data.bot ==`:         `1:18: the condition ends too early`,
+		`"a"`:                       `the condition is a string, not true or false; compare it with something`,
+		`1 + 1`:                     `the condition is an int, not true or false; compare it with something`,
+		`event.time`:                `the condition is a timestamp, not true or false; compare it with something`,
+		`event.id > 5`:              `1:10: > cannot be applied to (string, int)`,
+		`event.data.n * 2.0 == 6`:   `1:20: == cannot be applied to (double, int); write 2.0 rather than 2 beside a double`,
+		`event.time > "2026"`:       `1:12: > cannot be applied to (timestamp, string); write a time as timestamp("2026-11-21T23:30:00Z")`,
+		`true && event.id`:          `expected type 'bool' but found 'string'`,
+		``:                          `the condition is empty; remove it, or write one such as event.data.bot == service`,
+		`Event{id: "x"}.id == "x"`:  `the condition makes a message; it can only compare values`,
 		`[1].all(a, [1].all(b, [1].all(c, [1].all(d, true))))`: `the condition has 4 loops (all, exists, …) one within the other; write 3 at most`,
 		strings.Repeat("(", 5000):                              `the condition has more than 4096 characters; write less`,
 		strings.Repeat("(", 200):                               `expression recursion limit exceeded: 100`,
 		"true &&\n evnt.x":                                     `unknown name "evnt"; did you mean "event"?`,
-		"true\n&& 1 + true == 2":                               `line 2, character 6: + cannot be applied to (int, bool)`,
+		"true\n&& 1 + true == 2":                               `2:6: + cannot be applied to (int, bool)`,
 		`event.id.matches("(")`:                                `regex`,
 	} {
 		_, err := c.Compile(text)
@@ -213,8 +223,12 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%.50s: no error", text)
 			continue
 		}
-		if strings.ContainsAny(err.Error(), "\n\r") || !strings.Contains(err.Error(), want) {
-			t.Errorf("%.50s\n got %s\nwant %s", text, err, want)
+		got := err.Error()
+		if at, ok := errors.AsType[*Mistake](err); ok {
+			got = fmt.Sprintf("%d:%d: %s", at.Line, at.Column, got)
+		}
+		if strings.ContainsAny(got, "\n\r") || !strings.Contains(got, want) {
+			t.Errorf("%.50s\n got %s\nwant %s", text, got, want)
 		}
 	}
 }
