@@ -30,7 +30,7 @@ func (d *decoder) satisfies(typ string, payload []byte) error {
 		return nil
 	}
 	if err := schema.Check(payload); err != nil {
-		return malformed(payload, CauseSchema, 0, fmt.Sprintf("the schema of type %q refuses it: %v", typ, err))
+		return malformed(payload, CauseSchema, 0, fmt.Sprintf("%v (schema of type %q)", err, typ))
 	}
 	return nil
 }

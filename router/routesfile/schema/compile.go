@@ -71,7 +71,11 @@ func (c *Compiler) compile(path, at string) (made router.Schema, err error) {
 	if err != nil {
 		return router.Schema{}, l.explain(err)
 	}
-	made.Check = (&check{schema}).satisfied
+	budget, err := budgetOf(schema)
+	if err != nil {
+		return router.Schema{}, fmt.Errorf("%s: %w", path, err)
+	}
+	made.Check = (&check{schema, budget}).satisfied
 	for _, f := range l.used {
 		if f.at == at {
 			made.Text = f.text
@@ -86,19 +90,28 @@ func (c *Compiler) compile(path, at string) (made router.Schema, err error) {
 }
 
 // check is a compiled schema.
-type check struct{ schema *jsonschema.Schema }
+type check struct {
+	schema *jsonschema.Schema
+	budget *budget
+}
 
 // satisfied says what is wrong with a message.
 func (c *check) satisfied(msg []byte) (err error) {
 	defer func() {
-		if broken := recover(); broken != nil {
+		switch broken := recover(); broken {
+		case nil:
+		case spent{}:
+			err = errors.New("the message fits its schema in too many ways to try them all")
+		default:
 			err = fmt.Errorf("the message cannot be checked: %v", broken)
 		}
 	}()
-	value, err := decode(msg, maxMessage)
+	value, err := decode(msg, c.budget.levels())
 	if err != nil {
 		return err
 	}
+	c.budget.begin(msg)
+	defer c.budget.end()
 	err = c.schema.Validate(value)
 	if failed, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		return errors.New(explain(failed, value))

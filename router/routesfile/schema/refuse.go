@@ -49,7 +49,7 @@ func (l *loader) notLoaded(err *jsonschema.LoadURLError) error {
 	switch {
 	case !errors.Is(err.Err, errElsewhere):
 		return fmt.Errorf("%s: %s: %w", place, keyword, err.Err)
-	case strings.Contains(written, ":") || written == "":
+	case strings.Contains(written, "//") || written == "":
 		return fmt.Errorf("%s: %s: %q is not fetched, as nothing is; save it as a file and write the path of that", place, keyword, address)
 	}
 	return fmt.Errorf("%s: %s: %q begins at the $id above it, so it is %q, which is not fetched, as nothing is; remove that $id to refer to files", place, keyword, written, address)
