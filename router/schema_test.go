@@ -76,8 +76,8 @@ func TestSchemaOfAChannel(t *testing.T) {
 		Observe:   func(o Outcome) { outcomes = append(outcomes, o) },
 		Publisher: func(Channel) (message.Publisher, error) { return w, nil },
 	})
-	r.carrier.await(t, r.carrier.send(t, `{"type":"enter"}`))
-	r.carrier.await(t, r.carrier.send(t, `{"type":"enter","size":1}`))
+	r.await(t, r.send(t, `{"type":"enter"}`))
+	r.await(t, r.send(t, `{"type":"enter","size":1}`))
 	if s := r.Stats(); s.Channels["in"].Rejected[CauseSchema] != 1 || s.Channels["in"].Received != 2 || s.Routes[0].Handled != 1 {
 		t.Errorf("stats %+v", s)
 	}

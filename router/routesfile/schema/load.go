@@ -105,8 +105,10 @@ func (c *Compiler) limit(f *file) error {
 	object, _ := f.value.(map[string]any)
 	draft, named := object["$schema"].(string)
 	if named && !isDraft(draft) {
-		return placed{position(f.text, offsetOf(f.text, []string{"$schema"})),
-			fmt.Errorf("$schema: %q is no draft that is known; write \"https://json-schema.org/draft/2020-12/schema\"", cutAt(draft, maxURL))}
+		return placed{
+			position(f.text, offsetOf(f.text, []string{"$schema"})),
+			fmt.Errorf("$schema: %q is no draft that is known; write \"https://json-schema.org/draft/2020-12/schema\"", cutAt(draft, maxURL)),
+		}
 	}
 	return nil
 }
