@@ -21,8 +21,7 @@ func (c Change) Empty() bool { return len(c.Added)+len(c.Removed)+len(c.Changed)
 // changes compares two setups.
 func changes(before, now *setup) Changes {
 	return Changes{
-		Channels: compare(before.config.Channels, now.config.Channels, func(ch Channel) string { return ch.Name },
-			func(a, b Channel) bool { return reflect.DeepEqual(a, b) }),
+		Channels: compare(before.config.Channels, now.config.Channels, func(ch Channel) string { return ch.Name }, sameChannel),
 		Handlers: compare(before.handlers, now.handlers, func(h *instance) string { return h.spec.Name },
 			func(a, b *instance) bool { return a == b }),
 		Routes: compare(before.config.Routes, now.config.Routes, func(r Route) string { return r.Channel + "/" + r.Name }, sameRoute),

@@ -24,7 +24,8 @@ type Channel struct {
 	Topic       string // the Redis name or pattern; empty: Name
 	Pattern     bool   // Topic is a pattern; nobody can publish to it
 	Description string
-	Types       []string // when not empty, the only types of this channel
+	Types       []string          // when not empty, the only types of this channel
+	Schemas     map[string]Schema // by type: messages that don't satisfy theirs are malformed
 	Fields      Fields
 
 	InFlight int // events taken over and not yet done, at most; 0: 1,024
@@ -147,6 +148,9 @@ func normalize(cfg Config) (Config, error) {
 		ch.complete()
 		ch.Group = or(ch.Group, cfg.Service)
 		if err := ch.checkOverflow(); err != nil {
+			fail("channel %q: %w", ch.Name, err)
+		}
+		if err := ch.checkSchemas(); err != nil {
 			fail("channel %q: %w", ch.Name, err)
 		}
 		if ch.MaxDeliveries == 0 {

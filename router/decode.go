@@ -148,6 +148,9 @@ func (d *decoder) event(ev *Event, in Message) error {
 	if err != nil {
 		return err
 	}
+	if err := d.satisfies(typ, in.Payload); err != nil {
+		return err
+	}
 	ev.Type = typ
 	ev.Channel = d.channel.Name
 	ev.Name = in.Name

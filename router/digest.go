@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -25,7 +26,12 @@ func (c Config) Digest(ch Channel) string {
 		if of := r.own(channels[r.Channel]); of.Topic != ch.Topic || of.Group != ch.Group {
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("%q %q %q %q %q %+v", r.Name, slices.Sorted(slices.Values(r.Types)), r.WhenText, r.Handler, kinds[r.Handler], r.Policy))
+		line := fmt.Appendf(nil, "%q %q %q %q %q %+v", r.Name, slices.Sorted(slices.Values(r.Types)), r.WhenText, r.Handler, kinds[r.Handler], r.Policy)
+		for _, typ := range slices.Sorted(maps.Keys(channels[r.Channel].Schemas)) {
+			schema := channels[r.Channel].Schemas[typ]
+			line = fmt.Appendf(line, " %q %q %q", typ, schema.Text, schema.Refs)
+		}
+		lines = append(lines, string(line))
 	}
 	slices.Sort(lines)
 	sum := sha256.Sum256(fmt.Append(nil, lines))

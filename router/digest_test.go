@@ -25,6 +25,8 @@ func TestDigest(t *testing.T) {
 		"types":                     {func(c *Config) { c.Routes[0].Types = []string{"x"} }, false},
 		"a condition":               {func(c *Config) { c.Routes[0].WhenText = "true" }, false},
 		"a policy":                  {func(c *Config) { c.Routes[0].Policy.Retry.Attempts = 3 }, false},
+		"a schema":                  {func(c *Config) { c.Channels[0].Schemas = map[string]Schema{"x": asks("y")} }, false},
+		"another channel's schema":  {func(c *Config) { c.Channels[1].Schemas = map[string]Schema{"x": asks("y")} }, true},
 		"a handler's kind":          {func(c *Config) { c.Handlers[0].Kind = "other" }, false},
 		"a route more":              {func(c *Config) { c.Routes = append(c.Routes, Route{Name: "more", Channel: "in", Handler: "h"}) }, false},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
+	"github.com/tidwall/gjson"
 
 	"signalbox/router"
 	"signalbox/router/routertest"
@@ -424,4 +425,23 @@ func ExampleRouter_Reload() {
 	// changed: [greet] <nil>
 	// welcome ben
 	// ended: <nil>
+}
+
+// A schema in Go. Package routesfile makes one from a JSON Schema file.
+func ExampleSchema() {
+	sized := router.Schema{Check: func(msg []byte) error {
+		if !gjson.GetBytes(msg, "data.size").Exists() {
+			return errors.New("data.size is missing")
+		}
+		return nil
+	}}
+	ch := router.Channel{Name: "trade_commands", Schemas: map[string]router.Schema{"enter": sized}}
+	for _, payload := range []string{`{"type":"enter","data":{"size":"0.1"}}`, `{"type":"exit"}`, `{"type":"enter"}`} {
+		events, err := router.Decode(ch, router.Message{Payload: []byte(payload)})
+		fmt.Println(len(events), err)
+	}
+	// Output:
+	// 1 <nil>
+	// 1 <nil>
+	// 0 data.size is missing (schema of type "enter"): "{\"type\":\"enter\"}"
 }

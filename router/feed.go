@@ -69,7 +69,7 @@ func (l errorsOnly) With(fields watermill.LogFields) watermill.LoggerAdapter {
 
 // opening is what of a channel its subscriber was opened for.
 func opening(ch Channel) Channel {
-	if ch.Name, ch.Description, ch.Types = "", "", nil; ch.Overflow != NewestPerKey { // which looks at keys
+	if ch.Name, ch.Description, ch.Types, ch.Schemas = "", "", nil, nil; ch.Overflow != NewestPerKey { // which looks at keys
 		ch.Fields = Fields{}
 	}
 	ch.DeadLetter, ch.KeepUnmatched, ch.MaxLen, ch.MaxDeliveries = DeadLetter{}, false, 0, 0

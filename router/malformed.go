@@ -21,6 +21,7 @@ const (
 	CauseNoType      Cause = "no_type"      // no field says the type, and there is no default
 	CauseBadType     Cause = "bad_type"     // the type is no text, or empty
 	CauseTwice       Cause = "field_twice"  // a field that the router reads stands twice
+	CauseSchema      Cause = "schema"       // it does not satisfy the schema of its type
 	CauseMiddleware  Cause = "middleware"   // Options.Middleware returned an error
 )
 
@@ -31,7 +32,7 @@ const headBytes = 80
 type Malformed struct {
 	Cause  Cause
 	Detail string // what is wrong, for a person
-	Offset int    // byte of the message where it is wrong
+	Offset int    // byte of the message where it is wrong; 0 for CauseSchema, whose Detail names a path
 	Head   string // the first 80 bytes, quoted and escaped
 }
 
@@ -40,7 +41,7 @@ func (m *Malformed) Error() string {
 	switch m.Cause {
 	case CauseEmpty: // there is no place to point at
 		return m.Detail
-	case CauseTooBig:
+	case CauseTooBig, CauseSchema:
 		return m.Detail + ": " + m.Head
 	}
 	return fmt.Sprintf("%s at byte %d: %s", m.Detail, m.Offset, m.Head)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -58,7 +57,7 @@ func (p *Publisher) adopt(cfgs ...Config) {
 			ch.complete()
 			switch old := p.targets[ch.Name]; {
 			case targets[ch.Name] != nil:
-			case old != nil && reflect.DeepEqual(old.channel, ch):
+			case old != nil && sameChannel(old.channel, ch):
 				targets[ch.Name] = old
 			default:
 				targets[ch.Name] = &target{channel: ch, decoder: newDecoder(ch)}
@@ -194,13 +193,17 @@ func (t *target) send(msgs []*message.Message) error {
 }
 
 // accepts checks that a reader of the target will accept the event's message. Where
-// both channels keep their fields in the same places, only the type can be wrong.
+// both channels keep their fields in the same places, only the type can be wrong, or
+// what its schema asks for.
 func (p *Publisher) accepts(t *target, event *Event) error {
 	p.mu.Lock()
 	from := p.targets[event.Channel]
 	p.mu.Unlock()
 	if from != nil && from.channel.Fields == t.channel.Fields {
-		return t.checkType(event.Type)
+		if err := t.checkType(event.Type); err != nil {
+			return err
+		}
+		return t.decoder.satisfies(event.Type, event.Msg)
 	}
 	sent := Event{Msg: event.Msg}
 	return t.read(&sent)

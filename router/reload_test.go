@@ -390,6 +390,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		revision := 0
 		random := func() Config {
 			cfg := Config{Channels: []Channel{{Name: "in", Fields: Fields{Key: "key"}}}}
+			cfg.Channels[0].Schemas = map[string]Schema{"a": asks([]string{"type", "id", "key"}[rand.IntN(3)])}
 			route := to("h", "a")
 			route.Policy = Policy{Workers: []int{1, 2, 8}[rand.IntN(3)], Retry: Retry{Attempts: 1 + rand.IntN(3)}, Timeout: time.Hour}
 			spec := m.spec("h", fmt.Sprint(revision-rand.IntN(2)), work)

@@ -54,6 +54,7 @@ func loadDocumented(t *testing.T, block string) {
 	if err := os.WriteFile(file, []byte(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	writeDocumentedSchema(t, dir)
 	around := filepath.Join(dir, "around.toml")
 	if err := os.WriteFile(around, []byte(surroundings(t, block)), 0o600); err != nil {
 		t.Fatal(err)

@@ -127,6 +127,7 @@ func (a *app) publishCommand() *cobra.Command {
 
 DATA is the event's data, JSON; "-" reads one event's data from each line of standard
 input, up to the first line that is wrong. The rest (id, source, time) is filled in.
+It has to be of a type that the channel declares, and to satisfy the schema of that type.
 With --raw there is no TYPE, and the text is the whole message, sent unchecked.`,
 		ValidArgsFunction: a.completeChannels(1),
 		Example: `  router publish trade_commands stop '{"bot":"momentum-1"}'

@@ -76,7 +76,7 @@ func withRedis(set map[string]string, url string) map[string]string {
 type program struct {
 	opts   Options
 	level  slog.LevelVar
-	digest string                        // of the files that were loaded
+	digest string                        // of the files that were read last
 	loaded *routesfile.Result            // changed by reloads
 	config atomic.Pointer[router.Config] // loaded's, for any goroutine
 	gone   []router.Channel              // of earlier configurations
@@ -85,16 +85,17 @@ type program struct {
 	losses losses
 	router atomic.Pointer[router.Router] // once it is made
 	onStop func(router.Stats)            // prints a summary instead of the log; may be nil
+
+	schemas []string // schema files among those that were read last
 }
 
 // open loads the configuration and prepares Redis; it connects to nothing.
 func open(opts Options) (*program, error) {
-	digest := opts.Source.Digest()
 	loaded, err := routesfile.Load(opts.Source, opts.Kinds)
 	if err != nil {
 		return nil, err
 	}
-	p := &program{opts: opts, digest: digest, loaded: loaded}
+	p := &program{opts: opts, digest: loaded.Digest, schemas: loaded.Schemas, loaded: loaded}
 	p.level.Set(levelOf(loaded.Settings.Log, opts.Verbosity))
 	p.log = newLogger(opts.Stderr, loaded.Settings.Log, &p.level)
 	if !opts.Source.Check { // else they are about values that this command doesn't need

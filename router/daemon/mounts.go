@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,7 @@ func (p *program) warnOfMounts() {
 		return // only Linux tells
 	}
 	points := mountPoints(string(mounts))
-	for _, file := range p.loaded.Files {
+	for _, file := range slices.Concat(p.loaded.Files, p.loaded.Schemas) {
 		path, err := filepath.Abs(file)
 		if err == nil && points[path] {
 			p.log.Warn("the configuration is mounted as a single file, and is not seen to change when it is replaced outside; mount its folder", "config", file)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,5 +69,23 @@ func TestMountPoints(t *testing.T) {
 		"40 22 8:1 /home/me/routes.toml /etc/router/my\\040routes.toml rw,relatime - ext4 /dev/sda1 rw\nnonsense\n")
 	if !points["/etc/router/my routes.toml"] || !points["/"] || len(points) != 2 {
 		t.Errorf("%v", points)
+	}
+}
+
+// A schema is a file of the configuration, too.
+func TestWatchWarnsOfAMountedSchema(t *testing.T) {
+	schema := filepath.Join(t.TempDir(), "enter.json")
+	mountinfo := filepath.Join(t.TempDir(), "mountinfo")
+	if err := os.WriteFile(mountinfo, fmt.Appendf(nil, "41 22 8:1 / %s rw,relatime - ext4 /dev/sda1 rw\n", schema), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	p := &program{
+		opts: Options{mountinfo: mountinfo}, loaded: &routesfile.Result{Files: []string{"routes.toml"}, Schemas: []string{schema}},
+		log: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	p.warnOfMounts()
+	if strings.Count(log.String(), "mounted as a single file") != 1 || !strings.HasSuffix(log.String(), " config="+schema+"\n") {
+		t.Errorf("log %s", &log)
 	}
 }

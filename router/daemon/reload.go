@@ -36,10 +36,10 @@ func (p *program) reloads(ctx context.Context, r *router.Router) {
 		case <-ctx.Done():
 			return
 		case <-p.opts.Reload:
-			p.digest = p.opts.Source.Digest()
+			p.digest = p.opts.Source.Digest(p.schemas...)
 			p.reload(ctx, r)
 		case <-look:
-			now := p.opts.Source.Digest()
+			now := p.opts.Source.Digest(p.schemas...)
 			// What changes may not be written whole yet: it has to stay for a while.
 			if stays := now == seen; stays && now != p.digest {
 				p.digest = now
@@ -54,6 +54,9 @@ func (p *program) reloads(ctx context.Context, r *router.Router) {
 // and says why.
 func (p *program) reload(ctx context.Context, r *router.Router) {
 	loaded, err := routesfile.Load(p.opts.Source, p.opts.Kinds)
+	if loaded != nil { // also when it has mistakes: they may be mended in a schema that is new
+		p.digest, p.schemas = loaded.Digest, loaded.Schemas
+	}
 	if err == nil {
 		err = p.unchangeable(loaded)
 	}

@@ -51,6 +51,7 @@ func (c *compiler) compileChannel(one *channel) {
 	one.Topic, one.Pattern = cmp.Or(raw.Pattern, raw.Name, one.Name), raw.Pattern != ""
 	one.Types, one.open = c.declaredTypes(raw)
 	one.sorted = slices.Sorted(slices.Values(one.Types))
+	one.Schemas = c.schemasOf(one)
 	one.InFlight = raw.InFlight
 	one.Fields = router.Fields{
 		Type:        string(raw.TypeField),

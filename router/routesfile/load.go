@@ -6,6 +6,7 @@ import (
 
 	"signalbox/router"
 	"signalbox/router/routesfile/condition"
+	"signalbox/router/routesfile/schema"
 )
 
 // Limits on what one configuration may declare. They are far above what anybody
@@ -25,6 +26,13 @@ type Result struct {
 	Notes []Note
 	// Files are the files that were read, in order.
 	Files []string
+	// Schemas are the schema files that were read besides, in order. When there are errors
+	// they are those that could be found.
+	Schemas []string
+	// Digest is what Source.Digest was when the files were read.
+	Digest string
+
+	read digest
 }
 
 // Load reads, layers and checks a configuration whose handlers are of these kinds.
@@ -33,7 +41,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	report := newReport()
 	result := &Result{}
 	done := func() (*Result, error) {
-		result.Notes = report.sortedNotes()
+		result.Notes, result.Digest = report.sortedNotes(), result.read.String()
 		return result, report.err()
 	}
 
@@ -49,7 +57,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	(&decoder{report}).table(root, reflect.ValueOf(&raw).Elem())
 
 	settings := compileSettings(&raw, src.Check, report)
-	c := &compiler{report: report, kinds: kinds, root: root, raw: &raw}
+	c := &compiler{report: report, kinds: kinds, root: root, raw: &raw, schemas: newSchemas(result)}
 	config := c.compile(place{result.Files[0], 1, 1})
 	if src.Check {
 		c.warn()
@@ -64,6 +72,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 // what the others refer to would be errors only because that one is missing.
 func read(src Source, report *report, result *Result) (*node, error) {
 	files := src.read(report)
+	result.read = digestOf(files, report)
 	store := &nodes{}
 	p := &parser{nodes: store, env: environment(src.Environ), check: src.Check, report: report}
 	var trees []map[string]any
@@ -128,6 +137,7 @@ type compiler struct {
 	config   router.Config
 
 	conditions *condition.Compiler // made for the first condition
+	schemas    *schema.Compiler
 }
 
 // compile checks everything that needs more than one key to be seen. At is where an

@@ -146,7 +146,12 @@ func summary(r *Result) string {
 	fmt.Fprintf(&b, "service %s, drain %s\n", r.Config.Service, s.Drain)
 	fmt.Fprintf(&b, "redis %+v\nlog %+v\n", s.Redis, s.Log)
 	for _, c := range r.Config.Channels {
-		fmt.Fprintf(&b, "channel %+v\n", c)
+		schemas := c.Schemas
+		c.Schemas = nil
+		fmt.Fprintf(&b, "channel %s\n", strings.Replace(fmt.Sprintf("%+v", c), " Schemas:map[]", "", 1))
+		for _, typ := range slices.Sorted(maps.Keys(schemas)) {
+			fmt.Fprintf(&b, "  schema of %s: %d bytes, refers to %q\n", typ, len(schemas[typ].Text), slices.Sorted(maps.Keys(schemas[typ].Refs)))
+		}
 	}
 	for _, h := range r.Config.Handlers {
 		fmt.Fprintf(&b, "handler %s of kind %s\n", h.Name, h.Kind)

@@ -43,6 +43,8 @@ type rawChannel struct {
 	Description string `toml:"description" doc:"what travels here, for people"`
 	Types       names  `toml:"types" doc:"the types of this channel; routes and publish are checked against them"`
 
+	Schemas schemas `toml:"schemas" doc:"the JSON Schema file of each type: a message that does not satisfy it is rejected"`
+
 	TypeField   path      `toml:"type_field" default:"type" doc:"path of the type in a message"`
 	DefaultType string    `toml:"default_type" doc:"type of messages without one, which are rejected otherwise"`
 	IDField     path      `toml:"id_field" default:"id" doc:"path of the id"`

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -44,21 +45,44 @@ func (s Source) Found() bool {
 	return err == nil
 }
 
-// Digest stands for the names and contents of the files, in 64 hex digits: it changes
-// when they do. What cannot be read has a digest, too. Secrets that the files refer to
-// are not in it.
-func (s Source) Digest() string {
+// Digest stands for the names and contents of the files, and of the schema files that
+// Load found in them ([Result].Schemas), in 64 hex digits: it changes when they do. What
+// cannot be read has a digest, too. Secrets that the files refer to are not in it.
+func (s Source) Digest(schemas ...string) string {
 	report := newReport()
-	sum := sha256.New()
-	for _, f := range s.read(report) {
-		fmt.Fprintf(sum, "%q %d\n", f.path, len(f.data))
-		sum.Write(f.data)
+	sum := digestOf(s.read(report), report)
+	for _, path := range schemas {
+		data, err := readAtMost(path, maxSchema)
+		sum.add(path, data, err)
+	}
+	return sum.String()
+}
+
+// digest is a Digest in the making.
+type digest struct{ hash.Hash }
+
+// digestOf begins with files and the errors of reading them.
+func digestOf(files []file, report *report) digest {
+	sum := digest{sha256.New()}
+	for _, f := range files {
+		sum.add(f.path, f.data, nil)
 	}
 	for _, err := range report.errs {
 		fmt.Fprintln(sum, err)
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return sum
 }
+
+func (d digest) add(path string, data []byte, err error) {
+	if err != nil {
+		fmt.Fprintf(d, "%q %s\n", path, err)
+		return
+	}
+	fmt.Fprintf(d, "%q %d\n", path, len(data))
+	d.Write(data)
+}
+
+func (d digest) String() string { return hex.EncodeToString(d.Sum(nil)) }
 
 // file is one file as it was read.
 type file struct {
