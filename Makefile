@@ -71,6 +71,10 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 fmt: ## format the code: gofumpt and goimports
 	scripts/golangci-lint fmt
 
+.PHONY: generate
+generate: ## write what is made from the code: the schemas of routes.toml, and docs/reference.md
+	go test -count 1 -run 'TestGeneratedFiles|TestSchemaIsFresh' ./cmd/router ./examples/gobot -update
+
 .PHONY: image
 image: ## build the container image signalbox
 	docker build --build-arg VERSION=$(VERSION) -t signalbox .
