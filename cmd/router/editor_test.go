@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -8,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"signalbox/config"
 	"signalbox/internal/npmtest"
@@ -73,21 +78,27 @@ func TestEditorsAcceptShippedFiles(t *testing.T) {
 	}
 }
 
-func TestEditorsMarkMistakes(t *testing.T) {
-	t.Parallel()
+// schemaIn writes the schema of the built-in kinds to a folder, as init does.
+func schemaIn(t *testing.T, dir string) {
+	t.Helper()
 	schema, err := routesfile.Schema(builtin())
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	write := func(name, text string) string {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
+	write(t, filepath.Join(dir, "routes.schema.json"), string(schema))
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	write("routes.schema.json", string(schema))
+}
+
+func TestEditorsMarkMistakes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	schemaIn(t, dir)
 	mistakes := []struct{ name, right, wrong, said string }{
 		{"key", `max_age = "5s"`, `max_ag = "5s"`, `'max_ag' was unexpected`},
 		{"option", `every  = "1s"`, `evry   = "1s"`, `'evry' was unexpected`},
@@ -103,12 +114,72 @@ func TestEditorsMarkMistakes(t *testing.T) {
 		if text == string(config.Routes) {
 			t.Fatalf("the shipped routes have no %s", mistake.right)
 		}
-		files = append(files, write(mistake.name+".toml", text))
+		file := filepath.Join(dir, mistake.name+".toml")
+		write(t, file, text)
+		files = append(files, file)
 	}
 	said, _ := taplo(t, files...)
 	for i, mistake := range mistakes {
 		if !strings.Contains(said, mistake.said) || !strings.Contains(said, `invalid file error=schema validation failed path="`+files[i]) {
 			t.Errorf("%s: want %s, have\n%s", mistake.name, mistake.said, said)
+		}
+	}
+}
+
+// While somebody types, an editor offers the keys of the table, the options of kinds and
+// the values of a key, and explains what is there.
+func TestEditorsCompleteAndExplain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	schemaIn(t, dir)
+	const text = `#:schema ./routes.schema.json
+[channels.orders]
+transport = "stream"
+ma
+
+[handlers.save]
+kind = "sql"
+ta
+
+[handlers.log]
+ev
+`
+	file := filepath.Join(dir, "routes.toml")
+	write(t, file, text)
+	questions := []struct {
+		Method    string `json:"method"`
+		Line      int    `json:"line"` // from 0
+		Character int    `json:"character"`
+		want      string
+	}{
+		{"completion", 3, 2, "max_len"},
+		{"completion", 2, 13, `"pubsub"`},
+		{"completion", 6, 9, `"webhook"`},
+		{"completion", 7, 2, "table"},
+		{"completion", 10, 2, "every"},
+		{"hover", 2, 3, "kept until every group"},
+		{"hover", 6, 2, "what it is an instance of"},
+	}
+	asked, err := json.Marshal(questions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", "testdata/editor.mjs", npmtest.Modules(t), file)
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(asked), &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &errs)
+	}
+	var answers []any
+	if err := json.Unmarshal(out, &answers); err != nil || len(answers) != len(questions) {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for i, q := range questions {
+		if got := fmt.Sprint(answers[i]); !strings.Contains(got, q.want) {
+			t.Errorf("%s at %d:%d: %s, want %s", q.Method, q.Line, q.Character, got, q.want)
 		}
 	}
 }

@@ -124,10 +124,16 @@ func tableSchema(keys []Key) map[string]any {
 	for _, transport := range slices.Sorted(maps.Keys(lacks)) {
 		rules = append(rules, when("transport", transport, map[string]any{"properties": lacks[transport]}))
 	}
-	if len(rules) > 0 {
-		schema["allOf"] = rules
-	}
+	apply(schema, rules)
 	return schema
+}
+
+// apply makes a schema demand these, too. It stays clear of allOf, beside which taplo forgets
+// the properties.
+func apply(schema map[string]any, rules []any) {
+	if len(rules) > 0 {
+		schema["if"], schema["then"] = true, map[string]any{"allOf": rules}
+	}
 }
 
 // when is a schema that holds for tables whose key is value.
@@ -156,7 +162,7 @@ func handlersSchema(handlers Key, definitions map[string]any) map[string]any {
 		table["type"], table["title"], table["description"] = "object", one.tag, one.Doc
 		inner, _ := table["properties"].(map[string]any)
 		if inner[kind.tag] == nil {
-			inner[kind.tag] = map[string]any{"description": kind.Doc, "enum": []any{one.tag}}
+			inner[kind.tag] = true // described by handler
 		}
 		definitions[definition] = table
 
@@ -168,13 +174,14 @@ func handlersSchema(handlers Key, definitions map[string]any) map[string]any {
 			"anyOf":       suggestions([]any{ref}),
 		}
 	}
-	definitions["handler"] = map[string]any{
+	handler := map[string]any{
 		"type":       "object",
 		"required":   []any{kind.tag},
 		"properties": map[string]any{kind.tag: kind.jsonSchema()},
-		"allOf":      rules,
 		"anyOf":      suggestions(options),
 	}
+	apply(handler, rules)
+	definitions["handler"] = handler
 	return map[string]any{
 		"description":          handlers.Doc,
 		"type":                 "object",
