@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -65,9 +67,9 @@ func (k Key) jsonSchema() map[string]any {
 	if k.Max != "" && !timed {
 		schema["maximum"] = k.highest
 	}
-	if len(k.Values) > 0 && len(k.shape.wraps) == 0 {
+	if len(k.Values) > 0 && k.Type == "string" {
 		// A pattern, because editors show it beside a mistake; of an anyOf they say nothing.
-		schema["pattern"] = "^(" + strings.Join(k.Values, "|") + ")$|" + reference
+		schema["pattern"] = "^(" + strings.ReplaceAll(regexp.QuoteMeta(strings.Join(k.Values, "\n")), "\n", "|") + ")$|" + reference
 		schema["anyOf"] = suggestions([]any{map[string]any{"enum": k.Values}})
 	}
 	for _, around := range slices.Backward(k.shape.wraps) {
@@ -153,7 +155,7 @@ func handlersSchema(handlers Key, definitions map[string]any) map[string]any {
 	byName := map[string]any{}
 	for _, one := range kinds {
 		definition := "kind_" + one.tag
-		ref := map[string]any{"$ref": "#/definitions/" + definition}
+		ref := map[string]any{"$ref": "#/definitions/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(definition))}
 		kind.Values = append(kind.Values, one.tag)
 		rules = append(rules, when(kind.tag, one.tag, ref))
 		options = append(options, ref)

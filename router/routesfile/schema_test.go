@@ -92,6 +92,18 @@ func corpusFiles(t *testing.T, folder string) map[string][]any {
 	return files
 }
 
+// The compiler knows what a schema may be, or the tests below would show nothing.
+func TestNoSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("no.json", map[string]any{"$schema": dialect, "properties": map[string]any{"a": map[string]any{"type": "text"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := compiler.Compile("no.json"); err == nil {
+		t.Error("a schema with an unknown type compiles")
+	}
+}
+
 func TestSchemaAcceptsGoodFiles(t *testing.T) {
 	t.Parallel()
 	schema := compiledSchema(t, testKinds())
@@ -152,7 +164,11 @@ type partOptions struct {
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	kinds := testKinds()
-	kinds.Add(router.Kind[treeOptions]{Name: "tree", New: nothing[treeOptions]})
+	kinds.Add(
+		router.Kind[treeOptions]{Name: "tree", New: nothing[treeOptions]},
+		router.Kind[publishOptions]{Name: "a kind/~%", New: nothing[publishOptions]}, // a Go program may
+		router.Kind[any]{Name: "anything", New: nothing[any]},
+	)
 	schema := compiledSchema(t, kinds)
 	const channel = "[channels.a]\ntransport = \"stream\"\n"
 	for _, test := range []struct {
@@ -195,6 +211,10 @@ func TestSchema(t *testing.T) {
 		{name: "tree, count", text: "[handlers.tree]\nname = \"a\"\ncount = -3", wrong: true},
 		{name: "tree, part", text: "[handlers.tree]\nname = \"a\"\nparts = [{ wit = [\"1s\"] }]", wrong: true},
 		{name: "tree, list", text: "[handlers.tree]\nname = \"a\"\nparts = [{ wait = [\"1\"] }]", wrong: true},
+		{name: "odd kind", text: "[handlers.x]\nkind = \"a kind/~%\"\nchannel = \"a\""},
+		{name: "odd kind, option", text: "[handlers.x]\nkind = \"a kind/~%\"\nchanel = \"a\"", wrong: true},
+		{name: "kind without a struct", text: "[handlers.anything]"},
+		{name: "kind without a struct, option", text: "[handlers.anything]\na = 1", wrong: true},
 		{name: "table", text: "[chanels.a]\ntransport = \"stream\"", wrong: true},
 	} {
 		document, ok := asJSON(t, []byte(test.text))
