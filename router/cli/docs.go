@@ -153,7 +153,7 @@ func (a *app) explainTable(table routesfile.Key) error {
 	if err := a.listKeys("key", keys); err != nil || len(keys) == len(table.Keys) {
 		return err
 	}
-	_, err := fmt.Fprintf(a.out, "\nAll other keys are options of its kind: %s.\n\"%s docs KIND\" lists them.\n", strings.Join(a.kinds.Names(), ", "), a.name)
+	_, err := fmt.Fprintf(a.out, "\nAll other keys are options of its kind: \"%s docs KIND\" lists them.\n", a.name)
 	return err
 }
 

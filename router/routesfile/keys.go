@@ -47,6 +47,7 @@ func Keys(kinds *router.Registry) []Key {
 		table.Type, table.Table = table.shape.words, header(name, table.shape)
 		table.Keys = keysOf(table.shape.fields, reflect.Value{}, table, nil)
 		if table.shape.kinds {
+			table.Keys[0].Values = kinds.Names()
 			table.Keys = append(table.Keys, kindKeys(table, kinds)...)
 		}
 		tables = append(tables, table)

@@ -150,13 +150,11 @@ func when(key, value string, then map[string]any) map[string]any {
 func handlersSchema(handlers Key, definitions map[string]any) map[string]any {
 	kinds := handlers.Keys[1:]
 	kind := handlers.Keys[0]
-	kind.Values = nil
 	var rules, options []any
 	byName := map[string]any{}
 	for _, one := range kinds {
 		definition := "kind_" + one.tag
 		ref := map[string]any{"$ref": "#/definitions/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(definition))}
-		kind.Values = append(kind.Values, one.tag)
 		rules = append(rules, when(kind.tag, one.tag, ref))
 		options = append(options, ref)
 
