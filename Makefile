@@ -30,8 +30,8 @@ demo: ## run the demo (the first build is silent for one to three minutes)
 check: tidy vet lint arrows scripts ## everything that can be said without running the program
 
 .PHONY: test
-test: ## all tests with the race detector; installs redis-server, postgresql and python3-redis where it may
-	scripts/need redis-server postgresql python3-redis
+test: ## all tests with the race detector; installs redis-server, postgresql, python3-redis and npm where it may
+	scripts/need redis-server postgresql python3-redis npm
 	go test -race -shuffle=on -timeout 10m $(ARGS) ./...
 
 # Most of a round is waiting, so many run at a time.
@@ -70,6 +70,10 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 .PHONY: fmt
 fmt: ## format the code: gofumpt and goimports
 	scripts/golangci-lint fmt
+
+.PHONY: generate
+generate: ## write what is made from the code: the schemas of routes.toml, and docs/reference.md
+	go test -count 1 -run 'TestGeneratedFiles|TestSchemaIsFresh' ./cmd/router ./examples/gobot -update
 
 .PHONY: image
 image: ## build the container image signalbox

@@ -27,7 +27,7 @@ type WebhookOptions struct {
 	Headers        map[string]string `toml:"headers" doc:"header fields of every request, such as Authorization"`
 	Timeout        time.Duration     `toml:"timeout" min:"10ms" doc:"how long one POST may take, from waiting for a connection to the answer's header"`
 	Connections    int               `toml:"connections" min:"1" max:"1000" doc:"connections to the receiver at most, all of them kept for the next request"`
-	CAFile         string            `toml:"ca_file" doc:"PEM file of the authority that signed the receiver's certificate; default: the system's authorities"`
+	CAFile         string            `toml:"ca_file" otherwise:"the system's authorities" doc:"PEM file of the authority that signed the receiver's certificate"`
 	AllowLinkLocal bool              `toml:"allow_link_local" doc:"connect to link-local addresses and to the metadata services of clouds, too"`
 }
 

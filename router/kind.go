@@ -10,7 +10,8 @@ import (
 // Kind is a sort of handler, with options of type T: what `kind = "…"` names in the
 // configuration. T is a struct whose fields carry `toml:"name"` tags and
 // `doc:"one line"` tags; a field's value in Defaults is its default. `required:"true"`
-// is for the documentation: Validate has to check it.
+// is for the documentation and for editors: Validate has to check it. So is
+// `otherwise:"the system's"`, which says in words what holds without the option.
 //
 // T may also implement, each on its own:
 //

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"signalbox/handlers"
 	"signalbox/router"
@@ -40,6 +43,7 @@ func TestDocumentedTOML(t *testing.T) {
 			t.Run(fmt.Sprintf("%s:%d", filepath.Base(page), line), func(t *testing.T) {
 				t.Parallel()
 				loadDocumented(t, string(text[at[2]:at[3]]))
+				checkBySchema(t, string(text[at[2]:at[3]]))
 			})
 		}
 	}
@@ -59,12 +63,47 @@ func loadDocumented(t *testing.T, block string) {
 	if err := os.WriteFile(around, []byte(surroundings(t, block)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	kinds := documentedKinds()
+	if _, err := routesfile.Load(routesfile.Source{Paths: []string{file, around}, Check: true}, kinds); err != nil {
+		t.Errorf("%v\nwith\n%s", err, surroundings(t, block))
+	}
+}
+
+func documentedKinds() *router.Registry {
 	kinds := router.NewRegistry(router.Kind[struct{}]{Name: "trade", Doc: "a bot's own", New: func(router.Env, struct{}) (router.Handler, error) {
 		return router.HandlerFunc(func(context.Context, *router.Event) error { return nil }), nil
 	}})
 	handlers.Register(kinds)
-	if _, err := routesfile.Load(routesfile.Source{Paths: []string{file, around}, Check: true}, kinds); err != nil {
-		t.Errorf("%v\nwith\n%s", err, surroundings(t, block))
+	return kinds
+}
+
+// By the schema that editors use, nothing is wrong with a block either.
+func checkBySchema(t *testing.T, block string) {
+	t.Helper()
+	text, err := routesfile.Schema(documentedKinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file map[string]any
+	if err := toml.Unmarshal([]byte(block), &file); err != nil {
+		t.Fatal(err)
+	}
+	written, err := json.Marshal(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values [2]any
+	for i, part := range [][]byte{text, written} {
+		if values[i], err = jsonschema.UnmarshalJSON(bytes.NewReader(part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("routes.schema.json", values[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := compiler.MustCompile("routes.schema.json").Validate(values[1]); err != nil {
+		t.Error(err)
 	}
 }
 

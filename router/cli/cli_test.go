@@ -79,13 +79,13 @@ func TestDocsOfOptions(t *testing.T) {
 [handlers.my_every]
 kind = "every"
 
-option  type            default  meaning
-name    string          x        a text
-on      boolean         false    a switch
-many    list of string  a, b     texts
-wait    duration        1.5s     a time
-ratio   number          0.5      a share
-deep    table           -        more
+option  value            default  meaning
+name    string           x        a text
+on      boolean          false    a switch
+many    list of strings  a, b     texts
+wait    duration         1.5s     a time
+ratio   number           0.5      a share
+deep    table            -        more
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)

@@ -3,8 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 
@@ -74,48 +72,6 @@ purpose. Nothing is kept.`,
 			return daemon.Demo(c.Context(), a.options(), daemon.DemoOptions{Routes: config.Routes, Command: a.program})
 		},
 	}
-}
-
-func (a *app) initCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "init [FILE]",
-		Short: "Write routes to begin with (default config/routes.toml)",
-		Long: `Write routes to begin with, to FILE or to config/routes.toml: those that demo runs.
-A file that exists is left alone.`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			file := filepath.Join("config", "routes.toml")
-			if len(args) == 1 {
-				file = args[0]
-			}
-			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // routes are no secret, and a container's user has to read them
-				return fmt.Errorf("make the folder: %w", err)
-			}
-			// O_EXCL: never over a file that somebody wrote.
-			f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // the user names the file, and it holds no secret
-			if errors.Is(err, os.ErrExist) {
-				return fmt.Errorf("%s exists already; name another file: %s FILE", file, c.CommandPath())
-			} else if err != nil {
-				return fmt.Errorf("write the routes: %w", err)
-			}
-			if _, err := f.Write(config.Routes); err != nil {
-				return errors.Join(fmt.Errorf("write the routes: %w", err), f.Close())
-			}
-			if err := f.Close(); err != nil {
-				return fmt.Errorf("write the routes: %w", err)
-			}
-			_, err = fmt.Fprintf(a.out, "wrote %[1]s; edit it, then:\n  %[2]s check%[3]s\n  %[2]s run --embedded --watch%[3]s\n", file, a.program, asConfig(file))
-			return err
-		},
-	}
-}
-
-// asConfig is the flag that names a file which is not found without.
-func asConfig(file string) string {
-	if file == filepath.Join("config", "routes.toml") {
-		return ""
-	}
-	return " -c " + file
 }
 
 func (a *app) publishCommand() *cobra.Command {

@@ -11,8 +11,8 @@ import (
 // rawDedupe is what a route says under dedupe: a window, or a table with it.
 type rawDedupe struct {
 	located
-	Window time.Duration `toml:"window" min:"1s" max:"720h" doc:"how long an event that was handled is remembered"`
-	By     string        `toml:"by" enum:"id,key" doc:"what makes two events the same: id or key; default id"`
+	Window time.Duration `toml:"window" required:"true" min:"1s" max:"720h" doc:"how long an event that was handled is remembered"`
+	By     string        `toml:"by" enum:"id,key" otherwise:"id" doc:"what makes two events the same: id or key"`
 }
 
 func (r *rawDedupe) decodeNode(d *decoder, n *node) {

@@ -12,4 +12,8 @@
 //  4. channels.go, handlers.go, routes.go, types.go and cycles.go check what takes more
 //     than one key to see, and make the Config.
 //  5. errors.go sorts and returns all mistakes at once.
+//
+// For who writes a configuration, keys.go describes the same structs: as a page by
+// reference.go, and for editors as a JSON Schema by schema.go. What a type that decodes
+// itself looks like in a file stands in shape.go.
 package routesfile

@@ -3,6 +3,7 @@ package routesfile_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,18 +36,25 @@ func TestOptionsOf(t *testing.T) {
 	kind := router.Kind[everyOption]{Defaults: everyOption{
 		connection: connection{Timeout: 1500 * time.Millisecond}, Create: &create, Sizes: []int{1, 2}, Hidden: 1, inner: 2,
 	}}
-	want := []routesfile.Option{
-		{"timeout", "duration", "1.5s", "how long to wait"},
-		{"table", "string", "required", "where to"},
-		{"create", "boolean", "true", ""},
-		{"from", "string", "-", ""},
-		{"extra", "any value", "-", ""},
-		{"sizes", "list of number", "1, 2", ""},
-		{"labels", "table", "-", ""},
-		{"plain", "number", "0", ""},
+	type option struct {
+		name, typ, preset, doc string
+		required               bool
 	}
-	got := routesfile.OptionsOf(kind.Info())
-	if fmt.Sprint(got) != fmt.Sprint(want) {
+	want := []option{
+		{"timeout", "duration", "1.5s", "how long to wait", false},
+		{"table", "string", "", "where to", true},
+		{"create", "boolean", "true", "", false},
+		{"from", "string", "", "", false},
+		{"extra", "any value", "", "", false},
+		{"sizes", "list of numbers", "1, 2", "", false},
+		{"labels", "table", "", "", false},
+		{"plain", "number", "0", "", false},
+	}
+	var got []option
+	for _, key := range routesfile.OptionsOf(kind.Info()) {
+		got = append(got, option{key.Name, key.Type, key.Default, key.Doc, key.Required})
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 	if got := routesfile.OptionsOf(router.Kind[struct{}]{}.Info()); got != nil {

@@ -4,7 +4,9 @@ import "time"
 
 // rawFile is the shape of the files, as layered. Its tags are the language: toml names
 // a key, doc explains it in a line, default, enum, min and max say what it may be, and
-// notpubsub and notstream why a channel of that transport has no such key.
+// notpubsub and notstream why a channel of that transport has no such key. For who reads
+// about it there are also otherwise, in place of a default that is no value of its own,
+// values, an enum that is checked elsewhere, and required. See keys.go.
 type rawFile struct {
 	Service  rawService             `toml:"service" doc:"who this process is"`
 	Redis    rawRedis               `toml:"redis" doc:"the Redis that carries the channels"`
@@ -26,7 +28,7 @@ type rawRedis struct {
 	URL      string `toml:"url" default:"redis://127.0.0.1:6379/0" doc:"redis://host:port/db, rediss:// with TLS, or unix:///path/to/socket"`
 	Username string `toml:"username" doc:"user of the ACL; wins over the URL's"`
 	Password string `toml:"password" doc:"wins over the URL's; best written ${file:/run/secrets/redis}"`
-	CAFile   string `toml:"ca_file" doc:"PEM file of the authority that signed the server's certificate (rediss)"`
+	CAFile   string `toml:"ca_file" otherwise:"the system's authorities" doc:"PEM file of the authority that signed the server's certificate (rediss)"`
 }
 
 type rawLog struct {
@@ -37,8 +39,8 @@ type rawLog struct {
 
 type rawChannel struct {
 	located
-	Transport   string `toml:"transport" doc:"pubsub: now or never; stream: kept until every group that reads it has handled it"`
-	Name        string `toml:"name" doc:"name in Redis; default: the channel's"`
+	Transport   string `toml:"transport" required:"true" values:"pubsub,stream" doc:"pubsub: now or never; stream: kept until every group that reads it has handled it"`
+	Name        string `toml:"name" otherwise:"NAME" doc:"name in Redis"`
 	Pattern     string `toml:"pattern" notstream:"streams are read by name, one each" doc:"names in Redis, such as sensors:*; excludes name"`
 	Description string `toml:"description" doc:"what travels here, for people"`
 	Types       names  `toml:"types" doc:"the types of this channel; routes and publish are checked against them"`
@@ -49,7 +51,7 @@ type rawChannel struct {
 	DefaultType string    `toml:"default_type" doc:"type of messages without one, which are rejected otherwise"`
 	IDField     path      `toml:"id_field" default:"id" doc:"path of the id"`
 	TimeField   path      `toml:"time_field" default:"time" doc:"path of the time: RFC 3339, or a number since 1970 in s, ms, µs or ns"`
-	KeyField    path      `toml:"key_field" doc:"path of the key, whose events stay in order; on a pattern, default: the name in Redis"`
+	KeyField    path      `toml:"key_field" otherwise:"on a pattern the name in Redis" doc:"path of the key, whose events stay in order"`
 	SeqField    path      `toml:"seq_field" notstream:"a stream loses nothing on the way, and its replicas each see a part" doc:"path of the number that the producer gives its messages, one more each time, per key: missing ones are counted"`
 	Split       splitPath `toml:"split" doc:"true: a message is an array of messages; or the path of such an array"`
 	MaxBytes    size      `toml:"max_bytes" default:"1MiB" min:"1" max:"512MiB" doc:"larger messages are rejected"`
@@ -57,12 +59,12 @@ type rawChannel struct {
 	InFlight   int    `toml:"in_flight" default:"1024" min:"1" max:"1000000" doc:"events taken over and not yet done, at most"`
 	Queue      int    `toml:"queue" default:"65536" min:"1" max:"100000000" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"events that wait between Redis and the routes, at most"`
 	QueueBytes size   `toml:"queue_bytes" default:"32MiB" min:"1" max:"64GiB" notstream:"a stream waits in Redis; in_flight limits what is taken over" doc:"bytes that wait between Redis and the routes, at most"`
-	Overflow   string `toml:"overflow" default:"drop_oldest" notstream:"a stream waits in Redis and drops nothing" doc:"drop_oldest or newest_per_key: what goes when the queue is full; newest_per_key keeps the newest event of each key"`
+	Overflow   string `toml:"overflow" default:"drop_oldest" values:"drop_oldest,newest_per_key" notstream:"a stream waits in Redis and drops nothing" doc:"drop_oldest or newest_per_key: what goes when the queue is full; newest_per_key keeps the newest event of each key"`
 	Unmatched  string `toml:"unmatched" default:"count" enum:"count,dead_letter" doc:"what happens to an event that no route takes: it is counted, or also kept as a dead letter"`
 
-	DeadLetter deadLetter `toml:"dead_letter" doc:"where what is given up is kept: true is the stream NAME.dead, or a channel, or false; default true on streams"`
+	DeadLetter deadLetter `toml:"dead_letter" otherwise:"true on a stream, false on Pub/Sub" doc:"where what is given up is kept: true is the stream NAME.dead, or a channel, or false"`
 
-	Group         string        `toml:"group" notpubsub:"Redis keeps nothing for it, so every process gets every message" doc:"consumer group; default: the service"`
+	Group         string        `toml:"group" otherwise:"the service's name" notpubsub:"Redis keeps nothing for it, so every process gets every message" doc:"consumer group"`
 	Start         string        `toml:"start" default:"oldest" enum:"oldest,new,latest" doc:"where a new group of a stream begins: oldest or new; latest: a Pub/Sub channel begins with what handlers of the kind latest have kept"`
 	MaxLen        int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it; never unlimited, which would fill Redis"`
 	ClaimAfter    time.Duration `toml:"claim_after" default:"60s" min:"1s" max:"24h" notpubsub:"only entries of a stream stay pending" doc:"idle time after which entries of consumers that are not ours are taken over"`
@@ -72,7 +74,7 @@ type rawChannel struct {
 // rawHandler is a table whose keys, but for kind, are the kind's options.
 type rawHandler struct {
 	located
-	Kind string `toml:"kind" doc:"what it is an instance of; may be left out when the name is a kind's"`
+	Kind string `toml:"kind" otherwise:"NAME, if that is a kind" doc:"what it is an instance of"`
 }
 
 func (h *rawHandler) decodeNode(d *decoder, n *node) {
@@ -84,17 +86,17 @@ func (h *rawHandler) decodeNode(d *decoder, n *node) {
 
 // rawPolicy is what a route and [defaults] have in common. A key that is not there is nil.
 type rawPolicy struct {
-	Timeout *time.Duration `toml:"timeout" min:"0s" max:"24h" doc:"how long one attempt may take; 0s is for ever; default 30s"`
+	Timeout *time.Duration `toml:"timeout" min:"0s" max:"24h" otherwise:"30s" doc:"how long one attempt may take; 0s is for ever"`
 	Retry   *rawRetry      `toml:"retry" doc:"how often and when an event that failed is tried again"`
-	MaxAge  *time.Duration `toml:"max_age" min:"0s" doc:"older events are skipped, by their own time; 0s is any age, the default"`
-	Workers *int           `toml:"workers" min:"1" max:"10000" doc:"events handled at a time; with several, only those of one key stay in order; default 1"`
+	MaxAge  *time.Duration `toml:"max_age" min:"0s" otherwise:"0s" doc:"older events are skipped, by their own time; 0s is any age"`
+	Workers *int           `toml:"workers" min:"1" max:"10000" otherwise:"1, or what the kind says" doc:"events handled at a time; with several, only those of one key stay in order"`
 }
 
 type rawRetry struct {
 	located
-	Attempts   *int           `toml:"attempts" min:"1" max:"1000000" doc:"how often an event is tried, the first time included; default 1"`
-	Backoff    *time.Duration `toml:"backoff" min:"1ms" max:"24h" doc:"pause before the second attempt; it doubles from then on; default 200ms"`
-	MaxBackoff *time.Duration `toml:"max_backoff" min:"1ms" max:"24h" doc:"the longest pause; default 30s"`
+	Attempts   *int           `toml:"attempts" min:"1" max:"1000000" otherwise:"1" doc:"how often an event is tried, the first time included"`
+	Backoff    *time.Duration `toml:"backoff" min:"1ms" max:"24h" otherwise:"200ms" doc:"pause before the second attempt; it doubles from then on"`
+	MaxBackoff *time.Duration `toml:"max_backoff" min:"1ms" max:"24h" otherwise:"30s, or backoff if that is longer" doc:"the longest pause"`
 }
 
 type rawDefaults struct {
@@ -105,17 +107,17 @@ type rawDefaults struct {
 type rawRoute struct {
 	located
 	rawPolicy
-	Name       string     `toml:"name" doc:"for metrics and logs; default: the handler's name"`
-	Channel    names      `toml:"channel" doc:"a channel, a list of them, or * for every declared channel"`
-	Type       names      `toml:"type" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`
-	DeadLetter deadLetter `toml:"dead_letter" doc:"where events are kept that this route gave up: true, false or a channel; default: as the channel says"`
+	Name       string     `toml:"name" otherwise:"the handler's name" doc:"for metrics and logs"`
+	Channel    names      `toml:"channel" required:"true" doc:"a channel, a list of them, or * for every declared channel"`
+	Type       names      `toml:"type" required:"true" doc:"a type, a prefix such as order.*, * for all, !type for all but it, or a list of these"`
+	DeadLetter deadLetter `toml:"dead_letter" otherwise:"as the channel says" doc:"where events are kept that this route gave up: true, false or a channel"`
 	When       string     `toml:"when" doc:"a condition in CEL on event and service; only events for which it is true are handled"`
 	Dedupe     *rawDedupe `toml:"dedupe" doc:"how long an event that was handled is remembered, so that the same one is not handled again; or a table"`
-	Handler    names      `toml:"handler" doc:"a handler or a list of them; the name of a kind is one with default options"`
-	Enabled    *bool      `toml:"enabled" doc:"false takes the route out; default true"`
+	Handler    names      `toml:"handler" required:"true" doc:"a handler or a list of them; the name of a kind is one with default options"`
+	Enabled    *bool      `toml:"enabled" otherwise:"true" doc:"false takes the route out"`
 	Isolated   bool       `toml:"isolated" doc:"true gives the route a subscription of its own, so that no other route waits for it"`
-	Queue      int        `toml:"queue" min:"1" max:"100000000" doc:"of an isolated route on Pub/Sub: events that wait for it, at most; default: the channel's"`
-	QueueBytes size       `toml:"queue_bytes" min:"1" max:"64GiB" doc:"of an isolated route on Pub/Sub: bytes that wait for it, at most; default: the channel's"`
-	Overflow   string     `toml:"overflow" doc:"of an isolated route on Pub/Sub: what goes when its queue is full; default: as the channel says"`
+	Queue      int        `toml:"queue" otherwise:"the channel's" min:"1" max:"100000000" doc:"of an isolated route on Pub/Sub: events that wait for it, at most"`
+	QueueBytes size       `toml:"queue_bytes" otherwise:"the channel's" min:"1" max:"64GiB" doc:"of an isolated route on Pub/Sub: bytes that wait for it, at most"`
+	Overflow   string     `toml:"overflow" otherwise:"the channel's" values:"drop_oldest,newest_per_key" doc:"of an isolated route on Pub/Sub: what goes when its queue is full"`
 	AllowCycle bool       `toml:"allow_cycle" doc:"true allows this route to close a cycle of channels"`
 }

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"testing"
+
+	"signalbox/handlers"
+	"signalbox/router"
+	"signalbox/router/routesfile"
+)
+
+var update = flag.Bool("update", false, "write the schema anew: make generate")
+
+// The schema beside the routes knows the bot's own kind: `gobot generate schema` writes it.
+func TestSchemaIsFresh(t *testing.T) {
+	t.Parallel()
+	kinds := router.NewRegistry(trader())
+	handlers.Register(kinds)
+	want, err := routesfile.Schema(kinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const file = "config/routes.schema.json"
+	if *update {
+		if err := os.WriteFile(file, want, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the code says (%v): make generate", file, err)
+	}
+}

@@ -1,0 +1,154 @@
+package routesfile
+
+import (
+	"encoding"
+	"reflect"
+	"time"
+
+	"signalbox/router"
+)
+
+// shape is what a type of Go is in a file.
+type shape struct {
+	words  string         // what people call it
+	schema map[string]any // JSON Schema of one value, without the keys of a table
+	fields reflect.Type   // the struct whose fields are its keys, when it can be a table
+	wraps  []wrap         // what is around the value, the outermost first
+	kinds  bool           // its keys depend on the kinds
+	open   bool           // its keys were described further up
+}
+
+// wrap is a list or a table of named things.
+type wrap int
+
+const (
+	asList wrap = iota
+	asNamed
+)
+
+// shaped is a [custom] type that says what it is in a file. Each has to: see TestShaped.
+type shaped interface {
+	shape() shape
+}
+
+// reference is the pattern of a text that refers to the environment, and so may become
+// anything; whole is that of a text which is one reference, and so may be no text.
+const (
+	reference = `\$\{`
+	whole     = `^\$\{[^}]*\}$`
+)
+
+func shapeOf(t reflect.Type) shape {
+	pointer := reflect.New(t).Interface()
+	if one, ok := pointer.(shaped); ok {
+		return one.shape()
+	}
+	switch pointer.(type) {
+	case *router.Size:
+		return sizeShape()
+	case *time.Duration:
+		return durationShape()
+	case encoding.TextUnmarshaler:
+		return textShape("string")
+	}
+	switch kind := t.Kind(); kind {
+	case reflect.Pointer:
+		return shapeOf(t.Elem())
+	case reflect.Slice:
+		inner := shapeOf(t.Elem())
+		inner.words, inner.wraps = "list of "+inner.words+"s", append([]wrap{asList}, inner.wraps...)
+		return inner
+	case reflect.Map:
+		inner := shapeOf(t.Elem())
+		inner.words, inner.wraps = "table", append([]wrap{asNamed}, inner.wraps...)
+		return inner
+	case reflect.Struct:
+		return shape{words: "table", schema: map[string]any{"type": "object"}, fields: t}
+	case reflect.String:
+		return textShape("string")
+	case reflect.Bool:
+		return shape{words: "boolean", schema: orReference("boolean")}
+	case reflect.Float32, reflect.Float64:
+		return shape{words: "number", schema: orReference("number")}
+	case reflect.Interface:
+		return shape{words: "any value", schema: map[string]any{}}
+	default:
+		return integerShape(reflect.Zero(t))
+	}
+}
+
+// orReference is the schema of what a text may stand for if it is one reference.
+func orReference(name string) map[string]any {
+	return map[string]any{"type": []any{name, "string"}, "pattern": whole}
+}
+
+func textShape(words string) shape {
+	return shape{words: words, schema: map[string]any{"type": "string"}}
+}
+
+func integerShape(zero reflect.Value) shape {
+	s := shape{words: "number", schema: orReference("integer")}
+	if zero.CanUint() {
+		s.schema["minimum"] = 0
+	}
+	return s
+}
+
+// The patterns are those that an editor shows beside a mistake, so they are simpler than what
+// the decoder takes: without signs, and without space around.
+
+func durationShape() shape {
+	return shape{words: "duration", schema: map[string]any{
+		"type":    "string",
+		"pattern": `^(0|([0-9.]+(ns|us|µs|ms|s|m|h))+)$|` + reference,
+	}}
+}
+
+func sizeShape() shape {
+	return shape{words: "size", schema: map[string]any{
+		"type":    []any{"integer", "string"},
+		"pattern": `^[0-9.]+ ?([KMGkmg]?[Ii]?[Bb])?$|` + reference,
+	}}
+}
+
+func (*size) shape() shape { return sizeShape() }
+
+func (*path) shape() shape {
+	return shape{words: "path", schema: map[string]any{
+		"type":    "string",
+		"pattern": `^[^.]+(\.[^.]+)*$|` + reference,
+	}}
+}
+
+func (*splitPath) shape() shape {
+	s := (*path)(nil).shape()
+	s.words, s.schema["type"] = "boolean or path", []any{"boolean", "string"}
+	return s
+}
+
+// A list of names may not be empty, nor have one twice.
+func (*names) shape() shape {
+	one := map[string]any{"type": "string", "minLength": 1}
+	return shape{words: "string or list of strings", schema: map[string]any{
+		"type":      []any{"string", "array"},
+		"minLength": 1,
+		"items":     one, "minItems": 1, "uniqueItems": true,
+	}}
+}
+
+func (*deadLetter) shape() shape {
+	return shape{words: "boolean or channel", schema: map[string]any{
+		"type": []any{"boolean", "string"},
+		"not":  map[string]any{"enum": []any{"", "true", "false"}},
+	}}
+}
+
+func (*rawDedupe) shape() shape {
+	s := durationShape()
+	s.words, s.schema["type"], s.fields = "duration or table", []any{"string", "object"}, reflect.TypeFor[rawDedupe]()
+	return s
+}
+
+func (*rawHandler) shape() shape {
+	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawHandler](), kinds: true}
+}
