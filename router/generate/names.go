@@ -1,0 +1,116 @@
+package generate
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// maxName is how long a name gets, without a suffix. Types may be of any length.
+const maxName = 64
+
+// words splits a channel's name or a type into words of ASCII letters and digits. What
+// begins with a capital after a small letter is a word; a character beyond ASCII is one,
+// by its number.
+func words(text string) []string {
+	var found []string
+	within, before := false, rune(0)
+	for _, r := range text {
+		switch {
+		case r >= 0x80:
+			found = append(found, fmt.Sprintf("U%X", r))
+			within = false
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			within = false
+		case !within || unicode.IsLower(before) && unicode.IsUpper(r):
+			found = append(found, string(r))
+			within = true
+		default:
+			found[len(found)-1] += string(r)
+		}
+		before = r
+	}
+	return found
+}
+
+// screaming is a text as a constant of Python or TypeScript: ORDER_CREATED. No word of
+// these languages is written so, and no name begins with _, which would hide it.
+func screaming(text string) string {
+	name := strings.ToUpper(strings.Join(words(text), "_"))
+	if name == "" {
+		return "X"
+	}
+	if unicode.IsDigit(rune(name[0])) {
+		name = "X_" + name
+	}
+	return cut(name)
+}
+
+// camel is a text as an exported name of Go, or the rest of one: OrderCreated.
+func camel(text string) string {
+	var name strings.Builder
+	for _, word := range words(text) {
+		name.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	if name.Len() == 0 {
+		return "X"
+	}
+	return cut(name.String())
+}
+
+func cut(name string) string { return name[:min(len(name), maxName)] }
+
+// candidate is a name that something would like to have.
+type candidate struct {
+	name string
+	of   string // what it stands for; no other candidate stands for the same
+}
+
+// distinct gives each candidate a name of its own. Those that would share one all get a
+// suffix that follows from what they stand for: so a name that is used somewhere may
+// disappear when another channel is declared, but never comes to mean that one. Taken are
+// names that no candidate gets.
+func distinct(candidates []candidate, taken ...string) []string {
+	var names []string
+	for _, digits := range []int{4, 8, 64} {
+		var unique bool
+		if names, unique = suffixed(candidates, taken, digits); unique {
+			break
+		}
+	}
+	return names
+}
+
+// suffixed gives suffixes to ever more candidates, until no two share a name. It reports
+// false when that can't be had with so few digits.
+func suffixed(candidates []candidate, taken []string, digits int) (names []string, unique bool) {
+	names = make([]string, len(candidates))
+	for i, c := range candidates {
+		names[i] = c.name
+	}
+	marked := make([]bool, len(candidates))
+	for {
+		count := map[string]int{}
+		for _, name := range taken {
+			count[name]++
+		}
+		for _, name := range names {
+			count[name]++
+		}
+		shared, changed := false, false
+		for i, c := range candidates {
+			if count[names[i]] == 1 {
+				continue
+			}
+			shared = true
+			if !marked[i] {
+				marked[i], changed = true, true
+				names[i] = fmt.Sprintf("%s_%X", c.name, sha256.Sum256([]byte(c.of)))[:len(c.name)+1+digits]
+			}
+		}
+		if !changed {
+			return names, !shared
+		}
+	}
+}
