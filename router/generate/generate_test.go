@@ -10,6 +10,7 @@ import (
 
 	"signalbox/handlers"
 	"signalbox/internal/npmtest"
+	"signalbox/internal/redistest"
 	"signalbox/router"
 	"signalbox/router/generate"
 	"signalbox/router/routesfile"
@@ -156,4 +157,11 @@ func run(t *testing.T, dir, program string, args ...string) string {
 		t.Fatalf("%s: %v\n%s%s", program, err, out, errs.String())
 	}
 	return string(out)
+}
+
+func TestBotWithoutRedis(t *testing.T) {
+	dir := t.TempDir()
+	copyFile(t, "testdata/nasty/bot.py", filepath.Join(dir, "bot.py"))
+	copyFile(t, "testdata/checks.py", filepath.Join(dir, "checks.py"))
+	run(t, dir, redistest.Python(t), "-B", "checks.py")
 }

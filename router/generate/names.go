@@ -10,13 +10,16 @@ import (
 // maxName is how long a name gets, without a suffix. Types may be of any length.
 const maxName = 64
 
-// words splits a channel's name or a type into words of ASCII letters and digits. What
+// words splits a channel's name or a type into words of ASCII count and digits. What
 // begins with a capital after a small letter is a word; a character beyond ASCII is one,
 // by its number.
 func words(text string) []string {
 	var found []string
-	within, before := false, rune(0)
+	within, before, count := false, rune(0), 0
 	for _, r := range text {
+		if count++; count > maxName { // what follows would be cut off
+			break
+		}
 		switch {
 		case r >= 0x80:
 			found = append(found, fmt.Sprintf("U%X", r))
@@ -82,35 +85,25 @@ func distinct(candidates []candidate, taken ...string) []string {
 	return names
 }
 
-// suffixed gives suffixes to ever more candidates, until no two share a name. It reports
-// false when that can't be had with so few digits.
+// suffixed gives suffixes to candidates that share a name. It reports false when one so
+// becomes the name of another.
 func suffixed(candidates []candidate, taken []string, digits int) (names []string, unique bool) {
-	names = make([]string, len(candidates))
-	for i, c := range candidates {
-		names[i] = c.name
+	count := map[string]int{}
+	for _, name := range taken {
+		count[name]++
 	}
-	marked := make([]bool, len(candidates))
-	for {
-		count := map[string]int{}
-		for _, name := range taken {
-			count[name]++
-		}
-		for _, name := range names {
-			count[name]++
-		}
-		shared, changed := false, false
-		for i, c := range candidates {
-			if count[names[i]] == 1 {
-				continue
-			}
-			shared = true
-			if !marked[i] {
-				marked[i], changed = true, true
-				names[i] = fmt.Sprintf("%s_%X", c.name, sha256.Sum256([]byte(c.of)))[:len(c.name)+1+digits]
-			}
-		}
-		if !changed {
-			return names, !shared
-		}
+	for _, c := range candidates {
+		count[c.name]++
 	}
+	unique = true
+	for _, c := range candidates {
+		name := c.name
+		if count[name] > 1 {
+			name = fmt.Sprintf("%s_%X", name, sha256.Sum256([]byte(c.of)))[:len(name)+1+digits]
+			count[name]++
+			unique = unique && count[name] == 1
+		}
+		names = append(names, name)
+	}
+	return names, unique
 }

@@ -24,6 +24,7 @@ import stat
 import sys
 import time
 import uuid
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any, Callable, Final, NamedTuple, TypeVar
 
@@ -280,10 +281,11 @@ class Bot:
                 function(event)
                 verdict["ok"] = True
             except Exception as err:
-                verdict["error"] = f"{type(err).__name__}: {err}"[:1000]
-                verdict.update(permanent=isinstance(err, Permanent), unavailable=isinstance(err, Unavailable))
-                if not isinstance(err, (Permanent, Unavailable)):
+                permanent, unavailable = isinstance(err, Permanent), isinstance(err, Unavailable)
+                if not permanent and not unavailable:
                     log.exception("%s %s failed", event.type, event.id)
+                text = str(err) if permanent or unavailable else f"{type(err).__name__}: {err}"
+                verdict.update(error=(text or type(err).__name__)[:1000], permanent=permanent, unavailable=unavailable)
             print(json.dumps(verdict), file=answers, flush=True)
             if not self._running:
                 return
@@ -390,12 +392,14 @@ class Bot:
 
 
 def _event(channel: Channel, name: str, message: Any, entry: str) -> Event:
-    if isinstance(message, dict):  # the fields of a stream's entry: Signalbox writes payload, others theirs
-        texts = {field.decode(): value.decode() for field, value in message.items()}
-        text = texts.get("payload") or (len(texts) == 1 and (texts.get("data") or texts.get("message")))
-        message = json.loads(text) if text else {**texts, "data": json.loads(texts.get("data", "null"))}
-    else:
-        message = json.loads(message)
+    raw = message
+    if isinstance(message, dict):  # a stream's entry: Signalbox writes payload, others have fields of their own
+        raw = message.get(b"payload") or len(message) == 1 and (message.get(b"data") or message.get(b"message"))
+        message = {field.decode(errors="replace"): value.decode(errors="replace") for field, value in message.items()}
+        with suppress(KeyError, ValueError):
+            message["data"] = json.loads(message["data"])
+    if raw:
+        message = json.loads(raw)
     kind = _at(message, channel.type_field) or channel.default_type
     if not isinstance(kind, str) or not kind:
         raise ValueError(f"it is no object with a type at {channel.type_field!r}")
