@@ -103,17 +103,20 @@ class Bot:
     def publish(self, channel: Channel, type: str, data: Any = None, *, key: str = "", id: str = "") -> str:
         """Send an event and return its id. Give an id to what may be sent twice: readers can tell then."""
         if channel.pattern or (channel.type_field, channel.id_field, channel.time_field) != ("type", "id", "time"):
-            raise ValueError(f"{channel.declared}: a pattern or a feed with a layout of its own; this bot can't publish to it")
+            raise ValueError(f"{channel.declared}: a bot can't publish to a pattern, or in the layout of a feed")
         if channel.types and type not in channel.types:
             raise ValueError(f"{channel.declared}: no type {type!r}; there are {sorted(channel.types)}")
-        id, source = id or str(uuid.uuid4()), f"/bots/{self.name or 'bot'}"
-        message = {"id": id, "type": type, "source": source, "time": _rfc3339(time.time()), "data": data}
+        id = id or str(uuid.uuid4())
+        message: dict[str, Any] = {"id": id, "type": type, "source": f"/bots/{self.name or 'bot'}"}
+        message.update(time=_rfc3339(time.time()), data=data)
         if key:
-            *folders, field = channel.key_field.split(".")
-            place = message if not folders else data
-            if folders not in ([], ["data"]) or not isinstance(place, dict) or not field:
-                raise ValueError(f"{channel.declared}: a key can't be set at key_field {channel.key_field!r} of this message")
-            message.update({field: key} if not folders else {"data": {field: key, **place}})
+            folder, _, field = channel.key_field.rpartition(".")
+            if folder == "data" and isinstance(data, dict):
+                message["data"] = {field: key, **data}
+            elif field and not folder:
+                message[field] = key
+            else:
+                raise ValueError(f"{channel.declared}: no key can be set at key_field {channel.key_field!r} of this data")
         text = json.dumps(message, allow_nan=False)  # NaN is no JSON
         client = self.redis()
         import redis
@@ -134,7 +137,9 @@ class Bot:
 
             if not self._url:
                 raise RuntimeError('REDIS_URL is not set; the router passes it on with env = { REDIS_URL = "…" }')
-            self._client = redis.Redis.from_url(self._url, socket_timeout=10, socket_connect_timeout=5, health_check_interval=15)
+            self._client = redis.Redis.from_url(
+                self._url, socket_timeout=10, socket_connect_timeout=5, health_check_interval=15
+            )
         return self._client
 
     def run(self, redis: str = "", name: str = "") -> None:
@@ -152,9 +157,11 @@ class Bot:
             self._url = redis or self._url or "redis://127.0.0.1:6379/0"
             self._follow_redis()
 
-    def stop(self, *_: Any) -> None:
+    def stop(self, number: int = 0, frame: Any = None) -> None:
         """Let run return when the event in hand is done."""
         self._running = False
+        if number:
+            signal.signal(number, signal.SIG_DFL)  # a second signal ends it at once
 
     def _function(self, event: Event) -> Callable[[Event], object] | None:
         return self._functions.get((event.type, event.channel)) or self._functions.get((event.type, ""))
@@ -262,8 +269,9 @@ class Bot:
             for entry, fields in entries:
                 if not self._running:
                     return
-                if fields and fields.get(b"signalbox_group", self.name.encode()) == self.name.encode():
-                    self._handle(streams[name], name, fields, entry.decode())  # else it is for another group
+                group = (fields or {}).get(b"signalbox_group", b"").decode()
+                if fields and group in ("", self.name):  # not trimmed meanwhile, not replayed for another group
+                    self._handle(streams[name], name, fields, entry.decode())
                 self.redis().xack(name, self.name, entry)  # after the work: a crash repeats it, never skips it
 
     def _handle(self, channel: Channel, name: str, message: Any, entry: str = "") -> None:
@@ -278,8 +286,9 @@ class Bot:
                 function(event)
         except Unavailable:
             raise
-        except Exception:
-            log.exception("%s %s failed, and is not tried again", event.type, event.id)
+        except Exception as err:
+            traceback = not isinstance(err, Permanent)
+            log.error("%s %s failed, and is not tried again: %s", event.type, event.id, err, exc_info=traceback)
 
 
 def _event(channel: Channel, name: str, message: Any, entry: str) -> Event:

@@ -165,3 +165,45 @@ func TestBotCannotPublish(t *testing.T) {
 		}
 	}
 }
+
+// The bot that docs/bots.md shows works, fed by Redis and by a router.
+func TestDocumentedBot(t *testing.T) {
+	_, section, _ := strings.Cut(readFile(t, "../../docs/bots.md"), "\n## A bot in Python\n")
+	_, code, _ := strings.Cut(section, "```python\n")
+	code, _, found := strings.Cut(code, "```\n")
+	tr := newTrial(t)
+	if err := os.WriteFile(filepath.Join(tr.dir, "trial.py"), []byte(code+"print('ended')\n"), 0o600); err != nil || !found {
+		t.Fatal(err, found)
+	}
+	play := func(first, second string) {
+		t.Helper()
+		tr.command("x", `{"bot":"another","symbol":"BTC"}`)
+		tr.command(first, `{"bot":"b1","symbol":"ETH"}`) // has no price
+		tr.client.Publish(t.Context(), "price_data", `{"id":"t-1","type":"tick","data":{"symbol":"BTC","price":1.5}}`)
+		tr.command(second, `{"bot":"b1","symbol":"BTC"}`)
+		if got := tr.answered(second); got.ID != second+"-entered" || got.Data.Bot != "b1" {
+			t.Errorf("published %+v", got)
+		}
+	}
+	tr.start()
+	tr.eventually("the bot listens", func() bool { return tr.client.PubSubNumSub(t.Context(), "price_data").Val()["price_data"] == 1 })
+	play("c-1", "c-2")
+	tr.eventually("all is acknowledged", func() bool { return tr.pending() == 0 })
+	tr.end(os.Interrupt)
+	if !strings.Contains(tr.output(), "enter c-1 failed, and is not tried again") {
+		t.Error("the output lacks what failed")
+	}
+
+	tr.client.Del(t.Context(), "trade_commands") // the group of the router begins with what the stream holds
+	r, _ := tr.route(fmt.Sprintf("REDIS_URL = %q", tr.server.URL()))
+	tr.eventually("the bot runs", func() bool { log, _ := r.all(); return strings.Contains(log, "events come from the router") })
+	tr.client.Publish(t.Context(), "price_data", `{"id":"t-2","type":"tick","data":{"symbol":"BTC","price":1.5}}`)
+	tr.eventually("the tick is handled", func() bool {
+		_, outcomes := r.all()
+		return strings.Contains(strings.Join(outcomes, "\n"), "t-2 handled")
+	})
+	play("c-3", "c-4")
+	if _, outcomes := r.all(); !strings.Contains(strings.Join(outcomes, "\n"), "c-3 failed: no price yet (permanent)") {
+		t.Errorf("%q", outcomes)
+	}
+}

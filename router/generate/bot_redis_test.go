@@ -170,7 +170,7 @@ func TestBotReadsRedis(t *testing.T) {
 	tr.add("payload", `{"type":"enter","time":1e400}`)
 	tr.add("payload", strings.Repeat("[", 100_000))
 	tr.add("payload", "\xff\xfe")
-	tr.add("id", "c-1", "type", "start", "data", `{}`)                               // no function is for it
+	tr.add("id", "c-1", "type", "start", "data", `{}`)                              // no function is for it
 	tr.add("id", "c-2", "type", "enter", "data", `{}`, "signalbox_group", "router") // a dead letter, tried again for a group
 	tr.add("message", `{"id":3,"type":"enter","source":"/desk","data":{}}`)
 	seen := tr.answered("3").Data.Seen
@@ -206,7 +206,7 @@ func TestBotReadsRedis(t *testing.T) {
 	tr.end(syscall.SIGTERM)
 	for _, want := range []string{
 		"INFO events come from Redis: price_data, trade_commands", "enter c-5 failed, and is not tried again", "RuntimeError: it broke",
-		"enter c-00 failed", "AttributeError: 'str' object has no attribute 'get'", "enter c-6 failed", "Unavailable: the exchange is closed; again in 0.1 s", "the exchange is closed; again in 0.2 s",
+		"enter c-00 failed", "AttributeError: 'str' object has no attribute 'get'", "enter c-6 failed, and is not tried again: no such symbol\n", "Unavailable: the exchange is closed; again in 0.1 s", "the exchange is closed; again in 0.2 s",
 		"a message on price_data is ignored: ", "a message on trade_commands is ignored: ",
 	} {
 		if !strings.Contains(tr.output(), want) {

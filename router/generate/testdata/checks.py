@@ -65,10 +65,10 @@ class Checks(unittest.TestCase):
 
     def test_publish_refuses(self):
         for wrong, call in [
-            ("class: a pattern or a feed", lambda: bot.publish(CHANNELS.CLASS, "tick")),
-            ("--: a pattern or a feed", lambda: bot.publish(CHANNELS.X, "tick")),
+            ("class: a bot can't publish to a pattern, or in the layout of a feed", lambda: bot.publish(CHANNELS.CLASS, "tick")),
+            ("--: a bot can't publish to a pattern, or in the layout of a feed", lambda: bot.publish(CHANNELS.X, "tick")),
             ("1st: no type 'y'; there are [", lambda: bot.publish(CHANNELS.X_1ST, "y")),
-            ("order_created: a key can't be set at key_field ''", lambda: bot.publish(CHANNELS.ORDER_CREATED_F4F0, ORDER_CREATED_F4F0.TYPE, {}, key="k")),
+            ("order_created: no key can be set at key_field '' of this data", lambda: bot.publish(CHANNELS.ORDER_CREATED_F4F0, ORDER_CREATED_F4F0.TYPE, {}, key="k")),
             ("not JSON compliant", lambda: bot.publish(CHANNELS.ORDER_CREATED_F4F0, ORDER_CREATED_F4F0.TYPE, float("nan"))),
         ]:
             self.refused(wrong, call)
