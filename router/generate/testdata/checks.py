@@ -63,6 +63,35 @@ class Checks(unittest.TestCase):
 
         self.refused("no type 'c'; there are ['a', 'b']", lambda: Bot(CLOSED).on("c"))
 
+    def test_publish(self):
+        sent = []
+
+        class Client:
+            def xadd(self, *args, **more):
+                sent.append((*args, more))
+
+            publish = xadd
+
+        class FEEDS:
+            DEEP = Channel("deep", declared="d", key_field="data.bot")
+            FLAT = Channel("flat", declared="f", key_field="bot")
+
+        one = Bot(FEEDS)
+        one.name, one._client = "b1", Client()
+        for channel, data, want in [
+            (FEEDS.DEEP, {"x": 1}, {"data": {"bot": "k", "x": 1}}),
+            (FEEDS.DEEP, {"bot": "mine"}, {"data": {"bot": "mine"}}),
+            (FEEDS.FLAT, [], {"bot": "k", "data": []}),
+        ]:
+            self.assertEqual(one.publish(channel, "any", data, key="k", id="7"), "7")
+            name, text, _ = sent.pop()
+            message = json.loads(text)
+            self.assertRegex(message.pop("time"), r"^20\d\d-\d\d-\d\dT[0-9:.]+Z$")
+            self.assertEqual((name, message), (channel, {"id": "7", "type": "any", "source": "/bots/b1", **want}))
+        self.assertNotEqual(one.publish(CHANNELS.ORDER_CREATED_A9A5, "käufen"), one.publish(CHANNELS.ORDER_CREATED_A9A5, "käufen"))
+        name, fields, more = sent.pop()
+        self.assertEqual((name, json.loads(fields["payload"])["data"], more), (CHANNELS.ORDER_CREATED_A9A5, None, {"maxlen": 500}))
+
     def test_publish_refuses(self):
         for wrong, call in [
             ("class: a bot can't publish to a pattern, or in the layout of a feed", lambda: bot.publish(CHANNELS.CLASS, "tick")),
