@@ -201,7 +201,7 @@ class Bot:
         log.info("events come from Redis: %s", ", ".join([*live, *streams]))
         pause = 0.1
         while self._running:
-            pubsub = self.redis().pubsub(ignore_subscribe_messages=True)
+            pubsub = self.redis().pubsub()
             try:
                 for name, channel in live.items():
                     (pubsub.psubscribe if channel.pattern else pubsub.subscribe)(name)
@@ -251,6 +251,8 @@ class Bot:
             message = pubsub.get_message(timeout=max(until - time.monotonic(), 0))
             if message is None:
                 return
+            if message["type"] not in ("message", "pmessage"):
+                continue  # a subscription is confirmed
             channel = live[(message["pattern"] or message["channel"]).decode()]
             try:
                 self._handle(channel, message["channel"].decode(), message["data"])
