@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,8 @@ import (
 )
 
 const patience = 20 * time.Second
+
+var update = flag.Bool("update", false, "write channels.go")
 
 // TestMain lets the tests start this program as "gobot": the test binary plays it.
 func TestMain(m *testing.M) {
@@ -34,14 +37,14 @@ func gobot(t *testing.T, url string, args ...string) *exec.Cmd {
 func TestObeysAndAnswers(t *testing.T) {
 	server := redistest.Start(t)
 	client := server.Client()
-	sub := client.Subscribe(t.Context(), "bot_status")
+	sub := client.Subscribe(t.Context(), BotStatus)
 	t.Cleanup(func() { _ = sub.Close() })
 	if _, err := sub.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	add := func(id, typ, data string) {
 		t.Helper()
-		entry := &redis.XAddArgs{Stream: "trade_commands", Values: []any{"id", id, "type", typ, "data", data}}
+		entry := &redis.XAddArgs{Stream: TradeCommands, Values: []any{"id", id, "type", typ, "data", data}}
 		if err := client.XAdd(t.Context(), entry).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -131,5 +134,22 @@ func TestHasEveryCommand(t *testing.T) {
 	out, err := gobot(t, "", "publish", "bot_statu", "started").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), `did you mean "bot_status"?`) {
 		t.Errorf("publish to a mistyped channel: %v\n%s", err, out)
+	}
+}
+
+// channels.go is what `gobot generate constants --lang go --package main --out channels.go`
+// writes, in this folder.
+func TestGeneratedConstantsAreNotStale(t *testing.T) {
+	if *update {
+		if out, err := gobot(t, "", "generate", "constants", "--lang", "go", "--package", "main", "--out", "channels.go").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	want, err := gobot(t, "", "generate", "constants", "--lang", "go", "--package", "main").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile("channels.go"); err != nil || string(got) != string(want) {
+		t.Errorf("channels.go is stale (%v): go test ./examples/gobot -run Stale -update", err)
 	}
 }

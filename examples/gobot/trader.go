@@ -27,7 +27,7 @@ func (o traderOptions) Validate() error {
 }
 
 // PublishesTo lets check see that the channel is declared.
-func (o traderOptions) PublishesTo() []string { return []string{"bot_status"} }
+func (o traderOptions) PublishesTo() []string { return []string{BotStatusDeclared} }
 
 // command is the data of an event on trade_commands.
 type command struct {
@@ -94,22 +94,22 @@ func (b *bot) obey(ctx context.Context, event *router.Event, c command) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch event.Type {
-	case "start":
-		return b.answer(ctx, event, "started", c.Symbol)
-	case "stop":
-		return b.answer(ctx, event, "stopped", c.Symbol)
-	case "enter":
+	case TradeCommandsStart:
+		return b.answer(ctx, event, BotStatusStarted, c.Symbol)
+	case TradeCommandsStop:
+		return b.answer(ctx, event, BotStatusStopped, c.Symbol)
+	case TradeCommandsEnter:
 		if err := b.enter(event, c); err != nil {
 			return router.Permanent(err) // trying again would not mend it
 		}
-		return b.answer(ctx, event, "entered", c.Symbol)
-	case "exit":
+		return b.answer(ctx, event, BotStatusEntered, c.Symbol)
+	case TradeCommandsExit:
 		was, in := b.open[c.Symbol]
 		if !in {
 			return router.Permanent(fmt.Errorf("there is no trade in %q to exit", c.Symbol))
 		}
 		delete(b.open, c.Symbol)
-		err := b.answer(ctx, event, "exited", c.Symbol)
+		err := b.answer(ctx, event, BotStatusExited, c.Symbol)
 		if err != nil {
 			b.open[c.Symbol] = was // the next attempt exits
 		}
@@ -151,5 +151,5 @@ func (b *bot) answer(ctx context.Context, event *router.Event, state, symbol str
 	if err != nil {
 		return router.Permanent(err)
 	}
-	return b.env.Publisher.Publish(ctx, "bot_status", router.Event{ID: event.ID + "-" + state, Type: state, Data: data})
+	return b.env.Publisher.Publish(ctx, BotStatusDeclared, router.Event{ID: event.ID + "-" + state, Type: state, Data: data})
 }

@@ -17,16 +17,19 @@ import uuid
 
 import redis
 
+from bot import CHANNELS, PRICE_DATA, TRADE_COMMANDS
+
 prices = {"BTCUSDT": 97000.0, "ETHUSDT": 3100.0}
 bots = os.environ.get("BOT", "momentum-1").split(",")  # whom to command, in turn
-commands = itertools.cycle((kind, bot) for kind in ["start", "enter", "exit", "stop"] for bot in bots)
+kinds = [TRADE_COMMANDS.START, TRADE_COMMANDS.ENTER, TRADE_COMMANDS.EXIT, TRADE_COMMANDS.STOP]
+commands = itertools.cycle((kind, bot) for kind in kinds for bot in bots)
 
 
 def publish_tick(r, channel):
     """Pub/Sub: the message is one JSON object; who isn't listening misses it."""
     symbol = random.choice(list(prices))
     prices[symbol] *= 1 + random.gauss(0, 0.0002)
-    tick = {"type": "tick", "data": {"symbol": symbol, "price": round(prices[symbol], 2)}}
+    tick = {"type": PRICE_DATA.TICK, "data": {"symbol": symbol, "price": round(prices[symbol], 2)}}
     # NaN and Infinity are not JSON, though json.dumps writes them unless told not to.
     r.publish(channel, json.dumps(tick, allow_nan=False))
 
@@ -56,9 +59,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     r = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"), decode_responses=True)
     send = {
-        "pubsub": [(publish_tick, args.channel or "price_data")],
-        "stream": [(add_command, args.channel or "trade_commands")],
-        "both": [(publish_tick, "price_data")] * 7 + [(add_command, "trade_commands")],
+        "pubsub": [(publish_tick, args.channel or CHANNELS.PRICE_DATA)],
+        "stream": [(add_command, args.channel or CHANNELS.TRADE_COMMANDS)],
+        "both": [(publish_tick, CHANNELS.PRICE_DATA)] * 7 + [(add_command, CHANNELS.TRADE_COMMANDS)],
     }[args.transport]
     for sent, (function, channel) in enumerate(itertools.cycle(send), start=1):
         function(r, channel)

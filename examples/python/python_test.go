@@ -65,6 +65,7 @@ func TestPublisher(t *testing.T) {
 	}
 }
 
+// The bot that a router feeds in TestExecBot, fed by Redis itself.
 func TestBot(t *testing.T) {
 	server := redistest.Start(t)
 	url, client := server.URL(), server.Client()
@@ -84,7 +85,7 @@ func TestBot(t *testing.T) {
 	add("type", "start", "data", "hello")
 	add("data", "{}")
 
-	bot := script(t, url, "bot.py")
+	bot := script(t, url, "exec_bot.py")
 	bot.Env = append(bot.Env, "BOT=b1")
 	stdout, err := bot.StdoutPipe()
 	if err != nil {

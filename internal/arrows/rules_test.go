@@ -40,7 +40,12 @@ var rules = []rule{
 	},
 	{
 		pkg: "router/cli",
-		may: []string{"router/daemon", "router/routesfile", "router/transport", "router/ops", "router/routertest", "router", "router/internal", "config"},
+		may: []string{"router/daemon", "router/routesfile", "router/transport", "router/ops", "router/routertest", "router/generate", "router", "router/internal", "config"},
+	},
+	{
+		pkg: "router/generate",
+		may: []string{"router"},
+		not: slices.Concat(redis, toml, http, flags),
 	},
 	{
 		pkg: "router/daemon",

@@ -13,16 +13,28 @@ import (
 // are. Without it the command would use a default, and so another Redis or channel.
 // What only handlers and routes need may be missing.
 func lacks(src routesfile.Source, notes []routesfile.Note, channels []string) error {
+	return skipped(notes, func(subject string) bool {
+		return ofChannel(subject, channels) || strings.HasPrefix(subject, "[redis] ") && !overridden(src, subject)
+	})
+}
+
+// lacksChannels is the same for a command that needs no Redis.
+func lacksChannels(notes []routesfile.Note, channels []string) error {
+	return skipped(notes, func(subject string) bool { return ofChannel(subject, channels) })
+}
+
+func ofChannel(subject string, channels []string) bool {
+	return slices.ContainsFunc(channels, func(name string) bool {
+		return strings.HasPrefix(subject, fmt.Sprintf("channel %q: ", name))
+	})
+}
+
+// skipped makes errors of the notes on what was skipped and is needed.
+func skipped(notes []routesfile.Note, needed func(subject string) bool) error {
 	var errs routesfile.Errors
 	for _, note := range notes {
 		subject, why, skipped := strings.Cut(note.Message, ": skipped: ")
-		if !skipped || overridden(src, subject) {
-			continue
-		}
-		ofChannel := slices.ContainsFunc(channels, func(name string) bool {
-			return strings.HasPrefix(subject, fmt.Sprintf("channel %q: ", name))
-		})
-		if strings.HasPrefix(subject, "[redis] ") || ofChannel {
+		if skipped && needed(subject) {
 			errs = append(errs, routesfile.Error{File: note.File, Line: note.Line, Column: note.Column, Message: subject + ": " + why})
 		}
 	}
