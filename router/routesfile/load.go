@@ -25,6 +25,12 @@ type Result struct {
 	Notes []Note
 	// Files are the files that were read, in order.
 	Files []string
+	// Off are the routes that say enabled = false, and Idle the handlers that no other
+	// route uses. Config lacks them; these are for looking at.
+	Off  []OffRoute
+	Idle []router.HandlerSpec
+
+	written map[[2]string]written // routes by channel and name
 }
 
 // Load reads, layers and checks a configuration whose handlers are of these kinds.
@@ -53,6 +59,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	config := c.compile(place{result.Files[0], 1, 1})
 	if report.failures() == 0 {
 		result.Settings, result.Config = settings, config
+		c.collectRest(result)
 	}
 	return done()
 }
@@ -122,6 +129,7 @@ type compiler struct {
 	channels map[string]*channel
 	handlers map[string]*handler
 	routes   []route
+	off      []route
 	config   router.Config
 
 	conditions *condition.Compiler // made for the first condition
