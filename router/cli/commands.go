@@ -29,7 +29,7 @@ that refuses us (password, TLS) is an error at once.
 SIGHUP reads the configuration again, and --watch does whenever it has changed: what
 is wrong with it is logged, and the old one goes on. No event is lost or handled twice
 on channels that stay. [redis], [service] and [log] format need a restart.`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		Example: `  router run                                  config/routes.toml, Redis as it says
   router run -c channels.toml -c bot.toml     several files are one configuration
   router run --watch                          reads them again when they change
@@ -62,7 +62,7 @@ the exit code is 78. What cannot be checked here, such as a value from a variabl
 is not set, is skipped with a note.`,
 		Example: `  router check
   router check -c config/channels.toml -c config/bot.toml`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			source := a.options().Source
 			source.Check = true
@@ -100,7 +100,7 @@ func (a *app) demoCommand() *cobra.Command {
 The Redis listens on 127.0.0.1:6380, or on a free port if that is taken; redis-cli,
 Python and other terminals may join. One message is no JSON and one command fails, on
 purpose. Nothing is kept.`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if len(a.paths) > 0 || a.redis != "" {
 				return &daemon.UsageError{Err: errors.New("demo has its own routes and Redis; for yours: router run --embedded -c FILE, or router run --redis URL")}
@@ -162,7 +162,7 @@ func (a *app) publishCommand() *cobra.Command {
 DATA is the event's data, JSON; "-" reads one event's data from each line of standard
 input, up to the first line that is wrong. The rest (id, source, time) is filled in.
 With --raw there is no TYPE, and the text is the whole message, sent unchecked.`,
-		ValidArgsFunction: a.completeChannels(1),
+		ValidArgsFunction: a.completeEvent,
 		Example: `  router publish trade_commands stop '{"bot":"momentum-1"}'
   router publish price_data tick - --rate 10 < ticks.jsonl
   router publish price_data --raw 'not even JSON'`,
@@ -229,6 +229,8 @@ type, id (- if the message has none) and data.`,
 	c.Flags().IntVarP(&what.N, "number", "n", 0, "stop after `N` events (default: never)")
 	c.Flags().DurationVar(&what.For, "for", 0, "stop after this `TIME`, such as 10s (default: never)")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
+	completeFlag(c, "type", a.completeTypes)
+	completeFixed(c, "output", "text", "json")
 	return c
 }
 
@@ -262,6 +264,7 @@ kept is an error.`,
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
+	completeFixed(c, "output", "text", "json")
 	return c
 }
 
@@ -277,7 +280,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  noArguments,
+		Args:  noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(a.out, "%s %s %s%s\n", a.name, a.version, runtime.Version(), revision())
 			return err

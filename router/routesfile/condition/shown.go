@@ -132,7 +132,7 @@ func show(value any) (text string, ok bool) {
 	case types.Timestamp:
 		return v.UTC().Format(time.RFC3339Nano), true
 	case types.Duration:
-		return v.Duration.String(), true
+		return v.String(), true
 	}
 	return "", false
 }
