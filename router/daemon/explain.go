@@ -40,11 +40,11 @@ func Explain(ctx context.Context, opts Options, what ExplainOptions) error {
 	if !ok {
 		return &UsageError{p.unknownChannel(what.Channel)}
 	}
-	e, err := newExplainer(p, ch)
+	e, err := newExplainer(opts, p, ch)
 	if err != nil {
 		return err
 	}
-	e.tellSkipped(opts)
+	e.tellSkipped()
 	subjects, rejected, err := e.subjects(ctx, what)
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func openToExplain(opts Options, what ExplainOptions) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &program{opts: opts, loaded: loaded}, nil
+	return &program{loaded: loaded}, nil
 }
 
 // subject is an event that is explained.
@@ -124,6 +124,9 @@ func (e *explainer) subjects(ctx context.Context, what ExplainOptions) (events [
 		}
 		if e.channel.Pattern && !what.Last {
 			s.unknown = append(s.unknown, e.ofName()...)
+			if e.channel.Fields.KeyFromName {
+				s.Key = ""
+			}
 		}
 		events = append(events, s)
 	}
@@ -182,7 +185,7 @@ func (k *keptMessage) Close() error { return nil }
 // last is the newest message of a stream, or the next one of a Pub/Sub channel.
 func (e *explainer) last(ctx context.Context) (router.Message, error) {
 	p, ch := e.program, e.channel
-	if err := lacks(p.opts.Source, p.loaded.Notes, []string{ch.Name}); err != nil {
+	if err := lacks(e.opts.Source, p.loaded.Notes, []string{ch.Name}); err != nil {
 		return router.Message{}, err
 	}
 	if err := p.mustReach(ctx); err != nil {
@@ -218,8 +221,8 @@ func (e *explainer) next(ctx context.Context) (router.Message, error) {
 	if err := w.begin(ctx, []router.Channel{ch}); err != nil {
 		return router.Message{}, because(ctx, err)
 	}
-	if p.opts.Verbosity >= 0 {
-		fmt.Fprintf(p.opts.Stderr, "waiting for the next message on %s (%s); Ctrl-C ends it\n", ch.Name, redisName(ch))
+	if e.opts.Verbosity >= 0 {
+		fmt.Fprintf(e.opts.Stderr, "waiting for the next message on %s (%s); Ctrl-C ends it\n", ch.Name, redisName(ch))
 	}
 	err := w.follow(waiting)
 	if got != nil {
@@ -268,13 +271,13 @@ func eachOf(err error) []error {
 }
 
 // tellSkipped tells the notes of the configuration that may change the answer.
-func (e *explainer) tellSkipped(opts Options) {
+func (e *explainer) tellSkipped() {
 	for _, note := range e.program.loaded.Notes {
 		subject, _, skipped := strings.Cut(note.Message, ": skipped: ")
 		elsewhere := strings.HasPrefix(subject, "handler ") || strings.HasPrefix(subject, "[redis]") || strings.HasPrefix(subject, "[log]") ||
 			strings.HasPrefix(subject, "channel ") && !strings.HasPrefix(subject, fmt.Sprintf("channel %q: ", e.channel.Name))
 		if skipped && !elsewhere {
-			fmt.Fprintln(opts.Stderr, note)
+			fmt.Fprintln(e.opts.Stderr, note)
 		}
 	}
 }

@@ -37,7 +37,7 @@ type explained struct {
 // The results of a route, and of a clause.
 const (
 	resultMatch   = "match"
-	resultNo      = "no match"
+	resultNo      = "no_match"
 	resultUnknown = "unknown"
 	resultFails   = "fails" // the condition cannot be evaluated
 	resultOff     = "off"
@@ -64,6 +64,7 @@ type clause struct {
 
 // explainer explains the messages of one channel.
 type explainer struct {
+	opts       Options // as they were given
 	program    *program
 	config     router.Config
 	channel    router.Channel
@@ -73,8 +74,8 @@ type explainer struct {
 	nameless   bool // the service's name is not known
 }
 
-func newExplainer(p *program, ch router.Channel) (*explainer, error) {
-	e := &explainer{program: p, config: p.loaded.Config, channel: ch, now: time.Now(), kinds: map[string]string{}}
+func newExplainer(opts Options, p *program, ch router.Channel) (*explainer, error) {
+	e := &explainer{opts: opts, program: p, config: p.loaded.Config, channel: ch, now: time.Now(), kinds: map[string]string{}}
 	for _, h := range slices.Concat(e.config.Handlers, p.loaded.Idle) {
 		e.kinds[h.Name] = h.Kind
 	}
@@ -133,7 +134,7 @@ func (e *explainer) explain(s subject) explained {
 }
 
 func (e *explainer) about() explained {
-	return explained{Channel: e.channel.Name, Transport: string(e.channel.Transport), Name: e.channel.Topic}
+	return explained{Channel: e.channel.Name, Transport: string(e.channel.Transport), Name: e.channel.Topic, Routes: []explainedRoute{}}
 }
 
 // rejection explains a message that is no event.
@@ -211,7 +212,7 @@ func (e *explainer) byType(r router.Route, s subject) clause {
 	case strings.HasPrefix(s.Type, "signalbox.") && slices.Contains(r.Types, "*"):
 		return clause{"type", resultNo, fmt.Sprintf(`type: "*" leaves out Signalbox's own events; write %q beside it`, s.Type)}
 	default:
-		return clause{"type", resultNo, fmt.Sprintf("type: %s", quotedList(r.Types)+" does not include it")}
+		return clause{"type", resultNo, "type: not in " + quotedList(r.Types)}
 	}
 }
 

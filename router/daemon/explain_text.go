@@ -134,13 +134,15 @@ func (one *explained) sum() string {
 			off++
 		}
 	}
-	text := fmt.Sprintf("%d of %d routes match", one.Matches, len(one.Routes)-off)
-	if one.Matches == 1 {
-		text += "es"
+	asked := len(one.Routes) - off
+	routes, verb := "routes", "match"
+	if asked == 1 {
+		routes = "route"
 	}
-	if len(one.Routes)-off == 1 {
-		text = strings.Replace(text, "of 1 routes match", "of 1 route match", 1)
+	if asked == 1 || one.Matches == 1 {
+		verb = "matches"
 	}
+	text := fmt.Sprintf("%d of %d %s %s", one.Matches, asked, routes, verb)
 	if one.Unknown > 0 {
 		text += fmt.Sprintf(", %d unknown", one.Unknown)
 	}

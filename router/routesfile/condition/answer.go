@@ -84,23 +84,16 @@ const (
 )
 
 func (q *question) answer() Answer {
-	all := q.tree.Expr()
-	is := q.truth(all)
-	if len(q.unknown) == 0 { // then the condition itself knows best
-		matches, err := q.ask(q.event)
-		switch {
-		case err != nil:
-			return q.because(failed, Answer{Err: err})
-		case matches:
-			return Answer{Matches: true}
-		}
-		return q.because(no, Answer{})
-	}
-	switch is {
-	case yes:
-		return Answer{Matches: true}
-	case notKnown:
+	if q.truth(q.tree.Expr()) == notKnown {
 		return q.because(notKnown, Answer{Unknown: true})
+	}
+	// What is not known doesn't matter, so the condition itself knows best.
+	matches, err := q.ask(q.event)
+	switch {
+	case err != nil:
+		return q.because(failed, Answer{Err: err})
+	case matches:
+		return Answer{Matches: true}
 	default:
 		return q.because(no, Answer{})
 	}

@@ -95,17 +95,17 @@ func TestExplainWithoutData(t *testing.T) {
 	t.Parallel()
 	of := &router.Event{Type: "enter", Channel: "commands", Name: "commands"}
 	for text, want := range map[string]string{
-		`event.data.bot == service`:                          `unknown: event.data.bot == service`,
-		`event.type == "exit"`:                               `event.type == "exit": "enter" == "exit"`,
-		`event.type == "enter" && service == "momentum"`:     `true`,
-		`event.data.bot == service && event.type == "exit"`:  `event.type == "exit": "enter" == "exit"`,
-		`event.type == "enter" && !has(event.msg.x)`:         `unknown: !has(event.msg.x)`,
-		`event.type == "enter" || event.data.bot == "x"`:     `true`,
-		`event.type == "exit" || event.data.bot == "x"`:      `unknown: event.type == "exit" || event.data.bot == "x"`,
-		`!(event.type == "exit")`:                            `true`,
-		`event.data.items.exists(i, i.symbol == event.type)`: `unknown: event.data.items.exists(i, i.symbol == event.type)`,
-		`event.type.startsWith(event.id)`:                    `unknown: event.type.startsWith(event.id)`,
-		`1 / int(size(event.type) - 5) == 1`:                 `1 / int(size(event.type) - 5) == 1: event.type is "enter"`,
+		`event.data.bot == service`:                                   `unknown: event.data.bot == service`,
+		`event.type == "exit"`:                                        `event.type == "exit": "enter" == "exit"`,
+		`event.type == "enter" && service == "momentum"`:              `true`,
+		`event.data.bot == service && event.type == "exit"`:           `event.type == "exit": "enter" == "exit"`,
+		`event.type == "enter" && !has(event.msg.x)`:                  `unknown: !has(event.msg.x)`,
+		`event.type == "enter" || event.data.bot == "x"`:              `true`,
+		`event.type == "exit" || event.data.bot == "x"`:               `unknown: event.type == "exit" || event.data.bot == "x"`,
+		`!(event.type == "exit")`:                                     `true`,
+		`event.data.items.exists(i, i.symbol == event.type)`:          `unknown: event.data.items.exists(i, i.symbol == event.type)`,
+		`event.type.startsWith(event.id)`:                             `unknown: event.type.startsWith(event.id)`,
+		`event.type == "enter" && 1 / int(size(event.type) - 5) == 1`: `error: division by zero: 1 / int(size(event.type) - 5) == 1: event.type is "enter"`,
 	} {
 		if got := explained(t, text, of, "data", "msg", "id"); got != want {
 			t.Errorf("%s\n got %s\nwant %s", text, got, want)
