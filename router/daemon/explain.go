@@ -45,21 +45,15 @@ func Explain(ctx context.Context, opts Options, what ExplainOptions) error {
 		return err
 	}
 	e.tellSkipped()
-	subjects, rejected, err := e.subjects(ctx, what)
+	all, err := e.message(ctx, what)
 	if err != nil {
 		return err
 	}
 	printer := newExplainPrinter(opts.Stdout, what.JSON)
 	taken := false
-	for _, s := range subjects {
-		one := e.explain(s)
+	for _, one := range all {
 		taken = taken || one.Matches+one.Unknown > 0
 		if err := printer.print(one); err != nil {
-			return err
-		}
-	}
-	for _, why := range rejected {
-		if err := printer.print(e.rejection(why)); err != nil {
 			return err
 		}
 	}
@@ -67,6 +61,25 @@ func Explain(ctx context.Context, opts Options, what ExplainOptions) error {
 		return fmt.Errorf("no route of channel %q would handle this message", ch.Name)
 	}
 	return nil
+}
+
+// message explains each event of a message, and why it is none.
+func (e *explainer) message(ctx context.Context, what ExplainOptions) ([]explained, error) {
+	subjects, rejected, err := e.subjects(ctx, what)
+	if err != nil {
+		return nil, err
+	}
+	var all []explained
+	for _, s := range subjects {
+		all = append(all, e.explain(s))
+	}
+	for _, why := range rejected {
+		all = append(all, e.rejection(why))
+	}
+	if len(all) == 0 {
+		all = append(all, e.nothing())
+	}
+	return all, nil
 }
 
 // openToExplain loads the configuration; only the last message needs Redis.

@@ -148,6 +148,13 @@ func (e *explainer) rejection(err error) explained {
 	return one
 }
 
+// nothing explains a message that is neither an event nor none.
+func (e *explainer) nothing() explained {
+	one := e.about()
+	one.Outcome = "the message is an array without elements: it holds no event"
+	return one
+}
+
 // kept says where the channel keeps what reached no route, if it does.
 func (e *explainer) kept(asked bool) string {
 	if to, ok := e.config.DeadLettersOf(router.Route{Channel: e.channel.Name}); ok && asked {
