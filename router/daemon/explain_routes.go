@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -245,6 +246,12 @@ func (e *explainer) byCondition(r router.Route, s subject) clause {
 	because := "when: " + answer.Clause
 	if answer.Values != "" {
 		because += ": " + answer.Values
+	}
+	if written := e.program.loaded.When(r.Channel, r.Name); strings.Contains(written, "${file:") {
+		because = "when: " + written // there is a secret in the clause
+		if answer.Err != nil {
+			answer.Err = errors.New("the condition cannot be evaluated on it")
+		}
 	}
 	switch {
 	case err != nil: // not in a configuration that was checked

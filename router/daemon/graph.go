@@ -93,12 +93,13 @@ func newGraph(loaded *routesfile.Result) graph {
 		}
 		for _, r := range loaded.Config.Routes {
 			if r.Channel == ch.Name {
-				one.Routes = append(one.Routes, g.route(loaded, ch, r, loaded.Where(r.Channel, r.Name), true))
+				one.Routes = append(one.Routes, g.route(loaded, ch, r, loaded.Where(r.Channel, r.Name), loaded.When(r.Channel, r.Name)))
 			}
 		}
 		for _, r := range loaded.Off {
 			if r.Channel == ch.Name {
-				one.Routes = append(one.Routes, g.route(loaded, ch, r.Route, r.At, false))
+				one.Routes = append(one.Routes, g.route(loaded, ch, r.Route, r.At, r.When))
+				one.Routes[len(one.Routes)-1].Enabled = false
 			}
 		}
 		g.Channels = append(g.Channels, one)
@@ -106,10 +107,10 @@ func newGraph(loaded *routesfile.Result) graph {
 	return g
 }
 
-func (g *graph) route(loaded *routesfile.Result, ch router.Channel, r router.Route, at string, on bool) graphRoute {
+func (g *graph) route(loaded *routesfile.Result, ch router.Channel, r router.Route, at, when string) graphRoute {
 	one := graphRoute{
-		Route: r.Name, Types: r.Types, When: r.WhenText, Policy: shownPolicy(r), Handler: r.Handler,
-		Enabled: on, At: at, shown: shownTypes(ch, r.Types),
+		Route: r.Name, Types: r.Types, When: when, Policy: shownPolicy(r), Handler: r.Handler,
+		Enabled: true, At: at, shown: shownTypes(ch, r.Types),
 	}
 	if to, ok := loaded.Config.DeadLettersOf(r); ok {
 		one.DeadLetter = to.Topic

@@ -66,6 +66,11 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("%q: unsure is %t", name, unsure)
 		}
 	}
+	for route, want := range map[string]string{"two.log": "${CONDITION}", "log": ""} {
+		if got := result.When("commands", route); got != want {
+			t.Errorf("the condition of %s is written %q, want %q", route, got, want)
+		}
+	}
 	var off []string
 	for _, r := range result.Off {
 		if !r.Isolated && r.Name != "log" {
