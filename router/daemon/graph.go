@@ -83,6 +83,7 @@ func newGraph(loaded *routesfile.Result) graph {
 		g.Handlers = append(g.Handlers, graphHandler{Handler: h.Name, Kind: h.Kind, PublishesTo: h.PublishesTo, Idle: true})
 	}
 	slices.SortFunc(g.Handlers, func(a, b graphHandler) int { return strings.Compare(a.Handler, b.Handler) })
+	routes := g.routes(loaded)
 	for _, ch := range loaded.Config.Channels {
 		one := graphChannel{
 			Channel: ch.Name, Transport: string(ch.Transport), Name: ch.Topic, Pattern: ch.Pattern,
@@ -91,35 +92,48 @@ func newGraph(loaded *routesfile.Result) graph {
 		if to, ok := loaded.Config.DeadLettersOf(router.Route{Channel: ch.Name}); ok {
 			one.DeadLetter = to.Topic
 		}
-		for _, r := range loaded.Config.Routes {
-			if r.Channel == ch.Name {
-				one.Routes = append(one.Routes, g.route(loaded, ch, r, loaded.Where(r.Channel, r.Name), loaded.When(r.Channel, r.Name)))
-			}
-		}
-		for _, r := range loaded.Off {
-			if r.Channel == ch.Name {
-				one.Routes = append(one.Routes, g.route(loaded, ch, r.Route, r.At, r.When))
-				one.Routes[len(one.Routes)-1].Enabled = false
-			}
+		for _, r := range routes[ch.Name] {
+			r.shown = shownTypes(ch, r.Types)
+			one.Routes = append(one.Routes, r)
 		}
 		g.Channels = append(g.Channels, one)
 	}
 	return g
 }
 
-func (g *graph) route(loaded *routesfile.Result, ch router.Channel, r router.Route, at, when string) graphRoute {
-	one := graphRoute{
-		Route: r.Name, Types: r.Types, When: when, Policy: shownPolicy(r), Handler: r.Handler,
-		Enabled: true, At: at, shown: shownTypes(ch, r.Types),
+// routes are the routes by channel, those that are off at the end.
+func (g *graph) routes(loaded *routesfile.Result) map[string][]graphRoute {
+	type kept struct {
+		channel string
+		set     router.DeadLetter
 	}
-	if to, ok := loaded.Config.DeadLettersOf(r); ok {
-		one.DeadLetter = to.Topic
+	letters := map[kept]string{}
+	routes := map[string][]graphRoute{}
+	add := func(r *router.Route, at, when string, on bool) {
+		one := graphRoute{
+			Route: r.Name, Types: r.Types, When: when, Policy: shownPolicy(*r), Handler: r.Handler,
+			Enabled: on, At: at, handler: graphHandler{Handler: r.Handler},
+		}
+		key := kept{r.Channel, r.Policy.DeadLetter}
+		if _, known := letters[key]; !known {
+			to, _ := loaded.Config.DeadLettersOf(*r)
+			letters[key] = to.Topic
+		}
+		one.DeadLetter = letters[key]
+		if i := slices.IndexFunc(g.Handlers, func(h graphHandler) bool { return h.Handler == r.Handler }); i >= 0 {
+			one.handler = g.Handlers[i]
+		}
+		routes[r.Channel] = append(routes[r.Channel], one)
 	}
-	one.handler = graphHandler{Handler: r.Handler}
-	if i := slices.IndexFunc(g.Handlers, func(h graphHandler) bool { return h.Handler == r.Handler }); i >= 0 {
-		one.handler = g.Handlers[i]
+	for i := range loaded.Config.Routes {
+		r := &loaded.Config.Routes[i]
+		add(r, loaded.Where(r.Channel, r.Name), loaded.When(r.Channel, r.Name), true)
 	}
-	return one
+	for i := range loaded.Off {
+		off := &loaded.Off[i]
+		add(&off.Route, off.At, off.When, false)
+	}
+	return routes
 }
 
 func drawJSON(g graph, out io.Writer) error {
