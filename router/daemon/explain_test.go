@@ -156,6 +156,17 @@ func TestExplainTexts(t *testing.T) {
 	if err != nil || !strings.Contains(out.String(), "dead letters in in") {
 		t.Errorf("%v:\n%s", err, out.String())
 	}
+	out.Reset()
+	err = Explain(t.Context(), opts, ExplainOptions{Channel: "in", Type: "a", Data: `{"n":2,"tags":["x"]}`})
+	if err != nil || !strings.HasPrefix(out.String(), "in · stream · a · sent now\n") || !strings.Contains(out.String(), "remembered for 1h by id\n") {
+		t.Errorf("%v:\n%s", err, out.String())
+	}
+	// Where the data is the message, it may say its id and time.
+	out.Reset()
+	err = Explain(t.Context(), opts, ExplainOptions{Channel: "feed", Type: "x", Data: `{"q":1,"t":7,"T":1700000000,"s":"BTC"}`})
+	if err != nil || !strings.HasPrefix(out.String(), "feed · pubsub · x · id 7 · key BTC · ") || strings.Contains(out.String(), "sent now") {
+		t.Errorf("%v:\n%s", err, out.String())
+	}
 	for _, what := range []ExplainOptions{{Channel: "inn", Type: "a"}, {Channel: "in", Type: "a", Data: "{"}} {
 		var usage *UsageError
 		if err := Explain(t.Context(), opts, what); !errors.As(err, &usage) {
