@@ -95,7 +95,10 @@ type HandlerSpec struct {
 	// Revision stands for the kind's options: a reload keeps a handler whose Name, Kind and
 	// Revision stay, and makes any other anew. Empty: always anew.
 	Revision string
-	New      func(Env) (Handler, error)
+	// PublishesTo are the declared channels that the handler publishes to, as far as its
+	// options say; for checks and pictures only.
+	PublishesTo []string
+	New         func(Env) (Handler, error)
 }
 
 // Route sends the events of one channel that match Types to one handler.

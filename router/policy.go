@@ -47,6 +47,12 @@ type Retry struct {
 	MaxBackoff time.Duration // 0: 30 s
 }
 
+// Effective is the policy with the defaults in place of what it leaves open.
+func (p Policy) Effective() Policy {
+	_ = p.normalize() // what is wrong with it is as it was
+	return p
+}
+
 // normalize fills in defaults and says what is wrong.
 func (p *Policy) normalize() error {
 	switch {

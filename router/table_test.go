@@ -42,10 +42,16 @@ func TestParseTypes(t *testing.T) {
 			if !set.Match(typ) {
 				t.Errorf("%s doesn't take %s", tc.patterns, typ)
 			}
+			if by := set.Decides(typ); by == "" || by[0] == '!' || !slices.Contains(strings.Fields(tc.patterns), by) {
+				t.Errorf("%s takes %s by %q", tc.patterns, typ, by)
+			}
 		}
 		for typ := range strings.FieldsSeq(tc.no) {
 			if set.Match(typ) {
 				t.Errorf("%s takes %s", tc.patterns, typ)
+			}
+			if by := set.Decides(typ); by != "" && (by[0] != '!' || !slices.Contains(strings.Fields(tc.patterns), by)) {
+				t.Errorf("%s does not take %s by %q", tc.patterns, typ, by)
 			}
 		}
 	}

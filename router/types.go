@@ -64,6 +64,19 @@ func (s TypeSet) Match(typ string) bool {
 	return matchAny(s.include, typ) && !matchAny(s.exclude, typ)
 }
 
+// Decides is the pattern that decides about typ, as it was written: the first that
+// excludes it, else the first that includes it. It is empty when none is about typ, which
+// the set then lacks.
+func (s TypeSet) Decides(typ string) string {
+	if i := slices.IndexFunc(s.exclude, func(p pattern) bool { return p.match(typ) }); i >= 0 && matchAny(s.include, typ) {
+		return "!" + s.exclude[i].String()
+	}
+	if i := slices.IndexFunc(s.include, func(p pattern) bool { return p.match(typ) }); i >= 0 {
+		return s.include[i].String()
+	}
+	return ""
+}
+
 // matchPrefix reports whether the set has the types that begin with prefix, those
 // apart that some pattern names exactly or by a longer prefix.
 func (s TypeSet) matchPrefix(prefix string) bool {
@@ -78,6 +91,14 @@ func matchAny(patterns []pattern, typ string) bool {
 		}
 	}
 	return false
+}
+
+// String is the pattern as it was written.
+func (p pattern) String() string {
+	if p.prefix {
+		return p.text + "*"
+	}
+	return p.text
 }
 
 func (p pattern) match(typ string) bool {

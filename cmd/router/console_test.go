@@ -1,35 +1,53 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"signalbox/config"
 )
 
-var consoleBlock = regexp.MustCompile("(?ms)^```console\n(\\$ cat \\S+\\.toml\n.*?)^```$")
+var (
+	consoleBlock = regexp.MustCompile("(?ms)^```console\n(.*?)^```$")
+	mermaidBlock = regexp.MustCompile("(?ms)^```mermaid\n(.*?)^```$")
+)
 
-// What the pages say that a command prints on a file that they show is what it prints:
-// such a block begins with `$ cat FILE.toml`. With UPDATE_SCRIPTS=1 it is written anew.
+// What the pages say that commands print is what they print: all of docs/checking.md, and of
+// other pages the blocks that begin with a file, `$ cat NAME.toml`. The commands run in one
+// folder for a page, with the shipped routes; what `cat` shows is a file for those after it.
+// With UPDATE_SCRIPTS=1 the blocks are written anew.
 func TestDocumentedConsole(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := 0
+	played := 0
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
+		s := newStage(t)
+		all := filepath.Base(page) == "checking.md"
 		fresh := consoleBlock.ReplaceAllStringFunc(string(text), func(block string) string {
-			found++
 			body := strings.TrimSuffix(strings.TrimPrefix(block, "```console\n"), "```")
-			return "```console\n" + played(t, body) + "```"
+			if !all && !strings.HasPrefix(body, "$ cat ") {
+				return block
+			}
+			played++
+			return "```console\n" + s.play(body) + "```"
+		})
+		fresh = mermaidBlock.ReplaceAllStringFunc(fresh, func(block string) string {
+			if !all {
+				return block
+			}
+			return "```mermaid\n" + s.shell("router graph -o mermaid") + "```"
 		})
 		switch {
 		case fresh == string(text):
@@ -41,45 +59,59 @@ func TestDocumentedConsole(t *testing.T) {
 			t.Errorf("%s is stale; UPDATE_SCRIPTS=1 go test ./cmd/router -run %s writes it; it should be\n%s", page, t.Name(), fresh)
 		}
 	}
-	if found < 3 {
-		t.Errorf("%d blocks: is the pattern right?", found)
+	if played < 10 {
+		t.Errorf("%d blocks: is the pattern right?", played)
 	}
 }
 
-// played is a block with what its commands really print, in a folder of their own. "$ cat"
-// writes the file that the lines below it show, "$ router" runs the router.
-func played(t *testing.T, block string) string {
-	t.Helper()
-	dir := t.TempDir()
-	var out strings.Builder
-	for part := range strings.SplitSeq(strings.TrimPrefix(block, "$ "), "\n$ ") {
-		command, below, _ := strings.Cut(part, "\n")
-		words := strings.Fields(command)
-		out.WriteString("$ " + command + "\n")
-		switch words[0] {
-		case "cat":
-			content := strings.TrimRight(below, "\n") + "\n"
-			if err := os.WriteFile(filepath.Join(dir, words[1]), []byte(content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			out.WriteString(content + "\n")
-		case "router":
-			out.WriteString(routerPrints(t, dir, words[1:]) + "\n")
-		default:
-			t.Fatalf("a block of the pages has the command %q", command)
-		}
-	}
-	return strings.TrimRight(out.String(), "\n") + "\n"
+// stage is the folder where the commands of a page run.
+type stage struct {
+	t   *testing.T
+	dir string
 }
 
-func routerPrints(t *testing.T, dir string, args []string) string {
+func newStage(t *testing.T) *stage {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "router", args...)
-	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	printed, err := cmd.CombinedOutput()
-	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
+	s := &stage{t, t.TempDir()}
+	if err := os.Mkdir(filepath.Join(s.dir, "config"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimRight(string(printed), "\n")
+	s.write("config/routes.toml", string(config.Routes))
+	return s
+}
+
+func (s *stage) write(file, text string) {
+	if err := os.WriteFile(filepath.Join(s.dir, file), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// play is a block with what its commands really print.
+func (s *stage) play(block string) string {
+	var parts []string
+	for part := range strings.SplitSeq(strings.TrimPrefix(block, "$ "), "\n$ ") {
+		command, below, _ := strings.Cut(part, "\n")
+		below = strings.TrimRight(below, "\n") + "\n"
+		if file, shown := strings.CutPrefix(command, "cat "); shown {
+			s.write(file, below)
+			parts = append(parts, "$ "+command+"\n"+below)
+			continue
+		}
+		if _, err := exec.LookPath("jq"); err == nil || !strings.Contains(command, "| jq ") {
+			below = strings.TrimRight(s.shell(command), "\n") + "\n"
+		}
+		parts = append(parts, "$ "+command+"\n"+strings.TrimPrefix(below, "\n"))
+	}
+	return strings.Join(parts, "\n")
+}
+
+func (s *stage) shell(command string) string {
+	cmd := exec.CommandContext(s.t.Context(), "sh", "-c", command)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "SIGNALBOX_CONFIG=", "REDIS_URL=")
+	out, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		s.t.Fatal(fmt.Errorf("%s: %w", command, err))
+	}
+	return string(out)
 }

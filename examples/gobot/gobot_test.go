@@ -19,7 +19,7 @@ import (
 
 const patience = 20 * time.Second
 
-var update = flag.Bool("update", false, "write channels.go")
+var update = flag.Bool("update", false, "write what is generated anew: make generate")
 
 // TestMain lets the tests start this program as "gobot": the test binary plays it.
 func TestMain(m *testing.M) {

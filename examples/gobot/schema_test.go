@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"testing"
 
@@ -10,8 +9,6 @@ import (
 	"signalbox/router"
 	"signalbox/router/routesfile"
 )
-
-var update = flag.Bool("update", false, "write the schema anew: make generate")
 
 // The schema beside the routes knows the bot's own kind: `gobot generate schema` writes it.
 func TestSchemaIsFresh(t *testing.T) {

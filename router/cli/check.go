@@ -26,7 +26,7 @@ not set, is skipped with a note.
 		Example: `  router check
   router check -c config/channels.toml -c config/bot.toml
   router check --strict -o github`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			switch what.Format {
 			case "text", "json", "github":

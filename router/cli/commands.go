@@ -26,7 +26,7 @@ that refuses us (password, TLS) is an error at once.
 SIGHUP reads the configuration again, and --watch does whenever it has changed: what
 is wrong with it is logged, and the old one goes on. No event is lost or handled twice
 on channels that stay. [redis], [service] and [log] format need a restart.`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		Example: `  router run                                  config/routes.toml, Redis as it says
   router run -c channels.toml -c bot.toml     several files are one configuration
   router run --watch                          reads them again when they change
@@ -64,7 +64,7 @@ func (a *app) demoCommand() *cobra.Command {
 The Redis listens on 127.0.0.1:6380, or on a free port if that is taken; redis-cli,
 Python and other terminals may join. One message is no JSON and one command fails, on
 purpose. Nothing is kept.`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if len(a.paths) > 0 || a.redis != "" {
 				return &daemon.UsageError{Err: errors.New("demo has its own routes and Redis; for yours: router run --embedded -c FILE, or router run --redis URL")}
@@ -85,7 +85,7 @@ DATA is the event's data, JSON; "-" reads one event's data from each line of sta
 input, up to the first line that is wrong. The rest (id, source, time) is filled in.
 It has to be of a type that the channel declares, and to satisfy the schema of that type.
 With --raw there is no TYPE, and the text is the whole message, sent unchecked.`,
-		ValidArgsFunction: a.completeChannels(1),
+		ValidArgsFunction: a.completeEvent,
 		Example: `  router publish trade_commands stop '{"bot":"momentum-1"}'
   router publish price_data tick - --rate 10 < ticks.jsonl
   router publish price_data --raw 'not even JSON'`,
@@ -152,6 +152,8 @@ type, id (- if the message has none) and data.`,
 	c.Flags().IntVarP(&what.N, "number", "n", 0, "stop after `N` events (default: never)")
 	c.Flags().DurationVar(&what.For, "for", 0, "stop after this `TIME`, such as 10s (default: never)")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
+	completeFlag(c, "type", a.completeTypes)
+	completeFixed(c, "output", "text", "json")
 	return c
 }
 
@@ -185,6 +187,7 @@ kept is an error.`,
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
+	completeFixed(c, "output", "text", "json")
 	return c
 }
 
@@ -200,7 +203,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  noArguments,
+		Args:  noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(a.out, "%s %s %s%s\n", a.name, a.version, runtime.Version(), revision())
 			return err

@@ -76,7 +76,8 @@ have any, and how many by reason. Age is since the event was given up.`,
 	}
 	c.Flags().IntVarP(&what.N, "number", "n", 0, "only `N` of them, the newest (default: all)")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
-	addDeadFilters(c, &what.DeadOptions)
+	completeFixed(c, "output", "text", "json")
+	a.addDeadFilters(c, &what.DeadOptions)
 	return c
 }
 
@@ -118,7 +119,7 @@ route, and takes --all-routes; there a letter stays if nobody listens.`,
 	}
 	c.Flags().BoolVar(&what.Again, "again", false, "also those that were replayed 3 times already")
 	c.Flags().BoolVar(&what.AllRoutes, "all-routes", false, "to all routes that take it: of its group, or of every subscriber")
-	addDeadFilters(c, &what.DeadOptions)
+	a.addDeadFilters(c, &what.DeadOptions)
 	addDeadSafety(c, &what.DeadChange)
 	return c
 }
@@ -139,25 +140,25 @@ this channel.`,
 			return daemon.PurgeDead(c.Context(), a.options(), what)
 		},
 	}
-	addDeadFilters(c, &what.DeadOptions)
+	a.addDeadFilters(c, &what.DeadOptions)
 	addDeadSafety(c, &what)
 	return c
 }
 
-func addDeadFilters(c *cobra.Command, what *daemon.DeadOptions) {
+func (a *app) addDeadFilters(c *cobra.Command, what *daemon.DeadOptions) {
 	c.Flags().StringSliceVar(&what.Services, "service", nil, "only those of these `SERVICES`")
 	c.Flags().StringSliceVar(&what.Routes, "route", nil, "only those of these `ROUTES`")
 	c.Flags().StringSliceVar(&what.Types, "type", nil, "only these `TYPES`, as in routes: tick, order.*, !heartbeat")
 	c.Flags().StringSliceVar(&what.Reasons, "reason", nil, "only these `REASONS`: failed, timeout, malformed …")
 	c.Flags().DurationVar(&what.Older, "older", 0, "only those given up longer ago than this `TIME`, such as 48h")
 	c.Flags().DurationVar(&what.Newer, "newer", 0, "only those given up within this `TIME`, such as 10m")
-	var reasons []cobra.Completion
+	var reasons []string
 	for _, r := range router.Reasons() {
 		reasons = append(reasons, string(r))
 	}
-	if err := c.RegisterFlagCompletionFunc("reason", cobra.FixedCompletions(reasons, cobra.ShellCompDirectiveNoFileComp)); err != nil {
-		panic(err) // the flag is above
-	}
+	completeFixed(c, "reason", reasons...)
+	completeFlag(c, "route", a.completeRoutes)
+	completeFlag(c, "type", a.completeTypes)
 }
 
 func addDeadSafety(c *cobra.Command, what *daemon.DeadChange) {

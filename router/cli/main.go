@@ -133,6 +133,7 @@ those. Exit codes: 0 clean, 1 failure, 2 wrong usage, 78 wrong configuration.`,
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
 	root.SetFlagErrorFunc(withFlagSuggestion)
 	a.addGroups(root)
+	completeNoFiles(root)
 	return root
 }
 
@@ -142,7 +143,7 @@ func (a *app) addGroups(root *cobra.Command) {
 		commands  []*cobra.Command
 	}{
 		{"run", "Run:", []*cobra.Command{a.runCommand(), a.demoCommand(), a.initCommand()}},
-		{"before", "Before that:", []*cobra.Command{a.checkCommand()}},
+		{"before", "Before that:", []*cobra.Command{a.checkCommand(), a.explainCommand(), a.graphCommand()}},
 		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand(), a.latestCommand(), a.deadCommand()}},
 		{"make", "For other programs:", []*cobra.Command{a.generateCommand()}},
 		{"know", "To know:", []*cobra.Command{a.docsCommand(), a.versionCommand()}},

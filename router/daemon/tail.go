@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -72,7 +71,7 @@ func Tail(ctx context.Context, opts Options, what TailOptions) error {
 		// No deadline: the network would notice it first, and take it for a failure.
 		defer time.AfterFunc(what.For, stop).Stop()
 	}
-	w := &watch{redis: p.redis.Client(), view: newView(opts.Stdout, channels, types, what, stop)}
+	w := &watch{redis: p.redis.Client(), show: newView(opts.Stdout, channels, types, what, stop).show}
 	defer w.close()
 	if err := w.begin(ctx, channels); err != nil {
 		return ended(ctx, err)
@@ -96,12 +95,7 @@ func (p *program) watching(channels []router.Channel) string {
 	names := make([]string, len(channels))
 	hint := ""
 	for i, ch := range channels {
-		how := string(ch.Transport)
-		if ch.Pattern {
-			how += " " + printable(ch.Topic)
-		} else if ch.Topic != ch.Name {
-			how += " " + strconv.Quote(ch.Topic)
-		}
+		how := redisName(ch)
 		if _, ok := p.channel(ch.Name); !ok && len(p.loaded.Files) > 0 {
 			how += ", not declared"
 			if near, ok := nearest.Name(ch.Name, p.declared()); ok {

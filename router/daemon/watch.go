@@ -25,7 +25,7 @@ const (
 // watch follows channels as an onlooker. begin, follow and close come in this order.
 type watch struct {
 	redis *redis.Client
-	view  *view
+	show  func(router.Channel, router.Message)
 
 	subscriptions []subscription
 	streams       []string                  // names in Redis
@@ -104,7 +104,7 @@ func (w *watch) followPubSub(ctx context.Context, sub subscription) error {
 		case *redis.Pong:
 			asked = false
 		case *redis.Message:
-			w.view.show(sub.channel, router.Message{Payload: []byte(m.Payload), Name: m.Channel, Time: time.Now()})
+			w.show(sub.channel, router.Message{Payload: []byte(m.Payload), Name: m.Channel, Time: time.Now()})
 		}
 	}
 }
@@ -122,7 +122,7 @@ func (w *watch) followStreams(ctx context.Context) error {
 		}
 		for _, e := range entries {
 			w.last[e.Stream] = e.ID
-			w.view.show(w.declared[e.Stream], router.Message{Payload: e.Payload, Name: e.Stream, ID: e.ID, Time: e.Time, Twice: e.Twice})
+			w.show(w.declared[e.Stream], router.Message{Payload: e.Payload, Name: e.Stream, ID: e.ID, Time: e.Time, Twice: e.Twice})
 		}
 	}
 	return ctx.Err()

@@ -14,15 +14,14 @@ import (
 // handler is a handler that is declared, or that a route names by its kind.
 type handler struct {
 	router.HandlerSpec
-	node      *node  // nil without a table
-	at        place  // where errors about it point
-	dir       string // folder of that file
-	options   any    // pointer to the kind's options; nil when the kind is not known
-	publishes []string
-	target    bool // its kind works for a target that may be away
-	workers   int  // of its routes that don't say how many
-	routed    bool // a route that is not off uses it
-	named     bool // a route uses it
+	node    *node  // nil without a table
+	at      place  // where errors about it point
+	dir     string // folder of that file
+	options any    // pointer to the kind's options; nil when the kind is not known
+	target  bool   // its kind works for a target that may be away
+	workers int    // of its routes that don't say how many
+	routed  bool   // a route that is not off uses it
+	named   bool   // a route uses it
 }
 
 func (c *compiler) compileHandlers() {
@@ -137,7 +136,7 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 		}
 	}
 	if publisher, ok := one.options.(interface{ PublishesTo() []string }); ok {
-		one.publishes = publisher.PublishesTo()
+		one.PublishesTo = publisher.PublishesTo()
 	}
 }
 
@@ -198,7 +197,7 @@ func (h *handler) subject() string { return (&node{path: []string{"handlers", h.
 // checkPublishing reports handlers that publish to what is no channel with a name.
 func (c *compiler) checkPublishing() {
 	for _, one := range c.handlers {
-		for _, target := range one.publishes {
+		for _, target := range one.PublishesTo {
 			at := one.place(target)
 			to := c.channels[target]
 			switch {

@@ -33,6 +33,13 @@ type Result struct {
 	Digest string
 
 	read digest
+
+	// Off are the routes that say enabled = false, and Idle the handlers that no other
+	// route uses. Config lacks them; these are for looking at.
+	Off  []OffRoute
+	Idle []router.HandlerSpec
+
+	written map[[2]string]written // routes by channel and name
 }
 
 // Load reads, layers and checks a configuration whose handlers are of these kinds.
@@ -64,6 +71,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	}
 	if report.failures() == 0 {
 		result.Settings, result.Config = settings, config
+		c.collectRest(result)
 	}
 	return done()
 }
@@ -134,6 +142,7 @@ type compiler struct {
 	channels map[string]*channel
 	handlers map[string]*handler
 	routes   []route
+	off      []route
 	config   router.Config
 
 	conditions *condition.Compiler // made for the first condition

@@ -138,7 +138,7 @@ func (p *parser) expand(n *node, text string) {
 		}
 		return
 	}
-	n.value, n.skipped = "", true
+	n.value, n.skipped, n.source = "", true, strconv.Quote(text)
 	n.trouble = &trouble{at: n.at, text: fmt.Sprintf("%s: %s", n.label(), err)}
 	if _, absent := errors.AsType[absentError](err); p.check && absent {
 		n.trouble = &trouble{at: n.at, text: fmt.Sprintf("%s: skipped: %s", n.label(), err), note: true}

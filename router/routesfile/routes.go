@@ -22,6 +22,7 @@ type route struct {
 type expander struct {
 	*compiler
 	routes  []route
+	off     []route             // those that say enabled = false
 	named   map[[2]string]place // channel and route name: where it was given
 	unnamed map[[2]string]int   // channel and handler: how many routes have no name, those that are off included
 	work    int                 // comparisons so far, of maxWork
@@ -44,7 +45,7 @@ func (c *compiler) compileRoutes(at place) {
 		if c.report.full() || e.work > maxWork {
 			break
 		}
-		if len(e.routes) > maxRoutes {
+		if len(e.routes)+len(e.off) > maxRoutes {
 			c.report.errorf(raw.node.key, "more than %d routes, counting each channel and handler; use fewer names in lists", maxRoutes)
 			break
 		}
@@ -60,7 +61,7 @@ func (c *compiler) compileRoutes(at place) {
 	case disabled == len(c.raw.Routes):
 		c.report.warnf(at, "every route says enabled = false: nothing will be handled")
 	}
-	c.routes = e.routes
+	c.routes, c.off = e.routes, e.off
 }
 
 // expand checks one [[routes]] table, and adds its routes unless it is off.
@@ -108,12 +109,15 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 			if deadLetters {
 				added.Policy.DeadLetter = raw.DeadLetter.DeadLetter
 			}
-			if !off {
-				e.isolate(&added, to)
-				e.add(added, len(raw.Handler.all) > 1)
+			e.isolate(&added, to)
+			if off {
+				added.Name = offName(&added)
+				e.off = append(e.off, added)
+				continue
 			}
+			e.add(added, len(raw.Handler.all) > 1)
 		}
-		if len(e.routes) > maxRoutes {
+		if len(e.routes)+len(e.off) > maxRoutes {
 			return
 		}
 	}

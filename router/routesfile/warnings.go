@@ -50,7 +50,7 @@ func (c *compiler) warn() {
 func (w *warnings) warnUnused() {
 	sentTo := make(map[string]bool)
 	for _, h := range w.handlers {
-		for _, name := range h.publishes {
+		for _, name := range h.PublishesTo {
 			sentTo[name] = true
 		}
 	}

@@ -42,12 +42,29 @@ func ReadEntries(ctx context.Context, client *redis.Client, block time.Duration,
 	var entries []Entry
 	err = eachStream(reply, func(stream string, records []record) {
 		for _, rec := range records {
-			e := Entry{Stream: stream, ID: rec.id, Time: entryTime(rec.id)}
-			e.Payload, e.Twice = entryPayload(rec.fields)
-			entries = append(entries, e)
+			entries = append(entries, newEntry(stream, rec))
 		}
 	})
 	return entries, err
+}
+
+// LastEntry returns the newest entry of a stream; false when it holds none.
+func LastEntry(ctx context.Context, client *redis.Client, stream string) (entry Entry, found bool, err error) {
+	reply, err := client.Do(ctx, "XREVRANGE", stream, "+", "-", "COUNT", 1).Result()
+	if err != nil {
+		return Entry{}, false, err
+	}
+	records, err := recordsOf(reply)
+	if err != nil || len(records) == 0 {
+		return Entry{}, false, err
+	}
+	return newEntry(stream, records[0]), true, nil
+}
+
+func newEntry(stream string, rec record) Entry {
+	e := Entry{Stream: stream, ID: rec.id, Time: entryTime(rec.id)}
+	e.Payload, e.Twice = entryPayload(rec.fields)
+	return e
 }
 
 // eachStream goes through the reply of XREAD and XREADGROUP: a map in RESP3, a list of

@@ -89,6 +89,12 @@ func TestReadEntries(t *testing.T) {
 				entries[1].Stream != b || entries[1].Twice != "payload" || entries[1].ID != "5-1" || entries[1].Time.UnixMilli() != 5 {
 				t.Errorf("got %+v", entries)
 			}
+			if last, found, err := LastEntry(t.Context(), n.Client(), b); err != nil || !found || last.ID != entries[len(entries)-1].ID {
+				t.Errorf("the last entry is %+v, %t, %v", last, found, err)
+			}
+			if _, found, err := LastEntry(t.Context(), n.Client(), "none"); err != nil || found {
+				t.Errorf("a stream that is not there has a last entry: %t, %v", found, err)
+			}
 			if entries, err := ReadEntries(t.Context(), n.Client(), time.Millisecond, a, "5-1"); err != nil || len(entries) != 0 {
 				t.Errorf("behind the last: %v, %v", entries, err)
 			}

@@ -40,6 +40,7 @@ func NewCompiler(service string) (*Compiler, error) {
 		cel.Variable("event", cel.ObjectType(eventType)),
 		cel.Constant("service", cel.StringType, types.String(service)),
 		cel.CrossTypeNumericComparisons(true),
+		cel.EnableMacroCallTracking(), // to show has() and loops as they are written
 		cel.RegexProgramSizeLimit(maxRegexp),
 		cel.ParserExpressionSizeLimit(maxText),
 		cel.ParserRecursionLimit(maxNesting),
@@ -54,28 +55,45 @@ func NewCompiler(service string) (*Compiler, error) {
 
 // Compile compiles one expression. Its error is one line that says what to write.
 func (c *Compiler) Compile(text string) (router.Condition, error) {
+	tree, loops, err := c.check(text)
+	if err != nil {
+		return nil, err
+	}
+	e, err := c.expression(tree, loops > 0 || len(text) > maxShort)
+	if err != nil {
+		return nil, err
+	}
+	return e.ask, nil
+}
+
+// check parses an expression and says what is wrong with it.
+func (c *Compiler) check(text string) (tree *cel.Ast, loops int, err error) {
 	if strings.TrimSpace(text) == "" {
-		return nil, errors.New("the condition is empty; remove it, or write one such as event.data.bot == service")
+		return nil, 0, errors.New("the condition is empty; remove it, or write one such as event.data.bot == service")
 	}
 	if len(text) > maxText {
-		return nil, fmt.Errorf("the condition has more than %d characters; write less", maxText)
+		return nil, 0, fmt.Errorf("the condition has more than %d characters; write less", maxText)
 	}
 	tree, issues := c.env.Compile(text)
 	if err := issues.Err(); err != nil {
-		return nil, mistake(text, issues.Errors()[0])
+		return nil, 0, mistake(text, issues.Errors()[0])
 	}
 	if out := tree.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("the condition is %s, not true or false; compare it with something", article(out.String()))
+		return nil, 0, fmt.Errorf("the condition is %s, not true or false; compare it with something", article(out.String()))
 	}
 	loops, literal := survey(tree.NativeRep().Expr(), 0)
 	if literal {
-		return nil, errors.New("the condition makes a message; it can only compare values")
+		return nil, 0, errors.New("the condition makes a message; it can only compare values")
 	}
 	if loops > maxLoops {
-		return nil, fmt.Errorf("the condition has %d loops (all, exists, …) one within the other; write %d at most", loops, maxLoops)
+		return nil, 0, fmt.Errorf("the condition has %d loops (all, exists, …) one within the other; write %d at most", loops, maxLoops)
 	}
+	return tree, loops, nil
+}
+
+// expression makes what evaluates a tree that was checked.
+func (c *Compiler) expression(tree *cel.Ast, long bool) (*expression, error) {
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	long := loops > 0 || len(text) > maxShort
 	if long {
 		// Without a loop the work is at most the size of the expression times that of
 		// the message, and counting it would double the time.
@@ -87,7 +105,7 @@ func (c *Compiler) Compile(text string) (router.Condition, error) {
 	}
 	e := &expression{tree: tree.NativeRep(), program: program, long: long}
 	e.views.New = func() any { return &view{decode: long} }
-	return e.ask, nil
+	return e, nil
 }
 
 // expression is a compiled condition.

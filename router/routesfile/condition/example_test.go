@@ -38,3 +38,30 @@ func Example() {
 	// false data.count is a double: write 2.0
 	// mistake: event has no field "tpye"; did you mean "type"?
 }
+
+func ExampleCompiler_Explain() {
+	compiler, err := condition.NewCompiler("momentum-1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	event := &router.Event{Type: "enter", Data: []byte(`{"bot":"momentum-2"}`)}
+	for _, text := range []string{
+		`event.type == "enter" && event.data.bot == service`,
+		`event.type == "enter" && event.data.price > 97000`,
+	} {
+		answer, err := compiler.Explain(text, event)
+		if err != nil {
+			fmt.Println("mistake:", err)
+			continue
+		}
+		fmt.Printf("%t, by %s: %s\n", answer.Matches, answer.Clause, answer.Values)
+	}
+	// Of an event whose data nobody knows, some conditions are not known either.
+	answer, err := compiler.Explain(`event.data.bot == service`, event, "data")
+	fmt.Println(answer.Unknown, err)
+	// Output:
+	// false, by event.data.bot == service: "momentum-2" == "momentum-1"
+	// false, by event.data.price > 97000: event.data.price is missing
+	// true <nil>
+}
