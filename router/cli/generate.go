@@ -18,7 +18,7 @@ standard output, or to a file with --out, which it replaces.`,
 		Args: unknownVerb,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.generateConstantsCommand(), a.generatePythonCommand(), a.generateSchemaCommand(), a.generateReferenceCommand())
+	c.AddCommand(a.generateConstantsCommand(), a.generatePythonCommand(), a.generateAsyncAPICommand(), a.generateSchemaCommand(), a.generateReferenceCommand())
 	for _, verb := range c.Commands() {
 		verb.Example = strings.ReplaceAll(verb.Example, "  router ", "  "+a.name+" ")
 	}

@@ -39,11 +39,16 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		described, err := generate.AsyncAPI(cfg, files, generate.Server{Host: "127.0.0.1:6379"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		for golden, got := range map[string][]byte{
-			"channels.go": source,
-			"channels.py": generate.Python(cfg, files),
-			"channels.ts": generate.TypeScript(cfg, files),
-			"bot.py":      generate.PythonBot(cfg, files),
+			"asyncapi.json": described,
+			"channels.go":   source,
+			"channels.py":   generate.Python(cfg, files),
+			"channels.ts":   generate.TypeScript(cfg, files),
+			"bot.py":        generate.PythonBot(cfg, files),
 		} {
 			path := filepath.Join("testdata", name, golden)
 			if *update {
