@@ -95,6 +95,24 @@ func (cfg Config) DeadLetters(channel string) []Channel {
 	return places
 }
 
+// DeadLetterOf is the stream that keeps what a route gives up. There is none when nobody
+// keeps that, or when there is no such channel.
+func (cfg Config) DeadLetterOf(r Route) (Channel, bool) {
+	i := slices.IndexFunc(cfg.Channels, func(ch Channel) bool { return ch.Name == r.Channel })
+	if i < 0 {
+		return Channel{}, false
+	}
+	from := cfg.Channels[i]
+	from.Topic = or(from.Topic, from.Name)
+	to, err := deadLetters(cfg.Channels, &from, r.Policy.DeadLetter)
+	if err != nil || to == nil {
+		return Channel{}, false
+	}
+	place := *to
+	place.Topic = or(place.Topic, place.Name)
+	return place, true
+}
+
 // keepsDeadLetters reports whether cfg asks for dead letters, beyond the default.
 func keepsDeadLetters(cfg Config) bool {
 	asked := func(set DeadLetter) bool { return set.On || set.Channel != "" }

@@ -47,6 +47,12 @@ type Retry struct {
 	MaxBackoff time.Duration // 0: 30 s
 }
 
+// InForce is p with the defaults of all that it doesn't say.
+func (p Policy) InForce() Policy {
+	_ = p.normalize() // what is wrong is for New to say
+	return p
+}
+
 // normalize fills in defaults and says what is wrong.
 func (p *Policy) normalize() error {
 	switch {
