@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,7 +95,12 @@ type HandlerSpec struct {
 	// Revision stands for the kind's options: a reload keeps a handler whose Name, Kind and
 	// Revision stay, and makes any other anew. Empty: always anew.
 	Revision string
-	New      func(Env) (Handler, error)
+	// Publishes are the declared channels that it publishes to; for the checks of them.
+	Publishes []string
+	// Check tries what the handler works for, as "router check --connect" does: see [Kind].
+	// Nil: there is nothing to try.
+	Check func(ctx context.Context) (found string, err error)
+	New   func(Env) (Handler, error)
 }
 
 // Route sends the events of one channel that match Types to one handler.

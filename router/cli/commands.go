@@ -52,20 +52,26 @@ on channels that stay. [redis], [service] and [log] format need a restart.`,
 }
 
 func (a *app) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	var connect bool
+	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration, without Redis, and with no variable set",
 		Long: `Check the configuration, without Redis, and with no variable set.
 
 Every mistake is a line file:line:column: what is wrong and what would be right, and
 the exit code is 78. What cannot be checked here, such as a value from a variable that
-is not set, is skipped with a note.`,
+is not set, is skipped with a note.
+
+With --connect all variables have to be set, and what is right is then tried: Redis and
+what this user may do there, databases and their tables, addresses, programs, folders.
+Nothing is sent, started or changed. If anything fails, the exit code is 1.`,
 		Example: `  router check
-  router check -c config/channels.toml -c config/bot.toml`,
+  router check -c config/channels.toml -c config/bot.toml
+  router check --connect                      before a deployment, where it will run`,
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			source := a.options().Source
-			source.Check = true
+			source.Check = !connect
 			result, err := routesfile.Load(source, a.kinds)
 			if err != nil {
 				return err
@@ -79,9 +85,14 @@ is not set, is skipped with a note.`,
 			}
 			_, err = fmt.Fprintf(a.out, "ok: %s, %s, %s\n", count(len(cfg.Channels), "channel"),
 				count(len(cfg.Handlers), "handler"), count(len(cfg.Routes), "route"))
-			return err
+			if err != nil || !connect {
+				return err
+			}
+			return daemon.Connect(c.Context(), a.options(), daemon.ConnectOptions{})
 		},
 	}
+	c.Flags().BoolVar(&connect, "connect", false, "also try Redis, and what handlers work for")
+	return c
 }
 
 func count(n int, what string) string {

@@ -141,7 +141,7 @@ func (a *app) addGroups(root *cobra.Command) {
 	}{
 		{"run", "Run:", []*cobra.Command{a.runCommand(), a.demoCommand(), a.initCommand()}},
 		{"before", "Before that:", []*cobra.Command{a.checkCommand(), a.configCommand()}},
-		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand(), a.latestCommand(), a.deadCommand()}},
+		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand(), a.latestCommand(), a.statusCommand(), a.deadCommand()}},
 		{"make", "For other programs:", []*cobra.Command{a.generateCommand()}},
 		{"know", "To know:", []*cobra.Command{a.docsCommand(), a.versionCommand()}},
 	} {

@@ -27,7 +27,9 @@ func ShowConfig(opts Options, what ConfigOptions) error {
 		return err
 	}
 	for _, note := range effective.Notes {
-		fmt.Fprintln(opts.Stderr, note)
+		if strings.Contains(note.Message, ": skipped: ") { // advice is for check to give
+			fmt.Fprintln(opts.Stderr, note)
+		}
 	}
 	if err := noSuchKey(effective, what.Keys); err != nil {
 		return err
@@ -187,8 +189,12 @@ func origin(v routesfile.EffectiveValue) string {
 		words = append(words, v.Reference)
 	}
 	text := strings.Join(words, " ")
-	if len(v.Unset) > 0 {
-		text += " (" + strings.Join(v.Unset, ", ") + " not set)"
+	for _, name := range v.Unset {
+		if strings.HasPrefix(name, "file ") {
+			text += " (" + name + " cannot be read)"
+		} else {
+			text += " (" + name + " is not set)"
+		}
 	}
 	return text
 }

@@ -11,8 +11,9 @@ import (
 // lacks is the error of a command that looks at or sends to channels when the
 // configuration, read as `router check` reads it, skipped a value that says where they
 // are. Without it the command would use a default, and so another Redis or channel.
-// What only handlers and routes need may be missing.
-func lacks(src routesfile.Source, notes []routesfile.Note, channels []string) error {
+// What only handlers and routes need may be missing. More are subjects that the command
+// needs beside, such as "[service] name".
+func lacks(src routesfile.Source, notes []routesfile.Note, channels []string, more ...string) error {
 	var errs routesfile.Errors
 	for _, note := range notes {
 		subject, why, skipped := strings.Cut(note.Message, ": skipped: ")
@@ -22,7 +23,7 @@ func lacks(src routesfile.Source, notes []routesfile.Note, channels []string) er
 		ofChannel := slices.ContainsFunc(channels, func(name string) bool {
 			return strings.HasPrefix(subject, fmt.Sprintf("channel %q: ", name))
 		})
-		if strings.HasPrefix(subject, "[redis] ") || ofChannel {
+		if strings.HasPrefix(subject, "[redis] ") || ofChannel || slices.Contains(more, subject) {
 			errs = append(errs, routesfile.Error{File: note.File, Line: note.Line, Column: note.Column, Message: subject + ": " + why})
 		}
 	}

@@ -63,7 +63,7 @@ func (c *compiler) checkCycles() {
 
 // targets are the channels that a route's events, or its dead letters, may go to.
 func (c *compiler) targets(r *route) []string {
-	names := c.handlers[r.Handler].publishes
+	names := c.handlers[r.Handler].Publishes
 	dead := cmp.Or(r.Policy.DeadLetter, c.channels[r.Channel].DeadLetter)
 	if dead.Channel != "" {
 		names = append(slices.Clone(names), dead.Channel)

@@ -54,7 +54,8 @@ type EffectiveValue struct {
 	From string
 	// Reference is what is written there, if it has references such as ${REDIS_URL}, without
 	// secrets. Unset are the variables in it that are not set, and the files that cannot be
-	// read: where they have no default, there is no value, and Value is the reference.
+	// read, such as "file /run/secrets/redis": where they have no default, there is no value,
+	// and Value is the reference.
 	Reference string
 	Unset     []string
 	Secret    bool // something of it is hidden
@@ -188,7 +189,7 @@ func (e *inForce) unset(n *node) (names []string) {
 		case part.variable != "" && (part.fallback != nil && e.env[part.variable] == "" || part.fallback == nil && n.skipped && e.env[part.variable] == ""):
 			names = append(names, part.variable)
 		case part.file != "" && n.skipped:
-			names = append(names, part.file)
+			names = append(names, "file "+part.file)
 		}
 	}
 	return names

@@ -1,6 +1,7 @@
 package routesfile
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"reflect"
@@ -13,14 +14,13 @@ import (
 // handler is a handler that is declared, or that a route names by its kind.
 type handler struct {
 	router.HandlerSpec
-	node      *node  // nil without a table
-	at        place  // where errors about it point
-	dir       string // folder of that file
-	options   any    // pointer to the kind's options; nil when the kind is not known
-	publishes []string
-	target    bool // its kind works for a target that may be away
-	workers   int  // of its routes that don't say how many
-	routed    bool // a route that is not off uses it
+	node    *node  // nil without a table
+	at      place  // where errors about it point
+	dir     string // folder of that file
+	options any    // pointer to the kind's options; nil when the kind is not known
+	target  bool   // its kind works for a target that may be away
+	workers int    // of its routes that don't say how many
+	routed  bool   // a route that is not off uses it
 }
 
 func (c *compiler) compileHandlers() {
@@ -112,8 +112,13 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 			return
 		}
 	}
+	if checker, ok := one.options.(interface {
+		Check(ctx context.Context) (found string, err error)
+	}); ok {
+		one.Check = checker.Check
+	}
 	if publisher, ok := one.options.(interface{ PublishesTo() []string }); ok {
-		one.publishes = publisher.PublishesTo()
+		one.Publishes = publisher.PublishesTo()
 	}
 }
 
@@ -174,7 +179,7 @@ func (h *handler) subject() string { return (&node{path: []string{"handlers", h.
 // checkPublishing reports handlers that publish to what is no channel with a name.
 func (c *compiler) checkPublishing() {
 	for _, one := range c.handlers {
-		for _, target := range one.publishes {
+		for _, target := range one.Publishes {
 			at := one.place(target)
 			to := c.channels[target]
 			switch {

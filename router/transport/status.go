@@ -22,7 +22,7 @@ type StreamStatus struct {
 // GroupStatus is what Redis tells of a consumer group.
 type GroupStatus struct {
 	Name      string
-	Lag       int64 // entries that nobody of the group has read yet; -1: Redis cannot tell
+	Lag       int64 // entries of the stream that nobody of the group has read yet; -1: Redis cannot tell
 	Pending   int64 // entries that were read and are not acknowledged
 	Oldest    PendingStatus
 	Trimmed   int64 // entries that the group never read, and its routers have reported as lost
@@ -82,7 +82,8 @@ func (r *Redis) StreamStatus(ctx context.Context, topic string) (StreamStatus, e
 }
 
 func (r *Redis) groupStatus(ctx context.Context, topic string, stream streamInfo, g namedGroup) (GroupStatus, error) {
-	status := GroupStatus{Name: g.name, Lag: g.lag, Pending: g.pending}
+	// Redis 7.0 counts what was trimmed meanwhile, too.
+	status := GroupStatus{Name: g.name, Lag: min(g.lag, stream.length), Pending: g.pending}
 	if g.lag == unknown && stream.length > 0 {
 		switch {
 		case g.delivered == stream.last:
