@@ -188,15 +188,14 @@ func origin(v routesfile.EffectiveValue) string {
 	if v.Reference != "" && v.Reference != v.Value {
 		words = append(words, v.Reference)
 	}
-	text := strings.Join(words, " ")
 	for _, name := range v.Unset {
 		if strings.HasPrefix(name, "file ") {
-			text += " (" + name + " cannot be read)"
+			words = append(words, "("+name+" cannot be read)")
 		} else {
-			text += " (" + name + " is not set)"
+			words = append(words, "("+name+" is not set)")
 		}
 	}
-	return text
+	return strings.Join(words, " ")
 }
 
 // places are those of routes that are not shown.

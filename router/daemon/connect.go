@@ -107,8 +107,11 @@ func (c *Connection) try(ctx context.Context, check func(context.Context) (strin
 		select {
 		case a = <-answers:
 		case <-time.After(connectTimeout / 50):
-			a.err = fmt.Errorf("no answer within %s", connectTimeout)
+			a.err = ctx.Err()
 		}
+	}
+	if a.err != nil && a.err == ctx.Err() { //nolint:errorlint // with words around it, it says more
+		a.err = fmt.Errorf("no answer within %s", connectTimeout)
 	}
 	c.Took, c.OK, c.Found = time.Since(begin), a.err == nil, a.found
 	if a.err != nil {

@@ -36,7 +36,8 @@ func (e *inForce) channelTables() {
 // suits reports whether a channel of a transport has the key.
 func suits(field reflect.StructField, transport router.Transport) bool {
 	_, not := field.Tag.Lookup("not" + string(transport))
-	return !not && !(tagName(field) == "start" && transport == router.PubSub) // it begins with what comes
+	not = not || tagName(field) == "start" && transport == router.PubSub // it begins with what comes
+	return !not
 }
 
 // impliedOf is the default of a key that depends on the rest of the channel.

@@ -223,7 +223,8 @@ func withoutPath(text string) string {
 	}
 	for segment := range strings.SplitSeq(rest[end:], "/") {
 		isWord := !strings.ContainsFunc(segment, func(r rune) bool { return r < 'a' || r > 'z' })
-		if !isWord && !(len(segment) < 4 && isPlainName(segment)) { // v1
+		isShort := len(segment) < 4 && isPlainName(segment) // v1
+		if !isWord && !isShort {
 			return scheme + "://" + rest[:end] + "/" + hidden
 		}
 	}

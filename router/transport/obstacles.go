@@ -66,14 +66,14 @@ func (r *Redis) Obstacles(ctx context.Context, needs Needs) ([]string, error) {
 		}
 	}
 	for _, name := range needs.Listen {
-		if err := listens(r.writer.Subscribe(ctx, name), ctx); hasReply(err, "NOPERM") {
+		if err := listens(ctx, r.writer.Subscribe(ctx, name)); hasReply(err, "NOPERM") {
 			obstacles = append(obstacles, fmt.Sprintf("may not SUBSCRIBE %q", name))
 		} else if err != nil {
 			return obstacles, err
 		}
 	}
 	for _, name := range needs.Patterns {
-		if err := listens(r.writer.PSubscribe(ctx, name), ctx); hasReply(err, "NOPERM") {
+		if err := listens(ctx, r.writer.PSubscribe(ctx, name)); hasReply(err, "NOPERM") {
 			obstacles = append(obstacles, fmt.Sprintf("may not PSUBSCRIBE %q", name))
 		} else if err != nil {
 			return obstacles, err
@@ -82,7 +82,7 @@ func (r *Redis) Obstacles(ctx context.Context, needs Needs) ([]string, error) {
 	return obstacles, nil
 }
 
-func listens(sub *redis.PubSub, ctx context.Context) error {
+func listens(ctx context.Context, sub *redis.PubSub) error {
 	_, err := sub.Receive(ctx)
 	_ = sub.Close()
 	return err
