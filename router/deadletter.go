@@ -68,28 +68,16 @@ func deadLetters(channels []Channel, ch *Channel, set DeadLetter) (*Channel, err
 // keeps them, then where its routes do. There are none when nobody keeps any, or when
 // there is no such channel.
 func (cfg Config) DeadLetters(channel string) []Channel {
-	i := slices.IndexFunc(cfg.Channels, func(ch Channel) bool { return ch.Name == channel })
-	if i < 0 {
-		return nil
-	}
-	from := cfg.Channels[i]
-	from.Topic = or(from.Topic, from.Name)
 	var places []Channel
-	add := func(set DeadLetter) {
-		to, err := deadLetters(cfg.Channels, &from, set)
-		if err != nil || to == nil {
-			return
-		}
-		place := *to
-		place.Topic = or(place.Topic, place.Name)
-		if !slices.ContainsFunc(places, func(p Channel) bool { return p.Topic == place.Topic }) {
+	add := func(place Channel, ok bool) {
+		if ok && !slices.ContainsFunc(places, func(p Channel) bool { return p.Topic == place.Topic }) {
 			places = append(places, place)
 		}
 	}
-	add(from.DeadLetter)
+	add(cfg.DeadLetterOf(Route{Channel: channel}))
 	for _, r := range cfg.Routes {
 		if r.Channel == channel {
-			add(r.Policy.DeadLetter)
+			add(cfg.DeadLetterOf(r))
 		}
 	}
 	return places
@@ -97,7 +85,7 @@ func (cfg Config) DeadLetters(channel string) []Channel {
 
 // DeadLetterOf is the stream that keeps what a route gives up. There is none when nobody
 // keeps that, or when there is no such channel.
-func (cfg Config) DeadLetterOf(r Route) (Channel, bool) {
+func (cfg Config) DeadLetterOf(r Route) (place Channel, ok bool) {
 	i := slices.IndexFunc(cfg.Channels, func(ch Channel) bool { return ch.Name == r.Channel })
 	if i < 0 {
 		return Channel{}, false
@@ -108,7 +96,7 @@ func (cfg Config) DeadLetterOf(r Route) (Channel, bool) {
 	if err != nil || to == nil {
 		return Channel{}, false
 	}
-	place := *to
+	place = *to
 	place.Topic = or(place.Topic, place.Name)
 	return place, true
 }

@@ -102,6 +102,11 @@ func (e *inForce) optionsOf(one *handler) []EffectiveValue {
 		if child := one.node.get(name); child != nil {
 			values = append(values, e.values(child, field.Type, tomlKey(name), how)...)
 		} else if value := plainValue(defaults.FieldByIndex(field.Index)); value != nil {
+			if text, ok := value.(string); ok {
+				value = e.censor.show(text, how)
+			} else if how > withoutKeys {
+				value = hidden
+			}
 			values = append(values, implied(tomlKey(name), value))
 		}
 	}
@@ -189,7 +194,11 @@ func (e *inForce) routeTables() {
 		if cycle := n.get("allow_cycle"); cycle != nil {
 			values = append(values, e.value(cycle, reflect.TypeFor[bool](), "allow_cycle", withoutPasswords))
 		}
-		e.add(n, []string{"routes", r.Channel, r.Name}, values)
+		name := r.Name
+		if n.get("name") != nil && n.get("name").holdsSecret() {
+			name = hidden
+		}
+		e.add(n, []string{"routes", r.Channel, name}, values)
 	}
 }
 

@@ -24,6 +24,14 @@ type callOptions struct {
 	Retries int               `toml:"retries"`
 	APIKey  string            `toml:"api_key"`
 	Body    map[string]any    `toml:"body"`
+	Peers   []struct {
+		Name string `toml:"name"`
+		Code string `toml:"code" secret:"true"`
+	} `toml:"peers"`
+	Inner struct {
+		Code string `toml:"code" secret:"true"`
+	} `toml:"inner"`
+	Preset string `toml:"preset" secret:"true"`
 }
 
 // effective loads one text as routes.toml and prints what is in force as key = text # where,
@@ -33,7 +41,7 @@ func effective(t testing.TB, text string, src Source) (lines []string, all *Effe
 	dir := writeFiles(t, map[string]string{"routes.toml": text, "secret": "hunter2-of-file\n"})
 	src.Paths = []string{filepath.Join(dir, "routes.toml")}
 	kinds := testKinds()
-	kinds.Add(router.Kind[callOptions]{Name: "call", Workers: 4, Defaults: callOptions{Where: "here", Retries: 2}, New: nothing[callOptions]})
+	kinds.Add(router.Kind[callOptions]{Name: "call", Workers: 4, Defaults: callOptions{Where: "here", Retries: 2, Preset: "hunter2"}, New: nothing[callOptions]})
 	all, err := LoadEffective(src, kinds)
 	if err != nil {
 		t.Fatal(err)
@@ -224,6 +232,13 @@ func TestNoSecretIsEffective(t *testing.T) {
 		`where = "https://api.example.com/v1/x?key=hunter2"`,
 		`body = { a = { secret = "hunter2", list = [ { token = "hunter2" } ] }, pin = 12345 }`,
 		`body = { text = "${X1}" }`,
+		`peers = [ { name = "a", code = "hunter2" } ]`,
+		`inner = { code = "hunter2" }`,
+		`dsn = "postgres://h/db?password=a@hunter2"`,
+		`dsn = "u:p@tcp(h)/db?password=a@hunter2"`,
+		`where = "https://u:hunter2/x@h/"`,
+		`where = "https://u:x/hunter2@h/"`,
+		`where = "https://h/x?k=a@hunter2"`,
 	} {
 		lines, all := effective(t, "[channels.a]\ntransport=\"pubsub\"\n[handlers.over]\nkind=\"call\"\n[handlers.x]\nkind = \"call\"\n"+option+"\n"+
 			"[[routes]]\nchannel=\"a\"\ntype=\"*\"\nhandler=[\"x\", \"over\"]\nwhen='event.data.token == \"hunter2\"'\n", Source{Environ: overrides})
@@ -245,7 +260,7 @@ func TestNoSecretIsEffective(t *testing.T) {
 		}
 	}
 	// What follows from a name that is a secret is one, too.
-	lines, all := effective(t, "[service]\nname = \"${API_KEY}\"\n[channels.a]\ntransport=\"stream\"\n[[routes]]\nchannel=\"a\"\ntype=\"*\"\nhandler=\"log\"\nisolated=true", Source{Environ: environ})
+	lines, all := effective(t, "[service]\nname = \"${API_KEY}\"\n[channels.a]\ntransport=\"stream\"\n[[routes]]\nchannel=\"a\"\ntype=\"*\"\nhandler=\"log\"\nisolated=true\n[[routes]]\nname=\"${API_KEY}\"\nchannel=\"a\"\ntype=\"*\"\nhandler=\"log\"\nisolated=true", Source{Environ: environ})
 	if text := strings.Join(lines, "\n") + fmt.Sprint(all); strings.Contains(text, "hunter2") {
 		t.Errorf("service:\n%s", strings.Join(lines, "\n"))
 	}
@@ -302,4 +317,28 @@ func TestEffectiveOfMistakes(t *testing.T) {
 	if err == nil || len(all.Tables) > 0 || len(all.Files) != 1 {
 		t.Errorf("%v, %v", all, err)
 	}
+}
+
+// FuzzCensor looks for passwords in what is shown of texts that have one.
+func FuzzCensor(f *testing.F) {
+	for _, seed := range []string{"hunter2", "a@b/c?d#e:f", "p w", `"'\\`, "://x@y", "***", "%40%2f", "password=", "ü€"} {
+		f.Add(seed)
+	}
+	c := newCensor()
+	f.Fuzz(func(t *testing.T, password string) {
+		if len(password) < 6 || strings.Contains("postgres://u:***@h/db Authorization: Bearer https://***@h host=h password=", password) {
+			t.Skip()
+		}
+		for _, text := range []string{
+			"postgres://u:" + password + "@h/db", "redis://:" + password + "@h:1/0", "https://" + password + "@h/", "https://u:" + password + "@h/x",
+			"host=h password=" + password, "host=h password='" + password + "' dbname=d", "postgres://h/db?sslmode=x&password=" + password,
+			"Authorization: Bearer " + password, "--token " + password, "--token=" + password,
+		} {
+			for _, how := range []secrecy{withoutPasswords, withoutKeys} {
+				if seen := c.show(text, how); strings.Contains(seen, password) {
+					t.Errorf("of %q is seen %q", text, seen)
+				}
+			}
+		}
+	})
 }

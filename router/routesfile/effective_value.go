@@ -31,7 +31,8 @@ func (e *inForce) shown(n *node, t reflect.Type, how secrecy) (value any, secret
 	case n.table != nil:
 		table := make(map[string]any, len(n.table))
 		for _, child := range n.children() {
-			inner, isSecret := e.shown(child, nil, secrecyOf("", child.name(), how))
+			of, tag := fieldOf(t, child.name())
+			inner, isSecret := e.shown(child, of, secrecyOf(tag, child.name(), how))
 			table[child.name()], secret = inner, secret || isSecret
 		}
 		return table, secret
@@ -50,6 +51,26 @@ func (e *inForce) shown(n *node, t reflect.Type, how secrecy) (value any, secret
 	}
 	seen := e.censor.show(text, how)
 	return seen, seen != text
+}
+
+// fieldOf is the type of what a struct or a map has under a key, and the tag that says
+// whether it is a secret; nil when nobody knows.
+func fieldOf(t reflect.Type, key string) (of reflect.Type, secret string) {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == nil:
+	case t.Kind() == reflect.Map:
+		return t.Elem(), ""
+	case t.Kind() == reflect.Struct:
+		for _, field := range fieldsOf(t) {
+			if tagName(field) == key {
+				return field.Type, field.Tag.Get("secret")
+			}
+		}
+	}
+	return nil, ""
 }
 
 // shownList also hides what follows a flag such as --token.

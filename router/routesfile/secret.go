@@ -120,10 +120,11 @@ func (c *censor) show(text string, how secrecy) string {
 	case hostOnly:
 		return schemeAndHost(text)
 	case withoutKeys:
+		text = withoutPath(c.withoutPasswords(text))
 		if c.looksLikeKey(text) {
 			return hidden
 		}
-		text = withoutPath(text)
+		return text
 	}
 	return c.withoutPasswords(text)
 }
@@ -136,8 +137,10 @@ func (c *censor) withoutPasswords(text string) string {
 	}
 	text = withoutUser(text)
 	if at := c.user.FindStringIndex(text); at != nil {
-		end := strings.LastIndexByte(text, '@')
-		text = text[:at[0]] + hidden + text[end:]
+		if strings.Count(text[at[0]:], "@") > 1 { // nobody knows which one ends the password
+			return text[:at[0]] + hidden
+		}
+		text = text[:at[0]] + hidden + text[at[1]-1:]
 	}
 	if at := c.bearer.FindStringIndex(text); at != nil {
 		text = text[:at[1]-1] + hidden
@@ -176,7 +179,8 @@ func (c *censor) looksLikeKey(text string) bool {
 }
 
 // withoutUser hides who logs in at an address, but for the user's name at a server where
-// that is no secret. A password may hold any character, so that only the last @ ends it.
+// that is no secret. A password may hold any character, so that only the last @ ends it;
+// where an @ may as well be part of what follows the host, all of the address is hidden.
 func withoutUser(text string) string {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found {
@@ -185,6 +189,9 @@ func withoutUser(text string) string {
 	login, host, found := cutLast(rest, "@")
 	if !found {
 		return text
+	}
+	if strings.ContainsAny(login, "/?#") {
+		return scheme + "://" + hidden
 	}
 	user, _, hasPassword := strings.Cut(login, ":")
 	isServer := slices.ContainsFunc([]string{"redis", "rediss", "postgres", "postgresql"}, func(s string) bool { return strings.HasSuffix(scheme, s) })
