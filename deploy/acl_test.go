@@ -186,6 +186,7 @@ var (
 		"XPENDING trade_commands router - + 1",
 		"EXISTS signalbox:alive:router:c",
 		"GET signalbox:trimmed:trade_commands:router",
+		"GET signalbox:routes:trade_commands:router",
 		"XDEL trade_commands.dead 1-1 1-2",
 		"SCRIPT LOAD x",
 		"EVALSHA 0000000000000000000000000000000000000000 3 signalbox:latest:prices signalbox:latest.time:prices signalbox:latest.until:prices 1",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,15 +126,27 @@ func (r *Redis) consumerStatus(ctx context.Context, topic, group string) ([]Cons
 		}
 		consumers = append(consumers, one)
 	}
+	// A server may not list one that has read nothing yet, as the embedded one does.
+	if name := r.announced(ctx, topic, group); name != "" && !slices.Contains(ours, name) {
+		ours = append(ours, name)
+		consumers = append(consumers, ConsumerStatus{Name: name, Ours: true})
+	}
 	unmarked, err := r.unmarked(ctx, ours)
-	gone := make(map[string]bool, len(unmarked))
-	for _, name := range unmarked {
-		gone[name] = true
+	if err != nil {
+		return consumers, err
 	}
-	for i := range consumers {
-		consumers[i].Alive = consumers[i].Ours && err == nil && !gone[consumers[i].Name]
+	for i, c := range consumers {
+		consumers[i].Alive = c.Ours && !slices.Contains(unmarked, c.Name)
 	}
-	return consumers, err
+	return consumers, nil
+}
+
+// announced is the consumer that was the last to say what the group's routers do; empty when
+// nobody has lately, or the user may not ask.
+func (r *Redis) announced(ctx context.Context, topic, group string) string {
+	said, _ := r.writer.Get(ctx, routesPrefix+topic+":"+group).Result()
+	_, name, _ := strings.Cut(said, " ")
+	return name
 }
 
 func (r *Redis) oldestPending(ctx context.Context, topic, group string) (PendingStatus, error) {

@@ -57,6 +57,13 @@ func TestStreamStatus(t *testing.T) {
 	kill()
 	eventually(t, "its mark is gone", func() bool { return !group("bot").Consumers[0].Alive })
 
+	// One that is not listed has said what it does.
+	client.Set(ctx, "signalbox:routes:work:bot", "hash signalbox-unlisted", 0)
+	client.Set(ctx, "signalbox:alive:signalbox-unlisted", "1", 0)
+	if g := group("bot"); len(g.Consumers) != 2 || !g.Consumers[1].Alive || g.Consumers[1].Name != "signalbox-unlisted" {
+		t.Errorf("beside one that is not listed: %+v", g.Consumers)
+	}
+
 	o := group("other")
 	if o.Lag != 11 || o.Pending != 2 || o.Trimmed != 7 || len(o.Consumers) != 1 || o.Consumers[0].Ours || o.Consumers[0].Alive {
 		t.Errorf("a consumer that is not ours: %+v", o)
