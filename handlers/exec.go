@@ -24,7 +24,7 @@ const (
 type ExecOptions struct {
 	Command   []string          `toml:"command" required:"true" doc:"the program and its arguments, as a list; no shell reads it"`
 	Mode      string            `toml:"mode" enum:"lines,once" doc:"lines: one program that stays, and answers each line with an event by one such as {\"id\":\"…\",\"ok\":true}; once: a program for each event, its exit code is the verdict"`
-	Env       map[string]string `toml:"env" doc:"variables of the program; beside them it has only PATH, HOME, LANG and PYTHONUNBUFFERED=1"`
+	Env       map[string]string `toml:"env" secret:"true" doc:"variables of the program; beside them it has only PATH, HOME, LANG and PYTHONUNBUFFERED=1"`
 	Processes int               `toml:"processes" min:"1" max:"64" doc:"in mode lines, how many of the program run; events of one key go to the same"`
 	Msg       bool              `toml:"msg" doc:"hand over the whole message, too, as msg"`
 

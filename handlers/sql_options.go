@@ -15,9 +15,9 @@ import (
 // SQLOptions are the options of the kind sql.
 type SQLOptions struct {
 	DSN     string            `toml:"dsn" required:"true" doc:"the database: postgres://user:password@host:5432/database, or sqlite:FILE"`
-	Table   string            `toml:"table" required:"true" doc:"table to insert into; may be schema.table"`
+	Table   string            `toml:"table" required:"true" secret:"false" doc:"table to insert into; may be schema.table"`
 	Create  bool              `toml:"create" doc:"make the table, in the standard layout, if it isn't there"`
-	Columns map[string]string `toml:"columns" doc:"event field of each column, as in { price = \"data.bid\" }; without it the table has the standard layout"`
+	Columns map[string]string `toml:"columns" secret:"false" doc:"event field of each column, as in { price = \"data.bid\" }; without it the table has the standard layout"`
 }
 
 // Locate makes the path of an SQLite file start at dir.

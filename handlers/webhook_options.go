@@ -20,11 +20,11 @@ import (
 // default, but for the URL. The URL, the secrets and the values of headers are secrets: no
 // error and no log line shows more of them than scheme and host.
 type WebhookOptions struct {
-	URL            string            `toml:"url" required:"true" doc:"where to POST, http:// or https://; only its scheme and host are ever shown"`
+	URL            string            `toml:"url" required:"true" secret:"url" doc:"where to POST, http:// or https://; only its scheme and host are ever shown"`
 	Body           map[string]any    `toml:"body" doc:"JSON object to POST instead of the CloudEvent; its texts are templates such as {data.symbol} at {time}"`
-	Secret         string            `toml:"secret" doc:"key of the Standard Webhooks signature: base64 of 24 bytes or more, with or without whsec_ before it"`
-	OldSecret      string            `toml:"old_secret" doc:"the key before secret, while receivers change over; requests are signed with both"`
-	Headers        map[string]string `toml:"headers" doc:"header fields of every request, such as Authorization"`
+	Secret         string            `toml:"secret" secret:"true" doc:"key of the Standard Webhooks signature: base64 of 24 bytes or more, with or without whsec_ before it"`
+	OldSecret      string            `toml:"old_secret" secret:"true" doc:"the key before secret, while receivers change over; requests are signed with both"`
+	Headers        map[string]string `toml:"headers" secret:"true" doc:"header fields of every request, such as Authorization"`
 	Timeout        time.Duration     `toml:"timeout" min:"10ms" doc:"how long one POST may take, from waiting for a connection to the answer's header"`
 	Connections    int               `toml:"connections" min:"1" max:"1000" doc:"connections to the receiver at most, all of them kept for the next request"`
 	CAFile         string            `toml:"ca_file" otherwise:"the system's authorities" doc:"PEM file of the authority that signed the receiver's certificate"`

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,7 +99,10 @@ type HandlerSpec struct {
 	// PublishesTo are the declared channels that the handler publishes to, as far as its
 	// options say; for checks and pictures only.
 	PublishesTo []string
-	New         func(Env) (Handler, error)
+	// Check tries what the handler works for, as "router check --connect" does: see [Kind].
+	// Nil: there is nothing to try.
+	Check func(ctx context.Context) (found string, err error)
+	New   func(Env) (Handler, error)
 }
 
 // Route sends the events of one channel that match Types to one handler.

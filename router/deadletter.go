@@ -68,28 +68,16 @@ func deadLetters(channels []Channel, ch *Channel, set DeadLetter) (*Channel, err
 // keeps them, then where its routes do. There are none when nobody keeps any, or when
 // there is no such channel.
 func (cfg Config) DeadLetters(channel string) []Channel {
-	i := slices.IndexFunc(cfg.Channels, func(ch Channel) bool { return ch.Name == channel })
-	if i < 0 {
-		return nil
-	}
-	from := cfg.Channels[i]
-	from.Topic = or(from.Topic, from.Name)
 	var places []Channel
-	add := func(set DeadLetter) {
-		to, err := deadLetters(cfg.Channels, &from, set)
-		if err != nil || to == nil {
-			return
-		}
-		place := *to
-		place.Topic = or(place.Topic, place.Name)
-		if !slices.ContainsFunc(places, func(p Channel) bool { return p.Topic == place.Topic }) {
+	add := func(place Channel, ok bool) {
+		if ok && !slices.ContainsFunc(places, func(p Channel) bool { return p.Topic == place.Topic }) {
 			places = append(places, place)
 		}
 	}
-	add(from.DeadLetter)
+	add(cfg.DeadLettersOf(Route{Channel: channel}))
 	for _, r := range cfg.Routes {
 		if r.Channel == channel {
-			add(r.Policy.DeadLetter)
+			add(cfg.DeadLettersOf(r))
 		}
 	}
 	return places

@@ -12,12 +12,16 @@ import (
 // `doc:"one line"` tags; a field's value in Defaults is its default. `required:"true"`
 // is for the documentation and for editors: Validate has to check it. So is
 // `otherwise:"the system's"`, which says in words what holds without the option.
+// `secret:"true"` says that the value is never to be shown, `secret:"url"` that only its
+// scheme and host are, and `secret:"false"` that it is none, although it is called or looks
+// like one.
 //
 // T may also implement, each on its own:
 //
 //	Locate(dir string)         // told where relative paths start, before Validate: the folder of the file that has the options
 //	Validate() error           // checked when the configuration is loaded; errors.Join for several, each beginning with its option
 //	PublishesTo() []string     // declared channels this handler publishes to
+//	Check(ctx context.Context) (found string, err error) // for "router check --connect": whether the target is there and fits, and what it is; changes nothing there, and tells no secret
 type Kind[T any] struct {
 	Name     string
 	Doc      string // what it does, in one sentence

@@ -13,9 +13,14 @@ import (
 
 // CheckOptions say how [Check] prints what it finds.
 type CheckOptions struct {
-	Format string // text, json or github
+	Format string // of CheckFormats
 	Strict bool   // warnings are errors
+	// Needed says that all variables have to be set, and secrets be readable.
+	Needed bool
 }
+
+// CheckFormats are how [Check] may print.
+func CheckFormats() []string { return []string{"text", "json", "github"} }
 
 // PrintedError is an error that the user has been told already.
 type PrintedError struct{ Err error }
@@ -28,6 +33,10 @@ func (e *PrintedError) Unwrap() error { return e.Err }
 func Check(opts Options, what CheckOptions) error {
 	opts.Source.Check = true
 	loaded, err := routesfile.Load(opts.Source, opts.Kinds)
+	if err == nil && what.Needed {
+		opts.Source.Check = false
+		_, err = routesfile.Load(opts.Source, opts.Kinds)
+	}
 	found, ok := errors.AsType[routesfile.Errors](err)
 	if err != nil && !ok {
 		return err
@@ -83,12 +92,7 @@ func summarize(out io.Writer, loaded *routesfile.Result, notes []routesfile.Note
 	return err
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
+func plural(n int, what string) string { return several(int64(n), what, what+"s") }
 
 // finding is one thing that a check has found, for programs.
 type finding struct {

@@ -42,6 +42,7 @@ type Options struct {
 	// Watch reads it again whenever the content of its files has changed.
 	Watch bool
 
+	told      bool   // the notes on the configuration, by who calls
 	mountinfo string // stands for /proc/self/mountinfo in tests, which may not mount
 }
 
@@ -98,7 +99,7 @@ func open(opts Options) (*program, error) {
 	p := &program{opts: opts, digest: loaded.Digest, schemas: loaded.Schemas, loaded: loaded}
 	p.level.Set(levelOf(loaded.Settings.Log, opts.Verbosity))
 	p.log = newLogger(opts.Stderr, loaded.Settings.Log, &p.level)
-	if !opts.Source.Check { // else they are about values that this command doesn't need
+	if !opts.Source.Check && !opts.told { // else they are about values that this command doesn't need
 		p.tellNotes(loaded)
 	}
 	p.log.Info("starting", "service", loaded.Config.Service, "redis", redacted(loaded.Settings.Redis.URL),

@@ -11,10 +11,11 @@ import (
 // lacks is the error of a command that looks at or sends to channels when the
 // configuration, read as `router check` reads it, skipped a value that says where they
 // are. Without it the command would use a default, and so another Redis or channel.
-// What only handlers and routes need may be missing.
-func lacks(src routesfile.Source, notes []routesfile.Note, channels []string) error {
+// What only handlers and routes need may be missing. More are subjects that the command
+// needs beside, such as "[service] name".
+func lacks(src routesfile.Source, notes []routesfile.Note, channels []string, more ...string) error {
 	return skipped(notes, func(subject string) bool {
-		return ofChannel(subject, channels) || strings.HasPrefix(subject, "[redis] ") && !overridden(src, subject)
+		return slices.Contains(more, subject) || ofChannel(subject, channels) || strings.HasPrefix(subject, "[redis] ") && !overridden(src, subject)
 	})
 }
 

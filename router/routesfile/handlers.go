@@ -1,6 +1,7 @@
 package routesfile
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"reflect"
@@ -134,6 +135,11 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 		if len(errs) > 0 {
 			return
 		}
+	}
+	if checker, ok := one.options.(interface {
+		Check(ctx context.Context) (found string, err error)
+	}); ok {
+		one.Check = checker.Check
 	}
 	if publisher, ok := one.options.(interface{ PublishesTo() []string }); ok {
 		one.PublishesTo = publisher.PublishesTo()

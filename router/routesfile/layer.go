@@ -72,7 +72,7 @@ func (l *layers) reveal(src, dest map[string]any) {
 		}
 		if n, under := l.leaf(value), l.leaf(below); n != nil && n.skipped && under != nil {
 			shown := *under
-			shown.unsure, shown.trouble = true, n.trouble
+			shown.unsure, shown.trouble, shown.above = true, n.trouble, n
 			src[key] = l.nodes.add(&shown)
 		}
 		upper, ok := value.(map[string]any)

@@ -45,16 +45,23 @@ type Result struct {
 // Load reads, layers and checks a configuration whose handlers are of these kinds.
 // Its error is [Errors]: all mistakes at once. The Result then only has Notes and Files.
 func Load(src Source, kinds *router.Registry) (*Result, error) {
+	result, _, err := compileSource(src, kinds)
+	return result, err
+}
+
+// compileSource is Load, with what it was made from; that is nil when there is no tree.
+func compileSource(src Source, kinds *router.Registry) (*Result, *compiler, error) {
 	report := newReport()
 	result := &Result{}
-	done := func() (*Result, error) {
+	var c *compiler
+	done := func() (*Result, *compiler, error) {
 		result.Notes, result.Digest = report.sortedNotes(), result.read.String()
-		return result, report.err()
+		return result, c, report.err()
 	}
 
 	root, err := read(src, report, result)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if root == nil {
 		return done()
@@ -64,7 +71,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	(&decoder{report}).table(root, reflect.ValueOf(&raw).Elem())
 
 	settings := compileSettings(&raw, src.Check, report)
-	c := &compiler{report: report, kinds: kinds, root: root, raw: &raw, schemas: newSchemas(result)}
+	c = &compiler{report: report, kinds: kinds, root: root, raw: &raw, schemas: newSchemas(result)}
 	config := c.compile(place{result.Files[0], 1, 1})
 	if src.Check {
 		c.warn()

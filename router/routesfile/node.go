@@ -18,11 +18,13 @@ type node struct {
 	dir  string   // folder of the file, which relative paths start from
 
 	source    string   // what is written, where the value was expanded from ${…}
+	raw       string   // text that has a $, as it is written, whether it could be expanded or not
 	loose     bool     // text that may stand for a number or a boolean: one reference, a variable, a flag
 	commas    bool     // text that may stand for a list: a variable, a flag
 	trouble   *trouble // why it could not be expanded
 	skipped   bool     // its variable is not set, or its reference is an error: neither value nor checks
 	unsure    bool     // a value was skipped above this one, which may not be what runs
+	above     *node    // that value
 	isDefault bool     // written nowhere
 }
 

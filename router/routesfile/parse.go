@@ -130,6 +130,9 @@ func (p *parser) node(value any, s *spot, path []string) *node {
 }
 
 func (p *parser) expand(n *node, text string) {
+	if strings.Contains(text, "$") {
+		n.raw = text
+	}
 	expanded, err := expand(text, p.dir, p.env)
 	if err == nil {
 		n.value, n.loose = expanded.text, expanded.only

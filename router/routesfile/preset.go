@@ -3,7 +3,6 @@ package routesfile
 import (
 	"encoding"
 	"fmt"
-	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -65,7 +64,7 @@ func (k *Key) presetOf(v reflect.Value, otherwise string) {
 	if !ok {
 		return
 	}
-	k.preset = preset{json: value, toml: tomlValue(value)}
+	k.preset = preset{json: value, toml: tomlText(value)}
 	k.Default = words(value)
 }
 
@@ -123,32 +122,11 @@ func durationText(d time.Duration) string {
 	return text
 }
 
-// tomlValue is a value as a file has it.
-func tomlValue(value any) string {
-	switch v := value.(type) {
-	case string:
-		return strconv.Quote(v)
-	case []any:
-		parts := make([]string, len(v))
-		for i := range v {
-			parts[i] = tomlValue(v[i])
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
-	case map[string]any:
-		parts := make([]string, 0, len(v))
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, strconv.Quote(name)+" = "+tomlValue(v[name]))
-		}
-		return "{ " + strings.Join(parts, ", ") + " }"
-	}
-	return fmt.Sprint(value)
-}
-
 // words is a value for people: a list without its brackets, texts without quotes.
 func words(value any) string {
 	list, ok := value.([]any)
 	if _, table := value.(map[string]any); table {
-		return tomlValue(value)
+		return tomlText(value)
 	}
 	if !ok {
 		return fmt.Sprint(value)

@@ -27,7 +27,7 @@ type rawRedis struct {
 	located
 	URL      string `toml:"url" default:"redis://127.0.0.1:6379/0" doc:"redis://host:port/db, rediss:// with TLS, or unix:///path/to/socket"`
 	Username string `toml:"username" doc:"user of the ACL; wins over the URL's"`
-	Password string `toml:"password" doc:"wins over the URL's; best written ${file:/run/secrets/redis}"`
+	Password string `toml:"password" secret:"true" doc:"wins over the URL's; best written ${file:/run/secrets/redis}"`
 	CAFile   string `toml:"ca_file" otherwise:"the system's authorities" doc:"PEM file of the authority that signed the server's certificate (rediss)"`
 }
 

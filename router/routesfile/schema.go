@@ -69,7 +69,7 @@ func (k Key) jsonSchema() map[string]any {
 	}
 	if len(k.Values) > 0 && k.Type == "string" {
 		// A pattern, because editors show it beside a mistake; of an anyOf they say nothing.
-		schema["pattern"] = "^(" + strings.ReplaceAll(regexp.QuoteMeta(strings.Join(k.Values, "\n")), "\n", "|") + ")$|" + reference
+		schema["pattern"] = "^(" + strings.ReplaceAll(regexp.QuoteMeta(strings.Join(k.Values, "\n")), "\n", "|") + ")$|" + refers
 		schema["anyOf"] = suggestions([]any{map[string]any{"enum": k.Values}})
 	}
 	for _, around := range slices.Backward(k.shape.wraps) {

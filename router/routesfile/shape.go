@@ -31,11 +31,11 @@ type shaped interface {
 	shape() shape
 }
 
-// reference is the pattern of a text that refers to the environment, and so may become
+// refers is the pattern of a text that refers to the environment, and so may become
 // anything; whole is that of a text which is one reference, and so may be no text.
 const (
-	reference = `\$\{`
-	whole     = `^\$\{[^}]*\}$`
+	refers = `\$\{`
+	whole  = `^\$\{[^}]*\}$`
 )
 
 func shapeOf(t reflect.Type) shape {
@@ -100,14 +100,14 @@ func integerShape(zero reflect.Value) shape {
 func durationShape() shape {
 	return shape{words: "duration", schema: map[string]any{
 		"type":    "string",
-		"pattern": `^(0|([0-9.]+(ns|us|µs|ms|s|m|h))+)$|` + reference,
+		"pattern": `^(0|([0-9.]+(ns|us|µs|ms|s|m|h))+)$|` + refers,
 	}}
 }
 
 func sizeShape() shape {
 	return shape{words: "size", schema: map[string]any{
 		"type":    []any{"integer", "string"},
-		"pattern": `^[0-9.]+ ?([KMGkmg]?[Ii]?[Bb])?$|` + reference,
+		"pattern": `^[0-9.]+ ?([KMGkmg]?[Ii]?[Bb])?$|` + refers,
 	}}
 }
 
@@ -116,7 +116,7 @@ func (*size) shape() shape { return sizeShape() }
 func (*path) shape() shape {
 	return shape{words: "path", schema: map[string]any{
 		"type":    "string",
-		"pattern": `^[^.]+(\.[^.]+)*$|` + reference,
+		"pattern": `^[^.]+(\.[^.]+)*$|` + refers,
 	}}
 }
 

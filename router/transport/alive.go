@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -142,4 +144,26 @@ func (a *alive) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = a.r.writer.Del(ctx, a.key).Err() // else it expires
+}
+
+// unmarked returns those of the consumers that have no alive mark.
+func (r *Redis) unmarked(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	pipe := r.writer.Pipeline()
+	marks := make([]*redis.IntCmd, len(names))
+	for i, name := range names {
+		marks[i] = pipe.Exists(ctx, alivePrefix+name)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var gone []string
+	for i, mark := range marks {
+		if mark.Val() == 0 {
+			gone = append(gone, names[i])
+		}
+	}
+	return gone, nil
 }

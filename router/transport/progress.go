@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"math"
 	"strconv"
 	"strings"
@@ -52,6 +53,14 @@ type groupInfo struct {
 	read      int64  // entries up to it, as far as Redis counted them; unknown where it doesn't
 }
 
+// namedGroup is a group in the list of a stream's groups.
+type namedGroup struct {
+	groupInfo
+	name    string
+	lag     int64 // entries that it has yet to read; unknown where Redis cannot tell
+	pending int64 // entries that were delivered and not acknowledged
+}
+
 const unknown = -1
 
 // place is how many entries were ever added up to id, unknown in the middle of the stream.
@@ -89,12 +98,17 @@ func (s streamInfo) missed(g groupInfo) (n int64, exact bool) {
 	}
 }
 
-// streamInfo asks for the topic's. ok is false where the server does not count what was
-// added: Redis before 7.0, miniredis.
+// streamInfo asks for the topic's.
 func (s *streamSub) streamInfo() (info streamInfo, ok bool, err error) {
 	ctx, cancel := s.commandContext()
 	defer cancel()
-	reply, err := s.r.writer.Do(ctx, "XINFO", "STREAM", s.topic).Result()
+	return s.r.streamInfo(ctx, s.topic)
+}
+
+// streamInfo asks for a stream's. ok is false where the server does not count what was
+// added: Redis before 7.0, miniredis.
+func (r *Redis) streamInfo(ctx context.Context, topic string) (info streamInfo, ok bool, err error) {
+	reply, err := r.writer.Do(ctx, "XINFO", "STREAM", topic).Result()
 	if isNoGroup(err) {
 		return streamInfo{last: "0-0"}, true, nil
 	}
@@ -117,22 +131,39 @@ func (s *streamSub) streamInfo() (info streamInfo, ok bool, err error) {
 func (s *streamSub) groupInfo(name string) (info groupInfo, ok bool, err error) {
 	ctx, cancel := s.commandContext()
 	defer cancel()
-	reply, err := s.r.writer.Do(ctx, "XINFO", "GROUPS", s.topic).Slice()
-	if err != nil && !isNoGroup(err) {
+	groups, err := s.r.groupInfos(ctx, s.topic)
+	if err != nil {
 		return groupInfo{}, false, err
 	}
+	for _, g := range groups {
+		if g.name == name {
+			return g.groupInfo, true, nil
+		}
+	}
+	return groupInfo{}, false, nil
+}
+
+// groupInfos asks for all groups of a stream.
+func (r *Redis) groupInfos(ctx context.Context, topic string) ([]namedGroup, error) {
+	reply, err := r.writer.Do(ctx, "XINFO", "GROUPS", topic).Slice()
+	if err != nil && !isNoGroup(err) {
+		return nil, err
+	}
+	groups := make([]namedGroup, 0, len(reply))
 	for _, item := range reply {
 		fields := fieldsOf(item)
-		if text(fields["name"]) != name {
-			continue
-		}
 		read, counted := fields["entries-read"].(int64)
 		if !counted {
 			read = unknown
 		}
-		return groupInfo{delivered: text(fields["last-delivered-id"]), read: read}, true, nil
+		lag, counted := fields["lag"].(int64)
+		if !counted {
+			lag = unknown
+		}
+		pending, _ := fields["pending"].(int64)
+		groups = append(groups, namedGroup{groupInfo{text(fields["last-delivered-id"]), read}, text(fields["name"]), lag, pending})
 	}
-	return groupInfo{}, false, nil
+	return groups, nil
 }
 
 // fieldsOf reads names with their values: a map in RESP3, a list in RESP2.

@@ -39,7 +39,7 @@ func (r *reader) makeGroup() error {
 	case err != nil:
 		return err
 	default:
-		return r.r.writer.Del(ctx, r.trimmedKey()).Err() // of an earlier group of that name
+		return r.r.writer.Del(ctx, trimmedKey(r.topic, r.cfg.Group)).Err() // of an earlier group of that name
 	}
 }
 

@@ -259,7 +259,7 @@ func (t *tender) look() {
 			names = append(names, c.Name)
 		}
 	}
-	gone, err := t.unmarked(ctx, names)
+	gone, err := t.r.unmarked(ctx, names)
 	if err != nil {
 		return
 	}
@@ -267,28 +267,6 @@ func (t *tender) look() {
 	if dead := t.dead(gone); len(dead) > 0 && !failpoint.Broken(failpoint.NoClaim) && t.taking.CompareAndSwap(false, true) {
 		t.wg.Go(func() { t.takeOver(dead) })
 	}
-}
-
-// unmarked returns those of the consumers that have no alive mark.
-func (t *tender) unmarked(ctx context.Context, names []string) ([]string, error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
-	pipe := t.r.writer.Pipeline()
-	marks := make([]*redis.IntCmd, len(names))
-	for i, name := range names {
-		marks[i] = pipe.Exists(ctx, alivePrefix+name)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
-	var gone []string
-	for i, mark := range marks {
-		if mark.Val() == 0 {
-			gone = append(gone, names[i])
-		}
-	}
-	return gone, nil
 }
 
 // dead returns those of the consumers without a mark that have been seen without one

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 // trimmedPrefix begins the keys that hold a missedNote: how many were reported.
 const trimmedPrefix = "signalbox:trimmed:"
 
-func (s *streamSub) trimmedKey() string { return trimmedPrefix + s.topic + ":" + s.cfg.Group }
+func trimmedKey(topic, group string) string { return trimmedPrefix + topic + ":" + group }
 
 // progress is how far a group is in its stream.
 type progress struct {
@@ -89,7 +90,7 @@ func (s *streamSub) runID() string {
 func (s *streamSub) reportMissed(missed missedNote, exact bool) {
 	ctx, cancel := s.commandContext()
 	defer cancel()
-	text, err := s.r.writer.SetArgs(ctx, s.trimmedKey(), missed.String(), redis.SetArgs{Get: true}).Result()
+	text, err := s.r.writer.SetArgs(ctx, trimmedKey(s.topic, s.cfg.Group), missed.String(), redis.SetArgs{Get: true}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return // full, or away: the next time
 	}
@@ -110,7 +111,11 @@ func (s *streamSub) reportMissed(missed missedNote, exact bool) {
 func (s *streamSub) notedMissed() (missedNote, error) {
 	ctx, cancel := s.commandContext()
 	defer cancel()
-	text, err := s.r.writer.Get(ctx, s.trimmedKey()).Result()
+	return s.r.notedMissed(ctx, s.topic, s.cfg.Group)
+}
+
+func (r *Redis) notedMissed(ctx context.Context, topic, group string) (missedNote, error) {
+	text, err := r.writer.Get(ctx, trimmedKey(topic, group)).Result()
 	if errors.Is(err, redis.Nil) {
 		return missedNote{}, nil
 	}
