@@ -42,6 +42,7 @@ like one. What may be a secret is hidden, too.`,
 	}
 	c.Flags().BoolVar(&what.All, "all", false, "the defaults, too")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
+	completeFixed(c, "output", "text", "json")
 	return c
 }
 

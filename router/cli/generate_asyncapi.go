@@ -21,7 +21,7 @@ has one, else what all events have. Schemas are copied into the document, with t
 that they refer to.`,
 		Example: `  router generate asyncapi --out asyncapi.json
   router generate asyncapi -c config/channels.toml -c config/bot.toml | jq .channels`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			loaded, err := daemon.Declared(a.options())
 			if err != nil {

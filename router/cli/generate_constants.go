@@ -27,7 +27,7 @@ Variables need not be set, unless a channel depends on one.`,
 		Example: `  router generate constants --lang python --out channels.py
   router generate constants --lang typescript > src/channels.ts
   router generate constants --lang go --package channels --out channels/channels.go`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("package") && lang != "go" {
 				return &daemon.UsageError{Err: fmt.Errorf("--package %s: only Go has packages; remove it, or write --lang go", pkg)}

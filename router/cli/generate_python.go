@@ -20,7 +20,7 @@ from Redis itself; it finds out by its stdin. The file is yours to commit, and h
 dependency but redis-py, which it needs to publish and to read from Redis.`,
 		Example: `  router generate python --out bot.py
   router generate python -c channels.toml --out bots/momentum/bot.py`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			loaded, err := daemon.Declared(a.options())
 			if err != nil {

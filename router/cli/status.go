@@ -25,7 +25,7 @@ mind is a note.`,
 		Example: `  router status
   router status --check -q > /dev/null || echo "something is wrong"
   router status -o json | jq -c '.groups[]? | [.group, .lag]'`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var err error
 			if what.JSON, err = isJSON(output); err != nil {
@@ -36,5 +36,6 @@ mind is a note.`,
 	}
 	c.Flags().BoolVar(&what.Check, "check", false, "a problem makes the exit code 1")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
+	completeFixed(c, "output", "text", "json")
 	return c
 }

@@ -136,6 +136,13 @@ func (*names) shape() shape {
 	}}
 }
 
+func (*schemas) shape() shape {
+	return shape{words: "table of types and paths", schema: map[string]any{
+		"type":                 "object",
+		"additionalProperties": map[string]any{"type": "string", "minLength": 1},
+	}}
+}
+
 func (*deadLetter) shape() shape {
 	return shape{words: "boolean or channel", schema: map[string]any{
 		"type": []any{"boolean", "string"},

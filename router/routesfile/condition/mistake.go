@@ -51,8 +51,30 @@ func mistake(expression string, first *common.Error) error {
 		m.Text = fmt.Sprintf("%s cannot be applied to %s%s", operator(name), strings.Trim(args, "'"), remedy)
 		return m
 	}
+	if m.word(expression) {
+		return m
+	}
 	m.Text = syntax(strings.TrimPrefix(message, "Syntax error: "))
 	return m
+}
+
+// word finds an operator that is a word in other languages, at the place or before it, where
+// CEL takes it for a name.
+func (m *Mistake) word(expression string) bool {
+	lines := strings.Split(expression, "\n")
+	text := []rune(lines[min(m.Line, len(lines))-1])
+	begin := min(m.Column-1, len(text))
+	for _, from := range []int{begin, begin - 1 - len("not"), begin - 1 - len("or")} {
+		if from < 0 {
+			continue
+		}
+		first, _, _ := strings.Cut(string(text[from:]), " ")
+		if sign, is := map[string]string{"and": "&&", "or": "||", "not": "!"}[strings.ToLower(first)]; is {
+			m.Column, m.Text = from+1, first+" is nothing in CEL; write "+sign
+			return true
+		}
+	}
+	return false
 }
 
 // undeclared is about a name that is nothing: CEL points at it, or at its parenthesis.
@@ -93,12 +115,6 @@ func syntax(message string) string {
 	switch token := strings.TrimSpace(found[i+1]); {
 	case strings.HasSuffix(token, "<EOF>"):
 		return "the condition ends too early; something is missing at its end"
-	case token == "and", token == "AND":
-		return `and is nothing in CEL; write &&`
-	case token == "or", token == "OR":
-		return `or is nothing in CEL; write ||`
-	case token == "not", token == "NOT":
-		return `not is nothing in CEL; write !`
 	case token == "=":
 		return "= alone is nothing in CEL; write == to compare"
 	case token == "&", token == "|":
