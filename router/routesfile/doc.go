@@ -12,4 +12,7 @@
 //  4. channels.go, handlers.go, routes.go, types.go and cycles.go check what takes more
 //     than one key to see, and make the Config.
 //  5. errors.go sorts and returns all mistakes at once.
+//
+// Beside that, the files effective*.go tell people what is in force, and secret.go what of it
+// they may see.
 package routesfile
