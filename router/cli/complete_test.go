@@ -83,7 +83,6 @@ func TestComplete(t *testing.T) {
 		"dead show commands ":           ":4",
 		"docs service.d":                "service.drain\thow long what is in hand may take to finish at the end :4",
 		"docs dro":                      "drop\tIgnores events that are known, so that they don't count as unmatched. :4",
-		"config serv":                   "service service.drain service.name :4",
 		"config -o ":                    "text json :4",
 		"status ":                       ":4",
 		"status -o ":                    "text json :4",

@@ -37,7 +37,7 @@ func Status(ctx context.Context, opts Options, what StatusOptions) error {
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
-	if err := s.print(channels, what.JSON); err != nil {
+	if err := s.print(channels, what.JSON, unread == nil); err != nil {
 		return err
 	}
 	if unread != nil {

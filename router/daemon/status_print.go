@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// print prints channels: problems first, or as JSON.
-func (s *survey) print(channels []*channelStatus, asJSON bool) error {
+// print prints channels: problems first, or as JSON. Whole says that all could be read.
+func (s *survey) print(channels []*channelStatus, asJSON, whole bool) error {
 	out := s.opts.Stdout
 	if asJSON {
 		for _, ch := range channels {
@@ -19,7 +19,7 @@ func (s *survey) print(channels []*channelStatus, asJSON bool) error {
 	}
 	printRemarks(out, "problem", channels, func(ch *channelStatus) []remark { return ch.Problems })
 	printRemarks(out, "note", channels, func(ch *channelStatus) []remark { return ch.Notes })
-	if problems(channels) == 0 {
+	if problems(channels) == 0 && whole {
 		fmt.Fprint(out, "ok: no problem\n\n")
 	}
 	table := newTable(out)

@@ -16,4 +16,7 @@
 // For who writes a configuration, keys.go describes the same structs: as a page by
 // reference.go, and for editors as a JSON Schema by schema.go. What a type that decodes
 // itself looks like in a file stands in shape.go.
+//
+// Beside that, the files effective*.go tell people what is in force, and secret.go what of it
+// they may see.
 package routesfile
