@@ -289,32 +289,6 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-func TestMatchGlob(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		pattern, name string
-		want          bool
-	}{
-		{"*", "", true},
-		{"a*", "abc", true},
-		{"a*c", "abbc", true},
-		{"a*c", "abcd", false},
-		{"a?c", "abc", true},
-		{"a?c", "ac", false},
-		{"[ab]c", "bc", true},
-		{`a\*`, "a*", true},
-		{`a\*`, "ab", false},
-		{"sensors:*", "sensors:oven", true},
-		{"sensors:*", "other:oven", false},
-		{"", "", true},
-		{"", "a", false},
-	} {
-		if got := matchGlob(c.pattern, c.name); got != c.want {
-			t.Errorf("%q matches %q: %t", c.pattern, c.name, got)
-		}
-	}
-}
-
 // What a higher layer replaces need not be there.
 func TestReplacedReferenceIsNotExpanded(t *testing.T) {
 	t.Parallel()
