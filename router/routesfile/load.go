@@ -25,6 +25,15 @@ type Result struct {
 	Notes []Note
 	// Files are the files that were read, in order.
 	Files []string
+	// Tests are what Source.Tests asked for, in the order of the files.
+	Tests []Test
+
+	places map[[2]string]place // of routes, by channel and name
+}
+
+// Where is the place, file:line:column, of a route; empty without such a route.
+func (r *Result) Where(channel, route string) string {
+	return r.places[[2]string{channel, route}].String()
 }
 
 // Load reads, layers and checks a configuration whose handlers are of these kinds.
@@ -44,15 +53,20 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 	if root == nil {
 		return done()
 	}
+	if !src.Tests {
+		delete(root.table, "tests") // a wrong test stops no service
+	}
 	root.tellTroubles(report)
 	var raw rawFile
 	(&decoder{report}).table(root, reflect.ValueOf(&raw).Elem())
 
-	settings := compileSettings(&raw, src.Check, report)
-	c := &compiler{report: report, kinds: kinds, root: root, raw: &raw}
+	settings := compileSettings(&raw, src, report)
+	c := &compiler{report: report, kinds: kinds, root: root, raw: &raw, sealed: src.Sealed}
 	config := c.compile(place{result.Files[0], 1, 1})
+	tests := c.compileTests()
 	if report.failures() == 0 {
 		result.Settings, result.Config = settings, config
+		result.Tests, result.places = tests, c.placesOfRoutes()
 	}
 	return done()
 }
@@ -62,7 +76,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 func read(src Source, report *report, result *Result) (*node, error) {
 	files := src.read(report)
 	store := &nodes{}
-	p := &parser{nodes: store, env: environment(src.Environ), check: src.Check, report: report}
+	p := &parser{nodes: store, env: environment(src.Environ), check: src.Check, sealed: src.Sealed, report: report}
 	var trees []map[string]any
 	broken := report.failures() > 0
 	for _, f := range files {
@@ -118,6 +132,7 @@ type compiler struct {
 	kinds  *router.Registry
 	root   *node
 	raw    *rawFile
+	sealed bool // no kind is asked whether its options are right
 
 	channels map[string]*channel
 	handlers map[string]*handler

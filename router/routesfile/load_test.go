@@ -274,7 +274,7 @@ func TestExpand(t *testing.T) {
 		"${SET:?needed}": "value", "${QUOTE}": `" = ${SET}`, "${file:secret}": `p$w"d`, "${file:two}": "a\n",
 		"${file:" + dir + "/secret}": `p$w"d`,
 	} {
-		got, err := expand(text, dir, env)
+		got, err := expand(text, dir, env, false)
 		if err != nil || got.text != want {
 			t.Errorf("%s is %q, %v; want %q", text, got.text, err, want)
 		}
@@ -283,7 +283,7 @@ func TestExpand(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"${UNSET}", "${EMPTY:?m}", "${UNSET:?m}", "${", "${}", "$", "$SET", "a $ b", "${SET:x}", "${9A}", "${SET", "${file:}", "${file:none}", "${file:.}"} {
-		if got, err := expand(text, dir, env); err == nil {
+		if got, err := expand(text, dir, env, false); err == nil {
 			t.Errorf("%s is %q, want an error", text, got.text)
 		}
 	}

@@ -31,6 +31,13 @@ type Source struct {
 	// Check reads the configuration as `router check` does: variables need not be
 	// set and secrets not be readable; such values are skipped, with a note.
 	Check bool
+	// Tests reads and checks the tests, too: [[tests]] of the files, and of NAME_test.toml
+	// beside each NAME.toml. Else there are none, and no mistake in them matters.
+	Tests bool
+	// Sealed reads the configuration as a test does: Environ overrides nothing, no secret's
+	// file is read and no kind asked whether its options are right. What [redis], [log] and
+	// handlers lack for that is left out.
+	Sealed bool
 }
 
 // Found reports whether there is a configuration to load: one was named, or one is
@@ -61,8 +68,9 @@ func (s Source) Digest() string {
 
 // file is one file as it was read.
 type file struct {
-	path string
-	data []byte
+	path  string
+	data  []byte
+	tests bool // it holds only tests
 }
 
 // read finds and reads all files. What cannot be read is reported.
@@ -74,7 +82,10 @@ func (s Source) read(report *report) []file {
 			report.errorf(place{file: path}, "cannot be read: %s", err)
 			continue
 		}
-		files = append(files, file{path, data})
+		files = append(files, file{path: path, data: data})
+	}
+	if s.Tests {
+		files = append(files, testFiles(files, s.Paths, report)...)
 	}
 	return files
 }
