@@ -40,12 +40,17 @@ var rules = []rule{
 	},
 	{
 		pkg: "router/cli",
-		may: []string{"router/daemon", "router/routesfile", "router/transport", "router/ops", "router/routertest", "router", "router/internal", "config"},
+		may: []string{"router/daemon", "router/scenario", "router/routesfile", "router/transport", "router/ops", "router/routertest", "router", "router/internal", "config"},
 	},
 	{
 		pkg: "router/daemon",
 		may: []string{"router/routesfile", "router/transport", "router/ops", "router", "router/internal", "config"},
 		not: flags,
+	},
+	{
+		pkg: "router/scenario",
+		may: []string{"router/routesfile", "router/routertest", "router"},
+		not: slices.Concat(redis, toml, http, flags),
 	},
 	{
 		pkg: "router/ops",

@@ -65,7 +65,7 @@ is not set, is skipped with a note.`,
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			source := a.options().Source
-			source.Check = true
+			source.Check, source.Tests = true, true
 			result, err := routesfile.Load(source, a.kinds)
 			if err != nil {
 				return err

@@ -140,7 +140,7 @@ func (a *app) addGroups(root *cobra.Command) {
 		commands  []*cobra.Command
 	}{
 		{"run", "Run:", []*cobra.Command{a.runCommand(), a.demoCommand(), a.initCommand()}},
-		{"before", "Before that:", []*cobra.Command{a.checkCommand()}},
+		{"before", "Before that:", []*cobra.Command{a.checkCommand(), a.testCommand()}},
 		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand(), a.latestCommand(), a.deadCommand()}},
 		{"make", "For other programs:", []*cobra.Command{a.generateCommand()}},
 		{"know", "To know:", []*cobra.Command{a.docsCommand(), a.versionCommand()}},
