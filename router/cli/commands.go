@@ -77,8 +77,12 @@ is not set, is skipped with a note.`,
 			for _, file := range result.Files {
 				fmt.Fprintln(a.out, file)
 			}
-			_, err = fmt.Fprintf(a.out, "ok: %s, %s, %s\n", count(len(cfg.Channels), "channel"),
-				count(len(cfg.Handlers), "handler"), count(len(cfg.Routes), "route"))
+			tests := ""
+			if n := len(result.Tests); n > 0 {
+				tests = ", " + count(n, "test")
+			}
+			_, err = fmt.Fprintf(a.out, "ok: %s, %s, %s%s\n", count(len(cfg.Channels), "channel"),
+				count(len(cfg.Handlers), "handler"), count(len(cfg.Routes), "route"), tests)
 			return err
 		},
 	}

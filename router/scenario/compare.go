@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -35,6 +36,9 @@ func compare(expected []routesfile.Expectation, happened []happening) []Failure 
 			failures = append(failures, nearest(i, expected, happened, met))
 		}
 	}
+	slices.SortStableFunc(failures, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(a.At.Line, b.At.Line), cmp.Compare(a.At.Column, b.At.Column))
+	})
 	return failures
 }
 
@@ -43,15 +47,12 @@ func compare(expected []routesfile.Expectation, happened []happening) []Failure 
 // more.
 func assign(expected []routesfile.Expectation, happened []happening) (met []int) {
 	met = slices.Repeat([]int{-1}, len(expected))
-	taken := slices.Repeat([]int{-1}, len(happened))
+	var taken []int // by what happened: by which expectation of the list at hand
 	var find func(i int, seen []bool) bool
 	find = func(i int, seen []bool) bool {
 		for j, h := range happened {
 			if seen[j] || !h.is(expected[i].List) || len(differences(expected[i], h)) > 0 {
 				continue
-			}
-			if other := taken[j]; other >= 0 && expected[other].List != expected[i].List {
-				continue // a dead letter is also a failure; each list has its own
 			}
 			seen[j] = true
 			if taken[j] < 0 || find(taken[j], seen) {
@@ -82,18 +83,16 @@ func nearest(i int, expected []routesfile.Expectation, happened []happening, met
 		if !h.is(e.List) {
 			differs = slices.Insert(differs, 0, fmt.Sprintf("it was %s, not %s", h.fate(), e.List))
 		}
-		score := 2*len(differs) + 1
+		if other := slices.Index(met, j); len(differs) == 0 && other >= 0 {
+			differs = []string{fmt.Sprintf("this meets the expectation at %s already", expected[other].At), ""}
+		}
+		score := 2 * len(differs)
 		if h.is(e.List) {
 			score--
 		}
-		if best >= 0 && score >= best {
-			continue
-		}
-		best, f.Near, f.Differs = score, h.String(), differs
-		for other, by := range met {
-			if len(differs) == 0 && by == j && expected[other].List == e.List {
-				f.Differs = []string{fmt.Sprintf("this meets the expectation at %s already", expected[other].At)}
-			}
+		if best < 0 || score < best {
+			best, f.Near = score, h.String()
+			f.Differs = slices.DeleteFunc(differs, func(line string) bool { return line == "" })
 		}
 	}
 	return f
@@ -102,7 +101,10 @@ func nearest(i int, expected []routesfile.Expectation, happened []happening, met
 // fate is what happened in a word, with the reason.
 func (h *happening) fate() string {
 	fate := h.list
-	if h.list == "waiting" {
+	switch h.list {
+	case "failed":
+		fate = "given up"
+	case "waiting":
 		return "still waiting for a target that is away"
 	}
 	if h.reason != "" {

@@ -1,8 +1,10 @@
 package scenario
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,14 +39,30 @@ func (h *happening) is(list string) bool {
 	}
 }
 
-// happened is what happened, in the order of completion, and then what was published.
+// happened is what happened: by route, since routes don't wait for each other, and in the
+// order of completion where it is about the same; and then what was published.
 func (p *play) happened() []happening {
 	var all []happening
+	why := map[string]error{} // the last failure of what is still tried
 	for _, o := range p.box.Outcomes() {
+		of := fmt.Sprintf("%p %s", o.Event, o.Route)
+		if o.Result == router.Unfinished && why[of] != nil {
+			o.Err = why[of]
+		}
 		if h, ok := became(o); ok {
 			all = append(all, h)
+		} else {
+			why[of] = o.Err
 		}
 	}
+	routes := map[[2]string]int{}
+	for i, r := range p.config.Routes {
+		routes[[2]string{r.Channel, r.Name}] = i + 1
+	}
+	slices.SortStableFunc(all, func(a, b happening) int {
+		return cmp.Or(cmp.Compare(routes[[2]string{a.channel, a.route}], routes[[2]string{b.channel, b.route}]),
+			cmp.Compare(a.channel, b.channel), cmp.Compare(a.typ, b.typ), cmp.Compare(a.ownID(), b.ownID()))
+	})
 	for _, ch := range p.config.Channels {
 		for _, message := range p.box.Published(ch.Name) {
 			all = append(all, published(ch, message))
@@ -111,7 +129,7 @@ func (h *happening) String() string {
 	}
 	var fields []string
 	for _, f := range []struct{ key, value string }{
-		{"handler", h.handler}, {"route", h.route}, {"channel", h.channel}, {"type", h.typ}, {"id", h.id}, {"key", h.key}, {"reason", h.reason},
+		{"handler", h.handler}, {"route", h.route}, {"channel", h.channel}, {"type", h.typ}, {"id", h.ownID()}, {"key", h.key}, {"reason", h.reason},
 	} {
 		if f.value != "" && (f.key != "route" || h.route != h.handler) {
 			fields = append(fields, fmt.Sprintf("%s = %q", f.key, f.value))
@@ -121,4 +139,12 @@ func (h *happening) String() string {
 		fields = append(fields, fmt.Sprintf("attempts = %d", h.attempts))
 	}
 	return list + " { " + strings.Join(fields, ", ") + " }"
+}
+
+// ownID is the id that the message has itself; others were made up for it.
+func (h *happening) ownID() string {
+	if strings.HasPrefix(h.typ, "signalbox.") || !strings.Contains(string(h.message), h.id) {
+		return ""
+	}
+	return h.id
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Sent is a message, or an event that Signalbox itself originated, and what became of it.
@@ -69,6 +70,7 @@ func (p *play) stories() (all, then []Sent) {
 	}
 	for i := range all {
 		slices.Sort(all[i].Became)
+		all[i].Became = counted(all[i].Became)
 		if len(all[i].Became) == 0 {
 			all[i].Became = []string{"nothing: no route takes it"}
 		}
@@ -83,14 +85,13 @@ func sequel(rest []happening) (then []Sent) {
 	})
 	for i, h := range rest {
 		if i == 0 || rest[i-1].channel != h.channel || string(rest[i-1].message) != string(h.message) {
-			one := Sent{Channel: h.channel, Type: h.typ, ID: h.id}
-			if h.event != nil && strings.HasPrefix(h.typ, "signalbox.") {
-				one.ID = "" // made up, and another each time
-			}
-			then = append(then, one)
+			then = append(then, Sent{Channel: h.channel, Type: h.typ, ID: h.ownID()})
 		}
 		last := &then[len(then)-1]
 		last.Became = append(last.Became, h.tell())
+	}
+	for i := range then {
+		then[i].Became = counted(then[i].Became)
 	}
 	return then
 }
@@ -122,17 +123,33 @@ func (h *happening) tell() string {
 	return line
 }
 
-// brief is the beginning of a text, on one line.
-func brief(text string) string {
-	const most = 80
-	runes := []rune(text)
-	if len(runes) > most {
-		text = string(runes[:most]) + "…"
+// counted puts lines that are the same, and stand together, on one.
+func counted(lines []string) (short []string) {
+	for len(lines) > 0 {
+		n := 1
+		for n < len(lines) && lines[n] == lines[0] {
+			n++
+		}
+		line := lines[0]
+		if n > 1 {
+			line += fmt.Sprintf(" (%d times)", n)
+		}
+		short, lines = append(short, line), lines[n:]
 	}
-	return fmt.Sprintf("%.*s", 4*most, quoteless(text))
+	return short
 }
 
-func quoteless(text string) string {
-	quoted := fmt.Sprintf("%q", text)
-	return quoted[1 : len(quoted)-1]
+// brief is the beginning of a text, on one line.
+func brief(text string) string {
+	const most = 100
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return text
 }

@@ -89,7 +89,7 @@ func (s *Sent) write(out *strings.Builder, mark string) {
 	fmt.Fprintf(out, "  %3s %s", mark, s.Channel)
 	for _, word := range []string{s.Type, s.ID, s.Text} {
 		if word != "" {
-			fmt.Fprintf(out, " %s", brief(word))
+			fmt.Fprintf(out, " %s", word)
 		}
 	}
 	out.WriteByte('\n')
