@@ -180,8 +180,8 @@ func TestPattern(t *testing.T) {
 	box.PostAs("all", "sensors:door", `{"type":"a"}`)
 	box.Post("oven", `{"type":"a"}`)
 	box.Wait()
-	if any, oven, stream := box.Handled("any"), box.Handled("oven"), box.Handled("stream"); len(any) != 3 || any[1].Key != "sensors:door" || len(oven) != 2 || len(stream) != 0 {
-		t.Errorf("pattern %v, name %v, stream %v", any, oven, stream)
+	if every, oven, stream := box.Handled("any"), box.Handled("oven"), box.Handled("stream"); len(every) != 3 || every[1].Key != "sensors:door" || len(oven) != 2 || len(stream) != 0 {
+		t.Errorf("pattern %v, name %v, stream %v", every, oven, stream)
 	}
 }
 

@@ -14,7 +14,10 @@ import (
 
 // compileTests checks the tests against the channels, handlers and routes that there are.
 func (c *compiler) compileTests() []Test {
-	t := &tests{compiler: c, names: map[string]place{}}
+	if len(c.raw.Tests) == 0 {
+		return nil
+	}
+	t := &tests{compiler: c, names: map[string]place{}, routes: c.knownRoutes()}
 	for i := range c.raw.Tests {
 		if raw := &c.raw.Tests[i]; raw.node != nil { // else it is no table: reported
 			t.all = append(t.all, t.compile(raw))
@@ -26,8 +29,9 @@ func (c *compiler) compileTests() []Test {
 // tests checks tests and makes them.
 type tests struct {
 	*compiler
-	names map[string]place
-	all   []Test
+	names  map[string]place
+	routes []string // their names
+	all    []Test
 }
 
 func (t *tests) compile(raw *rawTest) Test {
@@ -118,13 +122,13 @@ func (t *tests) knownChannel(n *node, name string) *channel {
 
 // knownRoutes are the names that routes have, or would have if they were not off: what is
 // off here may be on in a test.
-func (t *tests) knownRoutes() []string {
+func (c *compiler) knownRoutes() []string {
 	var names []string
-	for _, r := range t.routes {
+	for _, r := range c.routes {
 		names = append(names, r.Name)
 	}
-	for i := range t.raw.Routes {
-		raw := &t.raw.Routes[i]
+	for i := range c.raw.Routes {
+		raw := &c.raw.Routes[i]
 		if raw.Enabled == nil || *raw.Enabled {
 			continue
 		}
@@ -233,8 +237,8 @@ func (t *tests) expectation(raw *rawExpectation, list string) Expectation {
 	if raw.Handler != "" {
 		t.knownHandler(n.place("handler"), n, raw.Handler)
 	}
-	if known := t.knownRoutes(); raw.Route != "" && !slices.Contains(known, raw.Route) {
-		t.report.errorf(n.place("route"), "%s: unknown route %q%s", n.label(), shorten(raw.Route), didYouMean(raw.Route, "routes", known))
+	if raw.Route != "" && !slices.Contains(t.routes, raw.Route) {
+		t.report.errorf(n.place("route"), "%s: unknown route %q%s", n.label(), shorten(raw.Route), didYouMean(raw.Route, "routes", t.routes))
 	}
 	among := slices.Collect(maps.Values(t.channels))
 	if raw.Channel != "" {
