@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,6 @@ import (
 func TestShared(t *testing.T) {
 	t.Parallel()
 	later := []string{
-		`unknown table "tests"`,
 		`unknown kind "sql"`, `unknown kind "webhook"`, `unknown kind "exec"`, `unknown kind "file"`, `unknown handler "latest"`,
 		`unknown key "dedupe"`, `unknown key "isolated"`,
 		`unknown key "overflow"`, `unknown key "stale_after"`, `unknown key "hours"`, `unknown key "schemas"`,
@@ -28,7 +28,7 @@ func TestShared(t *testing.T) {
 	for _, set := range sets {
 		t.Run(strings.Join(set, "+"), func(t *testing.T) {
 			t.Parallel()
-			src := Source{Check: true}
+			src := Source{Check: true, Tests: true}
 			for _, name := range set {
 				src.Paths = append(src.Paths, filepath.Join("testdata/shared", name))
 			}
@@ -303,6 +303,27 @@ func TestReplacedReferenceIsNotExpanded(t *testing.T) {
 		result, err := load(t, text, src)
 		if err != nil || result.Settings.Redis.URL != "redis://a:1/0" {
 			t.Errorf("%+v: %v", src, err)
+		}
+	}
+}
+
+// The page about tests has every key that a test may have.
+func TestDocumentedTests(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []reflect.Type{reflect.TypeFor[rawTest](), reflect.TypeFor[rawSend](), reflect.TypeFor[rawExpectation]()} {
+		for _, field := range fieldsOf(table) {
+			if key := tagName(field); !strings.Contains(string(page), "`"+key+"`") || field.Tag.Get("doc") == "" {
+				t.Errorf("key %q of %s is not in the page, or has no doc", key, table)
+			}
+		}
+	}
+	for _, word := range append(answerWords(), skipReasons()...) {
+		if !strings.Contains(string(page), "`"+word+"`") {
+			t.Errorf("word %q is not in the page", word)
 		}
 	}
 }

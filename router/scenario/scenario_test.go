@@ -193,3 +193,20 @@ handled = [{ handler = "stuck" }]
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// The tests of the page pass, on the routes of the page.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file strings.Builder
+	for _, block := range regexp.MustCompile("(?ms)^```toml\n(.*?)^```$").FindAllSubmatch(page, -1) {
+		file.Write(block[1])
+	}
+	text, got := report(t, false, write(t, "routes.toml", file.String()))
+	if got.Failed() > 0 || len(got.Tests) < 6 || len(got.Unexercised()) > 0 {
+		t.Error(text)
+	}
+}
