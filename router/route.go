@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"signalbox/router/internal/attempt"
 )
 
 var (
@@ -96,7 +98,7 @@ func (r *route) run(w *worker) bool {
 			if verdicts != nil {
 				err = verdicts[i]
 			}
-			if expired && err != nil {
+			if err != nil && (expired || r.watched && errors.Is(err, attempt.ErrTimeout)) {
 				err = &timeoutError{r.Policy.Timeout, err}
 			}
 			return err

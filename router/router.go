@@ -52,7 +52,8 @@ type Options struct {
 	Now func() time.Time
 	// Sleep is for tests that fake the time: how a worker waits for d, between two attempts
 	// or for who has the same event in hand, unless ctx ends or wake is closed first. The
-	// pauses of Retry then are not left to chance. Nil: the worker sleeps.
+	// pauses of Retry then are not left to chance, and no attempt times out. Nil: the worker
+	// sleeps.
 	Sleep func(ctx context.Context, wake <-chan struct{}, d time.Duration)
 	// Busy, when not nil, is told of every worker that begins (1) and ends (-1). When as
 	// many are in Sleep as are busy, and nothing is being published, nothing more happens

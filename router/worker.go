@@ -117,14 +117,14 @@ func (w *worker) begin(work context.Context, r *route) context.Context {
 		}
 		w.ctx, w.cancel = context.WithCancelCause(work)
 		if r.watched {
-			w.ctx = attempt.WithRoute(w.ctx, r.Name)
+			w.ctx = attempt.With(w.ctx, attempt.Info{Route: r.Name, Timeout: r.Policy.Timeout})
 		}
 		w.of, w.expired = work, false
 	}
 	w.route = r
 	w.attempt++
 	w.busy = true
-	if w.watchdog == nil && r.Policy.Timeout > 0 {
+	if w.watchdog == nil && r.Policy.Timeout > 0 && r.pauses.fake == nil {
 		w.watchdog = time.AfterFunc(w.look(), w.watch)
 	}
 	return w.ctx

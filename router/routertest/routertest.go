@@ -42,11 +42,11 @@ const (
 type Options struct {
 	// Now makes the time fake, and is where it begins. Then time only goes on in Send, Wait
 	// and Advance, and only while no handler is at work: pauses, ages and windows of
-	// dedupe take no real time. A route's timeout still does: it is about code that runs.
+	// dedupe take no real time, and no attempt times out but by [ErrTimeout].
 	Now time.Time
 	// Answers replace handlers, by name: the verdicts on an event, attempt by attempt, of
 	// which the last repeats. Each event begins anew on each route. Use [router.Permanent],
-	// [router.Unavailable], [Panic] and nil as verdicts.
+	// [router.Unavailable], [ErrTimeout], [Panic] and nil as verdicts.
 	Answers map[string][]error
 	// MaxPublished is how many messages handlers may publish, so that a circle ends;
 	// 0: any number.
@@ -107,9 +107,10 @@ func NewWith(cfg router.Config, opts Options) (*Box, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	clock := &clock{fake: !opts.Now.IsZero(), now: opts.Now}
 	b := &Box{
-		pubsub: transport.NewMemory(nil), config: answered(cfg, opts.Answers), most: opts.MaxPublished,
-		clock: &clock{fake: !opts.Now.IsZero(), now: opts.Now}, published: map[string][]string{},
+		pubsub: transport.NewMemory(nil), config: answered(cfg, clock, opts.Answers), most: opts.MaxPublished,
+		clock: clock, published: map[string][]string{},
 	}
 	with := router.Options{
 		Subscriber: func(ch router.Channel) (message.Subscriber, error) { return &listener{box: b, from: place(ch)}, nil },
@@ -154,16 +155,16 @@ func (b *Box) run() error {
 
 // answered is cfg with the handlers that routes name and cfg lacks, and those that the
 // answers are for.
-func answered(cfg router.Config, answers map[string][]error) router.Config {
+func answered(cfg router.Config, clock *clock, answers map[string][]error) router.Config {
 	cfg.Handlers = slices.Clone(cfg.Handlers)
 	for _, route := range cfg.Routes {
 		if !slices.ContainsFunc(cfg.Handlers, func(h router.HandlerSpec) bool { return h.Name == route.Handler }) {
-			cfg.Handlers = append(cfg.Handlers, router.HandlerSpec{Name: route.Handler, New: newAnswering(nil)})
+			cfg.Handlers = append(cfg.Handlers, router.HandlerSpec{Name: route.Handler, New: newAnswering(clock, nil)})
 		}
 	}
 	for i, h := range cfg.Handlers {
 		if own, replaced := answers[h.Name]; replaced {
-			cfg.Handlers[i].New = newAnswering(own)
+			cfg.Handlers[i].New = newAnswering(clock, own)
 		}
 	}
 	return cfg

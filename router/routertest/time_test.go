@@ -195,3 +195,50 @@ func TestAdvanceNeedsFakeTime(t *testing.T) {
 	}()
 	box.Advance(time.Second)
 }
+
+// A timeout passes on the clock of the box: fake, or real.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	answers := map[string][]error{"bot": {ErrTimeout, nil, ErrTimeout}}
+	policy := router.Policy{Timeout: time.Minute, MaxAge: 61 * time.Second, Retry: router.Retry{Attempts: 2, Backoff: time.Second}}
+	box := StartWith(t, routes(router.Route{Handler: "bot", Policy: policy}), Options{Now: noon, Answers: answers})
+	box.Post("in", `{"type":"a","id":"1"}`, `{"type":"a","id":"2"}`, `{"type":"a","id":"3","time":"2026-01-05T13:00:00Z"}`)
+	box.Wait()
+	// The second began when the first was through, and failed at its age.
+	want := "bot 1 retried 1\nbot 1 handled 2\nbot 2 retried 1\nbot 2 skipped 1\nbot 3 retried 1\nbot 3 handled 2"
+	if got := results(box); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+
+	policy = router.Policy{Timeout: 20 * time.Millisecond}
+	answers = map[string][]error{"bot": {ErrTimeout}}
+	for _, now := range []time.Time{{}, noon} {
+		box = StartWith(t, routes(router.Route{Handler: "bot", Policy: policy}), Options{Now: now, Answers: answers})
+		box.Send("in", `{"type":"a"}`)
+		if got := box.Outcomes()[0]; got.Reason != router.ReasonTimeout || !got.Kept {
+			t.Errorf("from %v: %+v", now, got)
+		}
+	}
+	box = StartWith(t, routes(router.Route{Handler: "bot", Policy: router.Policy{Timeout: -1}}), Options{Now: noon, Answers: answers})
+	box.Send("in", `{"type":"a"}`)
+	if got := box.Outcomes()[0]; got.Reason != router.ReasonPermanent || !strings.Contains(got.Err.Error(), "has no timeout") {
+		t.Errorf("without a timeout: %+v", got)
+	}
+}
+
+// In fake time, code that takes its time does not time out.
+func TestNoTimeoutInFakeTime(t *testing.T) {
+	t.Parallel()
+	cfg := routes(router.Route{Handler: "bot", Policy: router.Policy{Timeout: 5 * time.Millisecond}})
+	cfg.Handlers = []router.HandlerSpec{{Name: "bot", New: func(router.Env) (router.Handler, error) {
+		return router.HandlerFunc(func(ctx context.Context, _ *router.Event) error {
+			time.Sleep(50 * time.Millisecond)
+			return ctx.Err()
+		}), nil
+	}}}
+	box := StartWith(t, cfg, Options{Now: noon})
+	box.Send("in", `{"type":"a"}`)
+	if len(box.Handled("bot")) != 1 {
+		t.Errorf("%+v", box.Outcomes())
+	}
+}

@@ -17,7 +17,7 @@ type rawTest struct {
 	Send    []rawSend         `toml:"send" doc:"the messages to send, in order"`
 	Env     map[string]string `toml:"env" doc:"the variables that there are: no others"`
 	Now     moment            `toml:"now" doc:"where the clock of the test begins, RFC 3339; default: the time of the first message that has one, else noon on 5 January 2026"`
-	Answers map[string]words  `toml:"answers" doc:"what handlers answer, attempt by attempt; the last answer repeats: ok, error, permanent, unavailable, panic"`
+	Answers map[string]words  `toml:"answers" doc:"what handlers answer, attempt by attempt; the last answer repeats: ok, error, permanent, unavailable, timeout, panic"`
 
 	Handled    []rawExpectation `toml:"handled" doc:"events that handlers must have handled"`
 	NotHandled []rawExpectation `toml:"not_handled" doc:"events that no handler may have handled"`
@@ -146,7 +146,9 @@ func (t *table) decodeNode(d *decoder, n *node) {
 }
 
 // answerWords are what a handler can answer.
-func answerWords() []string { return []string{"ok", "error", "permanent", "unavailable", "panic"} }
+func answerWords() []string {
+	return []string{"ok", "error", "permanent", "unavailable", "timeout", "panic"}
+}
 
 // skipReasons are why a route passes over an event: the keys of the route that say so.
 func skipReasons() []string { return []string{"max_age", "when", "dedupe"} }

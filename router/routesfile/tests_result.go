@@ -13,7 +13,7 @@ type Test struct {
 	Env     map[string]string
 	Now     time.Time // zero: it says nothing
 	Send    []Send
-	Answers map[string][]string // by handler: ok, error, permanent, unavailable or panic
+	Answers map[string][]string // by handler: ok, error, permanent, unavailable, timeout or panic
 	Expect  []Expectation       // at least one
 }
 

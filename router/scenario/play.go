@@ -12,13 +12,8 @@ import (
 	"signalbox/router/routesfile"
 )
 
-const (
-	// mostPublished is how many messages handlers may publish in a test.
-	mostPublished = 1000
-	// noTimeout is a Policy.Timeout that never ends: handlers that answer at once need none,
-	// and on a busy machine it could.
-	noTimeout = -1
-)
+// mostPublished is how many messages handlers may publish in a test.
+const mostPublished = 1000
 
 // play is a test that is being run.
 type play struct {
@@ -38,10 +33,6 @@ type sent struct {
 
 func newPlay(test routesfile.Test, config router.Config, kinds *router.Registry) *play {
 	p := &play{test: test, config: config}
-	p.config.Routes = slices.Clone(config.Routes)
-	for i := range p.config.Routes {
-		p.config.Routes[i].Policy.Timeout = noTimeout
-	}
 	p.config.Handlers = nil // the box has one that accepts for each that is missing
 	for _, spec := range config.Handlers {
 		if kind, ok := kinds.Kind(spec.Kind); ok && kind.Pure {
@@ -122,6 +113,7 @@ func answers(words map[string][]string) map[string][]error {
 		"error":       errors.New("the test answers error"),
 		"permanent":   router.Permanent(errors.New("the test answers permanent")),
 		"unavailable": router.Unavailable(errors.New("the test answers unavailable"), 0),
+		"timeout":     routertest.ErrTimeout,
 		"panic":       routertest.Panic("the test answers panic"),
 	}
 	all := make(map[string][]error, len(words))

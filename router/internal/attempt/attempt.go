@@ -1,18 +1,33 @@
-// Package attempt tells the recorders of package routertest which route an attempt is of:
-// of one event, each route has attempts of its own.
+// Package attempt is between the router and the recorders of package routertest, which
+// answer in place of handlers: which route an attempt is of, and that it timed out.
 package attempt
 
-import "context"
+import (
+	"context"
+	"errors"
+	"time"
+)
 
-type routeKey struct{}
+// ErrTimeout is the verdict of a recorder on an attempt that is to count as one that took
+// longer than the route's timeout.
+var ErrTimeout = errors.New("the handler has not returned")
 
-// WithRoute returns a context that carries the name of a route.
-func WithRoute(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, routeKey{}, name)
+// Info is what a recorder may know of an attempt. Of one event, each route has attempts
+// of its own.
+type Info struct {
+	Route   string
+	Timeout time.Duration // not positive: none
 }
 
-// Route is the name of the route that ctx carries, or empty.
-func Route(ctx context.Context) string {
-	name, _ := ctx.Value(routeKey{}).(string)
-	return name
+type infoKey struct{}
+
+// With returns a context that carries info.
+func With(ctx context.Context, info Info) context.Context {
+	return context.WithValue(ctx, infoKey{}, info)
+}
+
+// From is the info that ctx carries, or nothing.
+func From(ctx context.Context) Info {
+	info, _ := ctx.Value(infoKey{}).(Info)
+	return info
 }
