@@ -7,3 +7,8 @@ import _ "embed"
 //
 //go:embed routes.toml
 var Routes []byte
+
+// Tests is routes_test.toml: the tests of [Routes].
+//
+//go:embed routes_test.toml
+var Tests []byte

@@ -12,6 +12,7 @@ func Drop() router.Kind[struct{}] {
 	return router.Kind[struct{}]{
 		Name: "drop",
 		Doc:  "Ignores events that are known, so that they don't count as unmatched.",
+		Pure: true,
 		New: func(router.Env, struct{}) (router.Handler, error) {
 			return router.HandlerFunc(func(context.Context, *router.Event) error { return nil }), nil
 		},

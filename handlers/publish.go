@@ -32,6 +32,7 @@ func Publish() router.Kind[PublishOptions] {
 	return router.Kind[PublishOptions]{
 		Name: "publish",
 		Doc:  "Forwards events to a declared channel, their bytes unchanged.",
+		Pure: true,
 		New: func(env router.Env, options PublishOptions) (router.Handler, error) {
 			if err := options.Validate(); err != nil {
 				return nil, err

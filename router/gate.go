@@ -80,11 +80,11 @@ func (g *gate) admit(work context.Context, w *worker) []try {
 			w.putBack(others)
 			return ours
 		}
-		pause := Retry{Backoff: 50 * time.Millisecond, MaxBackoff: time.Second}.pause(waits)
+		pause := g.route.pauses.of(Retry{Backoff: 50 * time.Millisecond, MaxBackoff: time.Second}, waits)
 		if work.Err() == nil {
 			g.explain(others, err, waits, pause)
 		}
-		sleep(work, pause)
+		g.route.pauses.sleep(work, nil, pause)
 		tries = g.route.sift(work, others)
 	}
 	return tries

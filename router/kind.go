@@ -27,6 +27,7 @@ type Kind[T any] struct {
 	Doc      string // what it does, in one sentence
 	Target   bool   // it works for a target outside of Redis, which may be away: a database, a web hook
 	Workers  int    // of its routes that don't say how many; 0: 1
+	Pure     bool   // all it does goes through the router, or it does nothing: router test runs it as it is
 	Defaults T
 	New      func(Env, T) (Handler, error)
 }
@@ -38,6 +39,7 @@ func (k Kind[T]) Info() KindInfo {
 		Doc:     k.Doc,
 		Target:  k.Target,
 		Workers: k.Workers,
+		Pure:    k.Pure,
 		Options: func() any {
 			options := k.Defaults
 			value := reflect.ValueOf(&options).Elem()
@@ -96,6 +98,7 @@ type KindInfo struct {
 	Doc     string
 	Target  bool
 	Workers int
+	Pure    bool
 	// Options returns a pointer to a new struct that holds the defaults.
 	Options func() any
 	// New makes a handler; options is what Options returned, filled in.

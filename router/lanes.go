@@ -13,8 +13,8 @@ const maxChunk = 256
 // reloads: what waits is handled as the route says by then.
 type lanes struct {
 	route   atomic.Pointer[route]
-	running *sync.WaitGroup // counts the workers of all routes
-	dropped atomic.Bool     // what is left is not handled any more
+	running *workforce  // counts the workers of all routes
+	dropped atomic.Bool // what is left is not handled any more
 
 	mu      sync.Mutex
 	ready   []*lane          // that have events and are in no worker's hands
@@ -35,7 +35,7 @@ type lane struct {
 	taken bool // it is ready, or in a worker's hands
 }
 
-func newLanes(r *route, running *sync.WaitGroup) *lanes {
+func newLanes(r *route, running *workforce) *lanes {
 	l := &lanes{running: running, workers: r.Policy.Workers}
 	l.route.Store(r)
 	l.group()
@@ -248,4 +248,27 @@ func (l *lanes) drained() <-chan struct{} {
 func (l *lanes) drop() {
 	l.dropped.Store(true)
 	close(l.route.Load().replaced)
+}
+
+// workforce counts workers, for who waits for the last one and for who wants to know of
+// each.
+type workforce struct {
+	sync.WaitGroup
+	tell func(change int) // nil: nobody does
+}
+
+// Add counts workers that begin, before they do.
+func (w *workforce) Add(n int) {
+	if w.tell != nil {
+		w.tell(n)
+	}
+	w.WaitGroup.Add(n)
+}
+
+// Done counts a worker that has ended.
+func (w *workforce) Done() {
+	if w.tell != nil {
+		w.tell(-1)
+	}
+	w.WaitGroup.Done()
 }

@@ -471,7 +471,7 @@ func BenchmarkLanes(b *testing.B) {
 	for name, h := range map[string]Handler{"Handler": accepting, "BatchHandler": noBatch} {
 		for _, waiting := range []int{1000, 100_000} {
 			b.Run(fmt.Sprint(name, "/waiting=", waiting), func(b *testing.B) {
-				var running sync.WaitGroup
+				var running workforce
 				route := Route{Policy: Policy{Workers: 8}}
 				if err := route.Policy.normalize(); err != nil {
 					b.Fatal(err)

@@ -85,11 +85,38 @@ func orDefault(d, fallback time.Duration) time.Duration {
 
 // pause is how long to wait after so many failures before this one.
 func (r Retry) pause(failures int) time.Duration {
-	pause := r.MaxBackoff
-	if r.Backoff <= pause>>failures { // else it is longer, or overflows
-		pause = r.Backoff << failures
-	}
+	pause := r.nominal(failures)
 	return pause/2 + rand.N(pause) //nolint:gosec // jitter keeps no secret
+}
+
+// nominal is the pause without chance.
+func (r Retry) nominal(failures int) time.Duration {
+	if r.Backoff <= r.MaxBackoff>>failures { // else it is longer, or overflows
+		return r.Backoff << failures
+	}
+	return r.MaxBackoff
+}
+
+// pauses are how workers wait: as Options.Sleep says, if it says anything.
+type pauses struct {
+	fake func(ctx context.Context, wake <-chan struct{}, d time.Duration)
+}
+
+// of is how long a worker waits after so many failures before this one.
+func (p pauses) of(retry Retry, failures int) time.Duration {
+	if p.fake != nil {
+		return retry.nominal(failures)
+	}
+	return retry.pause(failures)
+}
+
+// sleep waits, or ends early with ctx or wake.
+func (p pauses) sleep(ctx context.Context, wake <-chan struct{}, d time.Duration) {
+	if p.fake != nil {
+		p.fake(ctx, wake, d)
+		return
+	}
+	sleepUntil(ctx, wake, d)
 }
 
 // sleep waits, or ends early with ctx.

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"signalbox/router/internal/attempt"
 )
 
 var (
@@ -33,7 +34,9 @@ type route struct {
 	log     *slog.Logger
 	observe func(Outcome)
 	now     func() time.Time
+	pauses  pauses
 	debug   bool  // a line for each event that was handled
+	watched bool  // by a test, whose handlers may ask for the route
 	gate    *gate // nil: every event passes
 	keeper  *keeper
 	channel *Channel
@@ -51,9 +54,9 @@ type routeCounters struct {
 	duplicates, unmarked, withdrawn                                    atomic.Uint64
 }
 
-func newRoute(cfg Route, ch *Channel, handler *instance, opts Options, keeper *keeper, running *sync.WaitGroup) *route {
+func newRoute(cfg Route, ch *Channel, handler *instance, opts Options, keeper *keeper, running *workforce) *route {
 	r := &route{
-		Route: cfg, handler: handler, observe: opts.Observe, now: opts.Now, keeper: keeper, channel: ch,
+		Route: cfg, handler: handler, observe: opts.Observe, now: opts.Now, pauses: pauses{opts.Sleep}, watched: opts.Busy != nil, keeper: keeper, channel: ch,
 		replaced: make(chan struct{}), routeCounters: &routeCounters{},
 	}
 	log := opts.Logger
@@ -95,7 +98,7 @@ func (r *route) run(w *worker) bool {
 			if verdicts != nil {
 				err = verdicts[i]
 			}
-			if expired && err != nil {
+			if err != nil && (expired || r.watched && errors.Is(err, attempt.ErrTimeout)) {
 				err = &timeoutError{r.Policy.Timeout, err}
 			}
 			return err
@@ -104,7 +107,7 @@ func (r *route) run(w *worker) bool {
 		var pause time.Duration
 		w.tries, pause = r.judge(work, w.tries, result, failures, begin)
 		if len(w.tries) > 0 {
-			sleepUntil(work, r.replaced, pause)
+			r.pauses.sleep(work, r.replaced, pause)
 		}
 	}
 }
@@ -237,7 +240,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 			letters = append(letters, r.letter(t, err, begin))
 		default:
 			if pause == 0 {
-				pause = r.Policy.Retry.pause(failures)
+				pause = r.pauses.of(r.Policy.Retry, failures)
 			}
 			wait = max(wait, pause, after)
 			if t.failedAt.IsZero() {

@@ -50,6 +50,15 @@ type Options struct {
 	// own, and by MaxAge; default time.Now. A clock that all routers share keeps them of
 	// one mind.
 	Now func() time.Time
+	// Sleep is for tests that fake the time: how a worker waits for d, between two attempts
+	// or for who has the same event in hand, unless ctx ends or wake is closed first. The
+	// pauses of Retry then are not left to chance, and no attempt times out. Nil: the worker
+	// sleeps.
+	Sleep func(ctx context.Context, wake <-chan struct{}, d time.Duration)
+	// Busy, when not nil, is told of every worker that begins (1) and ends (-1). When as
+	// many are in Sleep as are busy, and nothing is being published, nothing more happens
+	// until a Sleep ends. It is called with locks held, and must be quick.
+	Busy func(change int)
 	// Observe, when not nil, is told every outcome. It is called by the goroutines
 	// that handle events, must be quick and must not panic.
 	Observe func(Outcome)
@@ -64,7 +73,7 @@ type Router struct {
 	handlerLog *slog.Logger // not through quiet: a handler's lines may be what it is for
 	keeper     *keeper
 	publisher  *Publisher
-	lanes      sync.WaitGroup
+	lanes      workforce // all workers
 	started    atomic.Bool
 	telling    sync.Mutex
 	drained    bool        // nothing new begins; guarded by telling
@@ -97,7 +106,7 @@ func New(cfg Config, opts Options) (*Router, error) {
 		handlerLog: opts.Logger, quiet: newQuiet(opts.Logger.Handler()), running: make(chan struct{}),
 		over: make(chan struct{}), lost: make(chan *feed), reloads: make(chan reload), setup: &setup{},
 	}
-	r.log = slog.New(r.quiet)
+	r.log, r.lanes.tell = slog.New(r.quiet), opts.Busy
 	opts.Logger = r.log
 	r.opts = opts
 	cfg, err := r.check(cfg)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"signalbox/router/internal/attempt"
 )
 
 // abandonAfter is how long a handler may still run when its attempt has timed out.
@@ -109,17 +111,20 @@ func (w *worker) putBack(tries []try) {
 func (w *worker) begin(work context.Context, r *route) context.Context {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.route = r
-	w.attempt++
-	w.busy = true
-	if w.ctx == nil || w.expired || w.of != work {
+	if w.ctx == nil || w.expired || w.of != work || r.watched && w.route != r {
 		if w.cancel != nil {
 			w.cancel(nil)
 		}
 		w.ctx, w.cancel = context.WithCancelCause(work)
+		if r.watched {
+			w.ctx = attempt.With(w.ctx, attempt.Info{Route: r.Name, Timeout: r.Policy.Timeout})
+		}
 		w.of, w.expired = work, false
 	}
-	if w.watchdog == nil && r.Policy.Timeout > 0 {
+	w.route = r
+	w.attempt++
+	w.busy = true
+	if w.watchdog == nil && r.Policy.Timeout > 0 && r.pauses.fake == nil {
 		w.watchdog = time.AfterFunc(w.look(), w.watch)
 	}
 	return w.ctx

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -366,7 +365,7 @@ func TestTimeoutRaces(t *testing.T) {
 func TestAbandonAfterAStandstill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newSlow()
-		var running sync.WaitGroup
+		var running workforce
 		r := newRoute(one(h).Routes[0], &Channel{}, newInstance(HandlerSpec{}, h), Options{Logger: slog.New(slog.DiscardHandler)}, nil, &running)
 		r.Policy.Timeout = time.Minute
 		w := &worker{lanes: r.lanes}

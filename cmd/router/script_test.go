@@ -70,6 +70,7 @@ func TestScripts(t *testing.T) {
 			}
 			return errors.Join(
 				os.WriteFile(env.Getenv("WORK")+"/shipped.toml", config.Routes, 0o600),
+				os.WriteFile(env.Getenv("WORK")+"/shipped_test.toml", config.Tests, 0o600),
 				os.WriteFile(env.Getenv("WORK")+"/redis.acl", acl, 0o600),
 			)
 		},

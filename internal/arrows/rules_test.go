@@ -40,7 +40,7 @@ var rules = []rule{
 	},
 	{
 		pkg: "router/cli",
-		may: []string{"router/daemon", "router/routesfile", "router/transport", "router/ops", "router/routertest", "router/generate", "router", "router/internal", "config"},
+		may: []string{"router/daemon", "router/scenario", "router/routesfile", "router/transport", "router/ops", "router/routertest", "router/generate", "router", "router/internal", "config"},
 	},
 	{
 		pkg: "router/generate",
@@ -51,6 +51,11 @@ var rules = []rule{
 		pkg: "router/daemon",
 		may: []string{"router/routesfile", "router/transport", "router/ops", "router", "router/internal", "config"},
 		not: flags,
+	},
+	{
+		pkg: "router/scenario",
+		may: []string{"router/routesfile", "router/routertest", "router"},
+		not: slices.Concat(redis, toml, http, flags),
 	},
 	{
 		pkg: "router/ops",

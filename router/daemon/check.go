@@ -31,7 +31,7 @@ func (e *PrintedError) Unwrap() error { return e.Err }
 // Check reads the configuration and says what is wrong or odd in it. Its error is
 // [routesfile.Errors], perhaps in a [PrintedError].
 func Check(opts Options, what CheckOptions) error {
-	opts.Source.Check = true
+	opts.Source.Check, opts.Source.Tests = true, true
 	loaded, err := routesfile.Load(opts.Source, opts.Kinds)
 	if err == nil && what.Needed {
 		opts.Source.Check = false
@@ -85,6 +85,9 @@ func summarize(out io.Writer, loaded *routesfile.Result, notes []routesfile.Note
 	}
 	cfg := loaded.Config
 	line := fmt.Sprintf("ok: %s, %s, %s", plural(len(cfg.Channels), "channel"), plural(len(cfg.Handlers), "handler"), plural(len(cfg.Routes), "route"))
+	if n := len(loaded.Tests); n > 0 {
+		line += ", " + plural(n, "test")
+	}
 	if warnings > 0 {
 		line += ", " + plural(warnings, "warning")
 	}

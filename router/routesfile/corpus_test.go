@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A case is a .toml file, or a .txtar of several: its files "env", "set" and "check"
+// A case is a .toml file, or a .txtar of several: its files "env", "set", "check" and "tests"
 // are the source's fields, a line each, and "paths" what -c names; else all its other
 // files are loaded in order. Beside it lies what Load must say, as .want.
 
@@ -103,6 +103,8 @@ func corpusSource(t *testing.T, path string) (src Source, dir string) {
 			src.Environ = lines
 		case "check":
 			src.Check = true
+		case "tests":
+			src.Tests = true
 		case "paths":
 			paths = lines
 		case "set":

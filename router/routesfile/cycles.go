@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/internal/glob"
 )
 
 // cycles looks for events that would travel in circles: published, by the handler of
@@ -78,7 +79,7 @@ func (c *compiler) receivers(to *channel) []edge {
 	for _, name := range slices.Sorted(maps.Keys(c.channels)) {
 		one := c.channels[name]
 		same := one.Topic == to.Topic && one.Pattern == to.Pattern
-		byPattern := one.Transport == router.PubSub && one.Pattern && matchGlob(one.Topic, to.Topic)
+		byPattern := one.Transport == router.PubSub && one.Pattern && glob.Match(one.Topic, to.Topic)
 		if one.Transport == to.Transport && (same || byPattern) {
 			found = append(found, edge{to: stop{channel: name}})
 		}
@@ -117,43 +118,4 @@ func (g *cycles) found(end stop, by *route) {
 	}
 	g.report.errorf(by.at, "%s: its events would travel in a circle: %s; publish elsewhere, or write allow_cycle = true in a route of the circle",
 		by.raw.node.subject(), strings.Join(circle, " -> "))
-}
-
-// matchGlob is Redis's pattern match with * and ?. A [set] matches any character:
-// this decides only whether a cycle is possible.
-func matchGlob(pattern, name string) bool {
-	p, n, star, retry := 0, 0, -1, 0
-	for n < len(name) {
-		size, matches := globStep(pattern[p:], name[n])
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, retry = p, n
-			p++
-		case p < len(pattern) && matches:
-			p, n = p+size, n+1
-		case star >= 0:
-			retry++
-			p, n = star+1, retry
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
-}
-
-// globStep is how long the first element of a pattern is, and whether it matches c.
-func globStep(pattern string, c byte) (size int, matches bool) {
-	switch {
-	case pattern == "":
-		return 0, false
-	case pattern[0] == '?':
-		return 1, true
-	case pattern[0] == '[':
-		if end := strings.IndexByte(pattern, ']'); end > 0 {
-			return end + 1, true
-		}
-	case pattern[0] == '\\' && len(pattern) > 1:
-		return 2, pattern[1] == c
-	}
-	return 1, pattern[0] == c
 }

@@ -13,11 +13,17 @@ const maxSecret = 64 << 10
 
 // absentError is a reference to what this machine does not have: an error when the
 // router runs, a note when its configuration is only checked.
-type absentError struct{ text string }
+type absentError struct{ text, variable string }
 
 func (e absentError) Error() string { return e.text }
 
-func absentf(format string, args ...any) error { return absentError{fmt.Sprintf(format, args...)} }
+// inTest says the same to the author of a test.
+func (e absentError) inTest() string {
+	if e.variable == "" {
+		return "no test reads files such as secrets; write ${NAME} in place of ${file:…}, and give NAME in env"
+	}
+	return fmt.Sprintf("variable %[1]s is not set; give it in env: env = { %[1]s = \"…\" }", e.variable)
+}
 
 // expansion is a string with its references replaced.
 type expansion struct {
@@ -28,8 +34,8 @@ type expansion struct {
 
 // expand replaces ${VAR}, ${VAR:-default}, ${VAR:?message}, ${file:path} and $$ in
 // text. It runs after parsing, so that no value can change what is around it. Dir is
-// the folder that the path of a file starts from.
-func expand(text, dir string, env map[string]string) (expansion, error) {
+// the folder that the path of a file starts from; sealed, none is read.
+func expand(text, dir string, env map[string]string, sealed bool) (expansion, error) {
 	if !strings.Contains(text, "$") {
 		return expansion{text: text}, nil
 	}
@@ -50,7 +56,7 @@ func expand(text, dir string, env map[string]string) (expansion, error) {
 			if !closed {
 				return expansion{}, fmt.Errorf("${%s is not closed; end it with }", shorten(body))
 			}
-			value, err := resolve(body, dir, env)
+			value, err := resolve(body, dir, env, sealed)
 			if err != nil {
 				return expansion{}, err
 			}
@@ -67,8 +73,11 @@ func expand(text, dir string, env map[string]string) (expansion, error) {
 }
 
 // resolve is the value of what stands between ${ and }.
-func resolve(body, dir string, env map[string]string) (string, error) {
+func resolve(body, dir string, env map[string]string, sealed bool) (string, error) {
 	if path, ok := strings.CutPrefix(body, "file:"); ok {
+		if sealed {
+			return "", absentError{text: "no file is read here"}
+		}
 		return readSecret(path, dir)
 	}
 	name, rest, operator := strings.Cut(body, ":")
@@ -80,7 +89,7 @@ func resolve(body, dir string, env map[string]string) (string, error) {
 	case !operator && set:
 		return value, nil
 	case !operator:
-		return "", absentf("variable %s is not set; set it, or write ${%s:-default}", name, name)
+		return "", absentError{fmt.Sprintf("variable %s is not set; set it, or write ${%s:-default}", name, name), name}
 	case strings.HasPrefix(rest, "-"):
 		if value == "" {
 			return rest[1:], nil
@@ -88,7 +97,7 @@ func resolve(body, dir string, env map[string]string) (string, error) {
 		return value, nil
 	case strings.HasPrefix(rest, "?"):
 		if value == "" {
-			return "", absentf("variable %s is not set: %s", name, rest[1:])
+			return "", absentError{fmt.Sprintf("variable %s is not set: %s", name, rest[1:]), name}
 		}
 		return value, nil
 	}
@@ -115,7 +124,7 @@ func readSecret(path, dir string) (string, error) {
 	}
 	data, err := readAtMost(path, maxSecret)
 	if err != nil {
-		return "", absentf("file %s cannot be read: %s", path, err)
+		return "", absentError{text: fmt.Sprintf("file %s cannot be read: %s", path, err)}
 	}
 	text := strings.TrimSuffix(string(data), "\n")
 	return strings.TrimSuffix(text, "\r"), nil

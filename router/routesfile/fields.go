@@ -43,6 +43,17 @@ func topTables() []string {
 	return names
 }
 
+// lists are the tables that a file may have many of without names, as [[routes]].
+func lists() []string {
+	var names []string
+	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {
+		if field.Type.Kind() == reflect.Slice {
+			names = append(names, tagName(field))
+		}
+	}
+	return names
+}
+
 // singleTable reports whether a file has the table only once, as [service].
 func singleTable(name string) bool {
 	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {

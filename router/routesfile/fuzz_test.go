@@ -34,7 +34,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		for _, check := range []bool{false, true} {
 			start := time.Now()
-			_, err := Load(Source{Paths: []string{path}, Check: check}, testKinds())
+			_, err := Load(Source{Paths: []string{path}, Check: check, Tests: check}, testKinds())
 			if took := time.Since(start); took > 5*time.Second {
 				t.Fatalf("took %s", took)
 			}

@@ -127,7 +127,7 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 	if c.report.failures() > before || one.node.skips() {
 		return // its own checks would complain of what is missing for that reason
 	}
-	if checked, ok := one.options.(interface{ Validate() error }); ok {
+	if checked, ok := one.options.(interface{ Validate() error }); ok && !c.sealed {
 		errs := joined(checked.Validate())
 		for _, err := range errs {
 			c.report.errorf(one.blame(err.Error()), "%s: %s%s", one.subject(), err, one.remedy())

@@ -51,13 +51,15 @@ func (l *layers) load(tree map[string]any) error {
 	return nil
 }
 
-// merge puts a file over what is below it: its routes are added, and values that were
-// skipped hide nothing.
+// merge puts a file over what is below it: its routes and tests are added, and values that
+// were skipped hide nothing.
 func (l *layers) merge(src, dest map[string]any) error {
-	if below, above := l.leaf(dest["routes"]), l.leaf(src["routes"]); below != nil && above != nil && below.list != nil && above.list != nil {
-		both := *below
-		both.list = slices.Concat(below.list, above.list)
-		src["routes"] = l.nodes.add(&both)
+	for _, key := range lists() {
+		if below, above := l.leaf(dest[key]), l.leaf(src[key]); below != nil && above != nil && below.list != nil && above.list != nil {
+			both := *below
+			both.list = slices.Concat(below.list, above.list)
+			src[key] = l.nodes.add(&both)
+		}
 	}
 	l.reveal(src, dest)
 	maps.Merge(src, dest)
@@ -154,6 +156,9 @@ func (l *layers) defaultTable(t reflect.Type, path []string) map[string]any {
 
 // override lays the environment and the flags over the files.
 func (l *layers) override(src Source) error {
+	if src.Sealed {
+		src.Environ = nil
+	}
 	names := namesOf(l.koanf.Raw())
 	overrides := &overrides{names: names, report: l.report, nodes: l.nodes}
 	provider := env.Provider(delim, env.Opt{

@@ -39,6 +39,9 @@ type Result struct {
 	Off  []OffRoute
 	Idle []router.HandlerSpec
 
+	// Tests are what Source.Tests asked for, in the order of the files.
+	Tests []Test
+
 	written map[[2]string]written // routes by channel and name
 }
 
@@ -66,18 +69,22 @@ func compileSource(src Source, kinds *router.Registry) (*Result, *compiler, erro
 	if root == nil {
 		return done()
 	}
+	if !src.Tests {
+		delete(root.table, "tests") // a wrong test stops no service
+	}
 	root.tellTroubles(report)
 	var raw rawFile
 	(&decoder{report}).table(root, reflect.ValueOf(&raw).Elem())
 
-	settings := compileSettings(&raw, src.Check, report)
-	c = &compiler{report: report, kinds: kinds, root: root, raw: &raw, schemas: newSchemas(result)}
+	settings := compileSettings(&raw, src, report)
+	c = &compiler{report: report, kinds: kinds, root: root, raw: &raw, schemas: newSchemas(result), sealed: src.Sealed}
 	config := c.compile(place{result.Files[0], 1, 1})
+	tests := c.compileTests()
 	if src.Check {
 		c.warn()
 	}
 	if report.failures() == 0 {
-		result.Settings, result.Config = settings, config
+		result.Settings, result.Config, result.Tests = settings, config, tests
 		c.collectRest(result)
 	}
 	return done()
@@ -89,7 +96,7 @@ func read(src Source, report *report, result *Result) (*node, error) {
 	files := src.read(report)
 	result.read = digestOf(files, report)
 	store := &nodes{}
-	p := &parser{nodes: store, env: environment(src.Environ), check: src.Check, report: report}
+	p := &parser{nodes: store, env: environment(src.Environ), check: src.Check, sealed: src.Sealed, report: report}
 	var trees []map[string]any
 	broken := report.failures() > 0
 	for _, f := range files {
@@ -145,6 +152,7 @@ type compiler struct {
 	kinds  *router.Registry
 	root   *node
 	raw    *rawFile
+	sealed bool // no kind is asked whether its options are right
 
 	channels map[string]*channel
 	handlers map[string]*handler

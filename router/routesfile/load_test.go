@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,6 @@ import (
 func TestShared(t *testing.T) {
 	t.Parallel()
 	later := []string{
-		`unknown table "tests"`,
 		`unknown kind "sql"`, `unknown kind "webhook"`, `unknown kind "exec"`, `unknown kind "file"`, `unknown handler "latest"`,
 		`unknown key "dedupe"`, `unknown key "isolated"`,
 		`unknown key "overflow"`, `unknown key "stale_after"`, `unknown key "hours"`, `unknown key "schemas"`,
@@ -28,7 +28,7 @@ func TestShared(t *testing.T) {
 	for _, set := range sets {
 		t.Run(strings.Join(set, "+"), func(t *testing.T) {
 			t.Parallel()
-			src := Source{Check: true}
+			src := Source{Check: true, Tests: true}
 			for _, name := range set {
 				src.Paths = append(src.Paths, filepath.Join("testdata/shared", name))
 			}
@@ -274,7 +274,7 @@ func TestExpand(t *testing.T) {
 		"${SET:?needed}": "value", "${QUOTE}": `" = ${SET}`, "${file:secret}": `p$w"d`, "${file:two}": "a\n",
 		"${file:" + dir + "/secret}": `p$w"d`,
 	} {
-		got, err := expand(text, dir, env)
+		got, err := expand(text, dir, env, false)
 		if err != nil || got.text != want {
 			t.Errorf("%s is %q, %v; want %q", text, got.text, err, want)
 		}
@@ -283,34 +283,8 @@ func TestExpand(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"${UNSET}", "${EMPTY:?m}", "${UNSET:?m}", "${", "${}", "$", "$SET", "a $ b", "${SET:x}", "${9A}", "${SET", "${file:}", "${file:none}", "${file:.}"} {
-		if got, err := expand(text, dir, env); err == nil {
+		if got, err := expand(text, dir, env, false); err == nil {
 			t.Errorf("%s is %q, want an error", text, got.text)
-		}
-	}
-}
-
-func TestMatchGlob(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		pattern, name string
-		want          bool
-	}{
-		{"*", "", true},
-		{"a*", "abc", true},
-		{"a*c", "abbc", true},
-		{"a*c", "abcd", false},
-		{"a?c", "abc", true},
-		{"a?c", "ac", false},
-		{"[ab]c", "bc", true},
-		{`a\*`, "a*", true},
-		{`a\*`, "ab", false},
-		{"sensors:*", "sensors:oven", true},
-		{"sensors:*", "other:oven", false},
-		{"", "", true},
-		{"", "a", false},
-	} {
-		if got := matchGlob(c.pattern, c.name); got != c.want {
-			t.Errorf("%q matches %q: %t", c.pattern, c.name, got)
 		}
 	}
 }
@@ -329,6 +303,27 @@ func TestReplacedReferenceIsNotExpanded(t *testing.T) {
 		result, err := load(t, text, src)
 		if err != nil || result.Settings.Redis.URL != "redis://a:1/0" {
 			t.Errorf("%+v: %v", src, err)
+		}
+	}
+}
+
+// The page about tests has every key that a test may have.
+func TestDocumentedTests(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []reflect.Type{reflect.TypeFor[rawTest](), reflect.TypeFor[rawSend](), reflect.TypeFor[rawExpectation]()} {
+		for _, field := range fieldsOf(table) {
+			if key := tagName(field); !strings.Contains(string(page), "`"+key+"`") || field.Tag.Get("doc") == "" {
+				t.Errorf("key %q of %s is not in the page, or has no doc", key, table)
+			}
+		}
+	}
+	for _, word := range append(answerWords(), skipReasons()...) {
+		if !strings.Contains(string(page), "`"+word+"`") {
+			t.Errorf("word %q is not in the page", word)
 		}
 	}
 }

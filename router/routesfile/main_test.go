@@ -168,6 +168,16 @@ func summary(r *Result) string {
 			fmt.Fprintf(&b, "  policy %+v\n", route.Policy)
 		}
 	}
+	for _, test := range r.Tests {
+		fmt.Fprintf(&b, "test %s %q: env %v, now %s, answers %v\n", test.At, test.Name, test.Env, test.Now.Format(time.RFC3339), test.Answers)
+		for _, s := range test.Send {
+			fmt.Fprintf(&b, "  %s send %q to %s %s after %s\n", s.At, s.Messages, s.Channel, s.Name, s.After)
+		}
+		for _, e := range test.Expect {
+			fmt.Fprintf(&b, "  %s %s handler %q route %q channel %q type %q id %q key %q message %s data %s attempts %d reason %q\n",
+				e.At, e.List, e.Handler, e.Route, e.Channel, e.Type, e.ID, e.Key, e.Message, e.Data, e.Attempts, e.Reason)
+		}
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note %s\n", n)
 	}

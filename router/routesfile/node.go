@@ -131,6 +131,8 @@ func (n *node) describe() (subject, rest string) {
 		return fmt.Sprintf("handler %q", p[1]), strings.Join(p[2:], ".")
 	case len(p) >= 2 && p[0] == "routes":
 		return "route " + p[1], strings.Join(p[2:], ".")
+	case len(p) >= 2 && p[0] == "tests":
+		return "test " + p[1], strings.Join(p[2:], ".")
 	case singleTable(p[0]):
 		return "[" + p[0] + "]", strings.Join(p[1:], ".")
 	}

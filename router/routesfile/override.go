@@ -83,6 +83,10 @@ func (o *overrides) resolve(at place, path, parts []string, same func(a, b strin
 		o.report.errorf(at, "routes are a list and have no names to override them by; use ${VAR} in the file instead")
 		return false
 	}
+	if path[0] == "tests" {
+		o.report.errorf(at, "tests are a list and nothing overrides them; they have an env of their own")
+		return false
+	}
 	declared, named := o.names[path[0]]
 	switch {
 	case !named && !singleTable(path[0]):

@@ -136,15 +136,16 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 	}
 	list := node.Kind == unstable.ArrayTable
 	name := string(keys[0].Data)
-	if !list && len(keys) == 1 && name == "routes" {
-		ix.report.errorf(at, "routes are a list: write [[routes]], with two brackets, before each route")
+	isList := slices.Contains(lists(), name)
+	if !list && len(keys) == 1 && isList {
+		ix.report.errorf(at, "%s are a list: write [[%s]], with two brackets, before each %s", name, name, strings.TrimSuffix(name, "s"))
 		return &spot{}
 	}
-	if len(keys) > 1 && name == "routes" && root.child(name) == nil {
-		ix.report.errorf(at, "routes have no names in brackets: write [[routes]], and name = %q below it", keys[1].Data)
+	if len(keys) > 1 && isList && root.child(name) == nil {
+		ix.report.errorf(at, "%s have no names in brackets: write [[%s]], and name = %q below it", name, name, keys[1].Data)
 		return &spot{}
 	}
-	if list && len(keys) <= 2 && name != "routes" && slices.Contains(topTables(), name) {
+	if list && len(keys) <= 2 && !isList && slices.Contains(topTables(), name) {
 		example := joinKeys(keys)
 		if len(keys) == 1 && !singleTable(name) {
 			example += ".NAME"

@@ -15,6 +15,7 @@ type rawFile struct {
 	Handlers map[string]*rawHandler `toml:"handlers" doc:"named handlers: instances of a kind with options"`
 	Defaults rawDefaults            `toml:"defaults" doc:"policies of every route that doesn't say otherwise"`
 	Routes   []rawRoute             `toml:"routes" doc:"which events of which channel go to which handler"`
+	Tests    []rawTest              `toml:"tests" doc:"what the routes must do, for router test"`
 }
 
 type rawService struct {

@@ -34,7 +34,7 @@ type Log struct {
 	Format string // auto, text or json
 }
 
-func compileSettings(raw *rawFile, check bool, report *report) Settings {
+func compileSettings(raw *rawFile, src Source, report *report) Settings {
 	n := raw.Service.node
 	if value := n.sure("name"); value != nil && value.value == raw.Service.Name {
 		report.checkName(n.place("name"), "[service] name", raw.Service.Name)
@@ -42,7 +42,7 @@ func compileSettings(raw *rawFile, check bool, report *report) Settings {
 	checkRedisURL(&raw.Redis, report)
 	return Settings{
 		Drain: raw.Service.Drain,
-		Redis: Redis{raw.Redis.URL, raw.Redis.Username, raw.Redis.Password, caFile(&raw.Redis, check, report)},
+		Redis: Redis{raw.Redis.URL, raw.Redis.Username, raw.Redis.Password, caFile(&raw.Redis, src, report)},
 		Log:   Log{raw.Log.Level, raw.Log.Format},
 	}
 }
@@ -102,8 +102,8 @@ func checkRedisHost(u *url.URL, at place, report *report) {
 }
 
 // caFile is the path of the file, from the folder of the file that names it.
-func caFile(raw *rawRedis, check bool, report *report) string {
-	if raw.CAFile == "" {
+func caFile(raw *rawRedis, src Source, report *report) string {
+	if raw.CAFile == "" || src.Sealed {
 		return ""
 	}
 	n := raw.node.get("ca_file")
@@ -112,7 +112,7 @@ func caFile(raw *rawRedis, check bool, report *report) string {
 		file = filepath.Join(n.dir, file)
 	}
 	if _, err := readAtMost(file, maxFile); err != nil {
-		if check {
+		if src.Check {
 			report.notef(n.at, "[redis] ca_file: skipped: %s cannot be read: %s", file, err)
 			return file
 		}

@@ -159,3 +159,29 @@ func (*rawDedupe) shape() shape {
 func (*rawHandler) shape() shape {
 	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawHandler](), kinds: true}
 }
+
+func (*rawExpectation) shape() shape {
+	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawExpectation]()}
+}
+
+func (*table) shape() shape {
+	return shape{words: "table", schema: map[string]any{"type": "object"}}
+}
+
+func (*moment) shape() shape {
+	return shape{words: "time", schema: map[string]any{"type": "string"}} // so is a date of TOML, for editors
+}
+
+func (*rawAnswers) shape() shape {
+	var answers []any
+	for _, word := range answerWords() {
+		answers = append(answers, word)
+	}
+	return shape{words: "answer or list of answers", schema: map[string]any{
+		"type": []any{"string", "array"},
+		"anyOf": []any{
+			map[string]any{"enum": answers},
+			map[string]any{"type": "array", "items": map[string]any{"enum": answers}, "minItems": 1},
+		},
+	}}
+}

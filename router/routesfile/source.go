@@ -33,6 +33,13 @@ type Source struct {
 	// set and secrets not be readable; such values are skipped, with a note. And what
 	// works but is hardly meant has a warning among the notes.
 	Check bool
+	// Tests reads and checks the tests, too: [[tests]] of the files, and of NAME_test.toml
+	// beside each NAME.toml. Else there are none, and no mistake in them matters.
+	Tests bool
+	// Sealed reads the configuration as a test does: Environ overrides nothing, no secret's
+	// file is read and no kind asked whether its options are right. What [redis], [log] and
+	// handlers lack for that is left out.
+	Sealed bool
 }
 
 // Found reports whether there is a configuration to load: one was named, or one is
@@ -86,8 +93,9 @@ func (d digest) String() string { return hex.EncodeToString(d.Sum(nil)) }
 
 // file is one file as it was read.
 type file struct {
-	path string
-	data []byte
+	path  string
+	data  []byte
+	tests bool // it holds only tests
 }
 
 // read finds and reads all files. What cannot be read is reported.
@@ -99,8 +107,11 @@ func (s Source) read(report *report) []file {
 			report.errorf(place{file: path}, "cannot be read: %s", err)
 			continue
 		}
-		files = append(files, file{path, data})
+		files = append(files, file{path: path, data: data})
 		report.texts[path] = data
+	}
+	if s.Tests {
+		files = append(files, testFiles(files, s.Paths, report)...)
 	}
 	return files
 }

@@ -10,6 +10,10 @@ import (
 // progress and which are done. It is a router.Dedupe. The zero value remembers nothing
 // yet.
 type MemoryDedupe struct {
+	// Now is what windows are measured by; nil: time.Now. Leases never are: they are about
+	// processes that die, and a test whose clock jumps has none.
+	Now func() time.Time
+
 	mu    sync.Mutex
 	marks map[string]mark
 }
@@ -47,7 +51,7 @@ func (m *MemoryDedupe) Done(_ context.Context, keys []string, window time.Durati
 	defer m.mu.Unlock()
 	m.forget()
 	for _, key := range keys {
-		m.marks[key] = mark{ends: time.Now().Add(window)}
+		m.marks[key] = mark{ends: m.now().Add(window)}
 	}
 	return nil
 }
@@ -72,8 +76,19 @@ func (m *MemoryDedupe) forget() {
 		m.marks = map[string]mark{}
 	}
 	for key, have := range m.marks {
-		if !time.Now().Before(have.ends) {
+		now := time.Now()
+		if have.token == "" {
+			now = m.now()
+		}
+		if !now.Before(have.ends) {
 			delete(m.marks, key)
 		}
 	}
+}
+
+func (m *MemoryDedupe) now() time.Time {
+	if m.Now == nil {
+		return time.Now()
+	}
+	return m.Now()
 }

@@ -12,6 +12,8 @@ import (
 // MemoryLatest keeps the newest events of keys in memory, for tests and single processes.
 // It is a router.Latest. The zero value has none yet.
 type MemoryLatest struct {
+	Now func() time.Time // nil: time.Now
+
 	mu    sync.Mutex
 	slots map[slot]lasting
 }
@@ -34,7 +36,7 @@ func (m *MemoryLatest) Keep(ctx context.Context, events []batch.Kept, ttl time.D
 	if m.slots == nil {
 		m.slots = map[slot]lasting{}
 	}
-	now := time.Now()
+	now := m.now()
 	for _, e := range newestOf(events, now) {
 		at := slot{e.Topic, e.Key}
 		if old, there := m.slots[at]; there && old.lasts(now) && old.Time.After(e.Time) {
@@ -54,8 +56,9 @@ func (m *MemoryLatest) Kept(_ context.Context, topic string, keys ...string) ([]
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var kept []batch.Kept
+	now := m.now()
 	for at, one := range m.slots {
-		if at.topic == topic && one.lasts(time.Now()) && (len(keys) == 0 || slices.Contains(keys, at.key)) {
+		if at.topic == topic && one.lasts(now) && (len(keys) == 0 || slices.Contains(keys, at.key)) {
 			kept = append(kept, one.Kept)
 		}
 	}
@@ -64,3 +67,10 @@ func (m *MemoryLatest) Kept(_ context.Context, topic string, keys ...string) ([]
 }
 
 func (l lasting) lasts(now time.Time) bool { return l.ends.IsZero() || now.Before(l.ends) }
+
+func (m *MemoryLatest) now() time.Time {
+	if m.Now == nil {
+		return time.Now()
+	}
+	return m.Now()
+}

@@ -1,0 +1,212 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/config"
+	"signalbox/handlers"
+	"signalbox/router"
+	"signalbox/router/routesfile"
+)
+
+var update = flag.Bool("update", false, "write the expected reports anew")
+
+func kinds() *router.Registry {
+	r := router.NewRegistry()
+	handlers.Register(r)
+	return r
+}
+
+// report is the text of a report, without how long it took.
+func report(t *testing.T, verbose bool, paths ...string) (string, *Report) {
+	t.Helper()
+	got, err := Run(Options{Paths: paths, Kinds: kinds()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := got.WriteText(&out, verbose); err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile(`[0-9.]+ s\n`).ReplaceAllString(out.String(), "… s\n")
+	return strings.ReplaceAll(text, filepath.Dir(paths[0])+string(filepath.Separator), ""), got
+}
+
+func TestReports(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"passing", "failing"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, _ := report(t, name == "passing", filepath.Join("testdata", name+".toml"))
+			golden := filepath.Join("testdata", name+".want")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+// write writes files and returns the path of the first.
+func write(t *testing.T, files ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for i := 0; i < len(files); i += 2 {
+		if err := os.WriteFile(filepath.Join(dir, files[i]), []byte(files[i+1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, files[0])
+}
+
+func TestShippedRoutes(t *testing.T) {
+	t.Parallel()
+	begin := time.Now()
+	text, got := report(t, false, write(t, "routes.toml", string(config.Routes), "routes_test.toml", string(config.Tests)))
+	if got.Failed() > 0 || len(got.Unexercised()) > 0 || len(got.Routes) != 8 {
+		t.Error(text)
+	}
+	if took := time.Since(begin); took > 5*time.Second { // a quiet machine needs 0.02 s
+		t.Errorf("took %v", took)
+	}
+}
+
+// The configurations that the design shows, but for keys that are not there yet.
+func TestShared(t *testing.T) {
+	t.Parallel()
+	notYet := regexp.MustCompile(`(?m)^(schemas|stale_after|hours) .*\n`)
+	dir := t.TempDir()
+	for _, name := range []string{"shop.toml", "trader-bot.toml", "trader-channels.toml"} {
+		data, err := os.ReadFile(filepath.Join("../routesfile/testdata/shared", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), notYet.ReplaceAll(data, nil), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, paths := range [][]string{{"shop.toml"}, {"trader-channels.toml", "trader-bot.toml"}} {
+		for i := range paths {
+			paths[i] = filepath.Join(dir, paths[i])
+		}
+		if text, got := report(t, true, paths...); got.Failed() > 0 {
+			t.Error(text)
+		}
+	}
+}
+
+// Nothing of the process reaches a test: no variable, no override, no file of a secret.
+func TestSealed(t *testing.T) {
+	secret := write(t, "secret", "s3cret")
+	t.Setenv("ROUTE_TYPE", "other")
+	t.Setenv("SIGNALBOX_CHANNELS__A__TRANSPORT", "nonsense")
+	path := write(t, "routes.toml", `
+[channels.a]
+transport = "stream"
+[handlers.h]
+kind = "sql"
+dsn = "${file:`+secret+`}"
+table = "${TABLE}"
+[[routes]]
+channel = "a"
+type = "${ROUTE_TYPE:-mine}"
+handler = "h"
+[[tests]]
+name = "the default counts"
+send = [{ channel = "a", text = '{"type":"mine"}' }]
+handled = [{ handler = "h" }]
+[[tests]]
+name = "a dollar is a dollar, and an override a variable like any other"
+env = { ROUTE_TYPE = "$x", SIGNALBOX_CHANNELS__A__TRANSPORT = "nonsense" }
+send = [{ channel = "a", message = { type = "$x" } }]
+handled = [{ type = "$x" }]
+`)
+	if text, got := report(t, false, path); got.Failed() > 0 {
+		t.Error(text)
+	}
+}
+
+func TestNone(t *testing.T) {
+	t.Parallel()
+	path := write(t, "routes.toml", string(config.Routes))
+	if _, err := Run(Options{Paths: []string{path}, Kinds: kinds()}); !errors.Is(err, ErrNoTests) {
+		t.Errorf("no tests: %v", err)
+	}
+	path = write(t, "routes.toml", string(config.Routes), "routes_test.toml", string(config.Tests))
+	_, err := Run(Options{Paths: []string{path}, Kinds: kinds(), Only: regexp.MustCompile("^never$")})
+	if err == nil || !strings.Contains(err.Error(), `"^never$"`) {
+		t.Errorf("no test of that name: %v", err)
+	}
+	got, err := Run(Options{Paths: []string{filepath.Dir(path)}, Kinds: kinds(), Only: regexp.MustCompile("price")})
+	if err != nil || len(got.Tests) != 1 || got.Routes != nil {
+		t.Errorf("one test: %+v, %v", got, err)
+	}
+	var mistakes routesfile.Errors
+	path = write(t, "routes.toml", "[[tests]]\n"+string(config.Routes))
+	if _, err = Run(Options{Paths: []string{path}, Kinds: kinds()}); !errors.As(err, &mistakes) {
+		t.Errorf("a wrong test: %v", err)
+	}
+}
+
+// A handler that runs for real and never returns fails its test, and hangs nothing.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	defer close(release)
+	registry := router.NewRegistry(router.Kind[struct{}]{
+		Name: "stuck", Pure: true,
+		New: func(router.Env, struct{}) (router.Handler, error) {
+			return router.HandlerFunc(func(context.Context, *router.Event) error { <-release; return nil }), nil
+		},
+	})
+	path := write(t, "routes.toml", `
+[channels.a]
+transport = "stream"
+[[routes]]
+channel = "a"
+type = "*"
+handler = "stuck"
+[[tests]]
+name = "x"
+send = [{ channel = "a", message = { type = "a" } }]
+handled = [{ handler = "stuck" }]
+`)
+	got, err := Run(Options{Paths: []string{path}, Kinds: registry, patience: 50 * time.Millisecond})
+	if err != nil || len(got.Tests[0].Errors) != 1 || !strings.Contains(got.Tests[0].Errors[0], "did not end within 50ms") {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// The tests of the page pass, on the routes of the page.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/testing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file strings.Builder
+	for _, block := range regexp.MustCompile("(?ms)^```toml\n(.*?)^```$").FindAllSubmatch(page, -1) {
+		file.Write(block[1])
+	}
+	text, got := report(t, false, write(t, "routes.toml", file.String()))
+	if got.Failed() > 0 || len(got.Tests) < 6 || len(got.Unexercised()) > 0 {
+		t.Error(text)
+	}
+}
