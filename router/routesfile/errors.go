@@ -101,9 +101,12 @@ type report struct {
 	warnings int
 	seen     map[Error]bool
 	texts    texts
+	widths   map[place]int // characters of a place, where its text does not say
 }
 
-func newReport() *report { return &report{seen: make(map[Error]bool), texts: make(texts)} }
+func newReport() *report {
+	return &report{seen: make(map[Error]bool), texts: make(texts), widths: make(map[place]int)}
+}
 
 // full reports whether further errors are only counted, so that composing them
 // (suggestions above all) may be left out.
@@ -149,7 +152,7 @@ func (r *report) err() error {
 	}
 	slices.SortStableFunc(r.errs, func(a, b Error) int { return comparePlaces(a.place(), b.place()) })
 	for i, e := range r.errs {
-		r.errs[i].Excerpt = r.texts.excerpt(e.place())
+		r.errs[i].Excerpt = r.texts.excerpt(e.place(), r.widths[e.place()])
 	}
 	if r.more > 0 {
 		last := r.errs[len(r.errs)-1]
@@ -163,7 +166,7 @@ func (r *report) err() error {
 func (r *report) sortedNotes() []Note {
 	slices.SortStableFunc(r.notes, func(a, b Note) int { return comparePlaces(a.place(), b.place()) })
 	for i, n := range r.notes {
-		r.notes[i].Excerpt = r.texts.excerpt(n.place())
+		r.notes[i].Excerpt = r.texts.excerpt(n.place(), r.widths[n.place()])
 	}
 	return r.notes
 }

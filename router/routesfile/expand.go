@@ -3,8 +3,10 @@ package routesfile
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -59,7 +61,7 @@ func expand(text, dir string, env map[string]string) (expansion, error) {
 			result.only = literal == "" && len(rest) == len(text) && tail == ""
 			rest = tail
 		default:
-			return expansion{}, errors.New("a $ begins a reference such as ${NAME}; write $$ for a $ itself")
+			return expansion{}, fmt.Errorf("a $ begins a reference such as ${%s}; write $$ for a $ itself", nameAfter(after, env))
 		}
 	}
 	result.text = out.String()
@@ -80,6 +82,11 @@ func resolve(body, dir string, env map[string]string) (string, error) {
 	case !operator && set:
 		return value, nil
 	case !operator:
+		for _, other := range slices.Sorted(maps.Keys(env)) {
+			if strings.EqualFold(other, name) {
+				return "", absentf("variable %s is not set, and %s is; did you mean ${%[2]s}?", name, other)
+			}
+		}
 		return "", absentf("variable %s is not set; set it, or write ${%s:-default}", name, name)
 	case strings.HasPrefix(rest, "-"):
 		if value == "" {
@@ -92,7 +99,26 @@ func resolve(body, dir string, env map[string]string) (string, error) {
 		}
 		return value, nil
 	}
+	switch {
+	case strings.EqualFold(name, "file"):
+		return "", fmt.Errorf("${%s}: write ${file:path}, in lower case", shorten(body))
+	case strings.EqualFold(name, "env") && isVariable(rest):
+		return "", fmt.Errorf("${%s}: write ${%s}", shorten(body), shorten(rest))
+	}
 	return "", fmt.Errorf("${%s}: after the : comes -default or ?message", shorten(body))
+}
+
+// nameAfter is the name of a variable that a text begins with, or NAME: what is no
+// variable may be a part of a password.
+func nameAfter(text string, env map[string]string) string {
+	end := 0
+	for end < len(text) && isVariable(text[:end+1]) {
+		end++
+	}
+	if _, set := env[text[:end]]; set {
+		return text[:end]
+	}
+	return "NAME"
 }
 
 func isVariable(name string) bool {

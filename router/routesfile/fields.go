@@ -36,11 +36,7 @@ func tagName(field reflect.StructField) string {
 
 // topTables lists the tables of a file.
 func topTables() []string {
-	var names []string
-	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {
-		names = append(names, tagName(field))
-	}
-	return names
+	return keysOf(reflect.TypeFor[rawFile]())
 }
 
 // singleTable reports whether a file has the table only once, as [service].

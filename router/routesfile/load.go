@@ -50,7 +50,7 @@ func Load(src Source, kinds *router.Registry) (*Result, error) {
 
 	settings := compileSettings(&raw, src.Check, report)
 	c := &compiler{report: report, kinds: kinds, root: root, raw: &raw}
-	config := c.compile(place{result.Files[0], 1, 1})
+	config := c.compile(report.texts.end(result.Files[len(result.Files)-1]))
 	if src.Check {
 		c.warn()
 	}

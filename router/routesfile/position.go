@@ -22,7 +22,9 @@ const maxKeys = 10_000
 // Everything that depends on go-toml's unstable API is in this file.
 type spot struct {
 	key, value place
+	name       string
 	header     bool // has a [table] header of its own
+	whole      bool // has a value that nothing can be added to
 	keys       map[string]*spot
 	items      []*spot
 }
@@ -120,7 +122,8 @@ func (ix *indexer) syntax(err error) {
 		return
 	}
 	offset := int(ix.parser.Range(bad.Highlight).Offset)
-	ix.report.errorf(ix.at(offset), "not valid TOML: %s", plainSyntax(bad.Message, ix.doc[offset:]))
+	offset, text := plainSyntax(ix.doc, offset, bad.Message)
+	ix.report.errorf(ix.at(offset), "not valid TOML: %s", text)
 }
 
 // header enters the table of a [header] or [[header]].
@@ -157,6 +160,9 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 		last := i == len(keys)-1
 		current = ix.enter(current, key)
 		switch {
+		case last && current.whole && !current.header:
+			ix.taken(current, ix.at(int(key.Raw.Offset)))
+			return &spot{}
 		case last && list:
 			ix.keys++
 			item := &spot{key: at, value: at}
@@ -182,6 +188,9 @@ func (ix *indexer) enter(parent *spot, key *unstable.Node) *spot {
 		return known
 	}
 	at := ix.at(int(key.Raw.Offset))
+	if parent.whole {
+		ix.taken(parent, at)
+	}
 	if ix.keys++; ix.keys == maxKeys+1 {
 		ix.report.errorf(at, "more than %d keys in one file; a pattern or a list does the work of many channels and routes", maxKeys)
 	}
@@ -191,9 +200,14 @@ func (ix *indexer) enter(parent *spot, key *unstable.Node) *spot {
 	if parent.keys == nil {
 		parent.keys = make(map[string]*spot)
 	}
-	made := &spot{key: at, value: at}
+	made := &spot{key: at, value: at, name: name}
 	parent.keys[name] = made
 	return made
+}
+
+// taken reports a key below one that has a value.
+func (ix *indexer) taken(s *spot, at place) {
+	ix.report.errorf(at, "%s has its value in line %d already, and nothing can be added to it; remove one, or write all in one place", shorten(s.name), s.key.line)
 }
 
 func (ix *indexer) keyValue(parent *spot, node *unstable.Node, depth int) {
@@ -240,6 +254,7 @@ func (ix *indexer) value(s *spot, node *unstable.Node, depth int) {
 			ix.value(item, child, depth+1)
 		}
 	}
+	s.whole = true
 }
 
 // start is where a value in a list begins; the parser does not say it for lists, so

@@ -168,6 +168,9 @@ func unique(paths []string) []string {
 // blocks on a pipe or a terminal that somebody named by mistake.
 func readAtMost(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
+	if err != nil && strings.Contains("/"+filepath.ToSlash(path), "/~") {
+		return nil, fmt.Errorf("%w; a ~ stands for no folder here, so write the whole path", plain(err))
+	}
 	if err != nil {
 		return nil, plain(err)
 	}
