@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -98,7 +99,7 @@ func misplaced(path string, data []byte, err error) string {
 	for _, e := range errs {
 		shown := e.Show()
 		switch {
-		case !strings.HasPrefix(shown, path), !utf8.ValidString(shown), strings.Contains(shown, "\x00"):
+		case !strings.HasPrefix(shown, path), !utf8.ValidString(shown), strings.ContainsFunc(e.Message, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }):
 			return "shown as " + shown
 		case e.File != path, e.Line < 1, e.Line > len(lines), e.Message == "":
 			return "not in the file: " + e.Error()

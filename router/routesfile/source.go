@@ -96,6 +96,8 @@ func (s Source) find(report *report) []string {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		switch {
+		case path == "":
+			report.errorf(place{file: "-c"}, "names no file or folder; write -c config/routes.toml")
 		case err != nil:
 			report.errorf(place{file: path}, "%s", missing(err))
 		case info.IsDir():

@@ -46,10 +46,11 @@ func elsewhere(n *node, key, what string, valid []string) string {
 	if other := synonym(n, key); other != "" {
 		return other
 	}
-	if slices.Contains(topTables(), key) && len(n.path) > 0 {
+	_, near := nearest.Name(key, valid)
+	if !near && slices.Contains(topTables(), key) && len(n.path) > 0 {
 		return fmt.Sprintf("; it is a table of its own: write %s in a line, and its keys below", headerOf(key))
 	}
-	if _, near := nearest.Name(key, valid); near || len(tables) == 0 || len(n.path) > 0 && !n.hasHeader() {
+	if near || len(tables) == 0 || len(n.path) > 0 && !n.hasHeader() {
 		return didYouMean(key, what, valid)
 	}
 	if len(n.path) == 0 {
