@@ -41,7 +41,9 @@ func (o *overrides) variable(variable, value string) (string, any) {
 	rest := strings.TrimPrefix(variable, overridePrefix)
 	at := place{file: "$" + variable}
 	if !strings.Contains(rest, "__") {
-		o.warnUnread(at, rest)
+		if value != "" {
+			o.warnUnread(at, rest)
+		}
 		return "", nil
 	}
 	parts := strings.Split(rest, "__")

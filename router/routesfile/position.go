@@ -2,6 +2,7 @@ package routesfile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -115,15 +116,41 @@ func runeStart(doc []byte, offset int) int {
 	return offset
 }
 
+// maxSyntax is how many errors of syntax one file may have before the others are left out.
+const maxSyntax = 10
+
+// syntax reports an error of the parser, and what else is wrong in the syntax: the lines
+// of an error are blanked, and the rest is parsed again. Only syntax, as without those
+// lines the rest may mean something else.
 func (ix *indexer) syntax(err error) {
-	bad, ok := errors.AsType[*unstable.ParserError](err)
-	if !ok {
-		ix.report.errorf(place{ix.file, 1, 1}, "not valid TOML: %s", err)
-		return
+	doc, parser := ix.doc, &ix.parser
+	for told := 0; err != nil && told < maxSyntax; told++ {
+		bad, ok := errors.AsType[*unstable.ParserError](err)
+		if !ok {
+			ix.report.errorf(place{ix.file, 1, 1}, "not valid TOML: %s", err)
+			return
+		}
+		if told > 0 && strings.Contains(bad.Message, "multiline") {
+			return // its end was blanked
+		}
+		offset := int(parser.Range(bad.Highlight).Offset)
+		whole := ""
+		if told == 0 {
+			whole = foreign(doc, offset)
+		}
+		at, text := plainSyntax(doc, offset, bad.Message)
+		ix.report.errorf(ix.at(at), "not valid TOML: %s", cmp.Or(whole, text))
+		if whole != "" || strings.Contains(text, saveTheFile) || strings.HasPrefix(text, unclosedText) {
+			return // all that follows may be wrong for the same reason
+		}
+		doc = blank(doc, at, offset)
+		parser = &unstable.Parser{}
+		parser.Reset(doc)
+		for parser.NextExpression() {
+			continue
+		}
+		err = parser.Error()
 	}
-	offset := int(ix.parser.Range(bad.Highlight).Offset)
-	offset, text := plainSyntax(ix.doc, offset, bad.Message)
-	ix.report.errorf(ix.at(offset), "not valid TOML: %s", text)
 }
 
 // header enters the table of a [header] or [[header]].

@@ -14,6 +14,13 @@ import (
 // whatIsTOML ends an error about a file that is something else.
 const whatIsTOML = "; a routes file is TOML: [name] in a line, and key = value in the lines below it"
 
+// saveTheFile begins the remedy for a file whose characters are others, unclosedText an
+// error after which the lines below may be a part of the text.
+const (
+	saveTheFile  = "; save the file "
+	unclosedText = "this text is not closed"
+)
+
 // slip is a place where the parser gave up. What it says there is the grammar's view; what
 // stands there and before it shows what the author meant.
 type slip struct {
@@ -30,10 +37,7 @@ func plainSyntax(doc []byte, offset int, message string) (at int, text string) {
 	start := bytes.LastIndexByte(doc[:offset], '\n') + 1
 	line, _, _ := bytes.Cut(doc[offset:], []byte("\n"))
 	s.before, s.rest = strings.TrimSpace(string(doc[start:offset])), strings.TrimSpace(string(line))
-	if text = s.foreign(doc[:start]); text == "" {
-		text = s.unseen()
-	}
-	if text == "" {
+	if text = s.unseen(); text == "" {
 		text = s.explain()
 	}
 	return s.at, text
@@ -75,18 +79,20 @@ var (
 )
 
 // foreign tells a file that was meant for something else by its first line that is no
-// comment. Above is what stands before that line.
-func (s *slip) foreign(above []byte) string {
-	for line := range bytes.Lines(above) {
+// comment, if that is the one of the offset.
+func foreign(doc []byte, offset int) string {
+	start := bytes.LastIndexByte(doc[:offset], '\n') + 1
+	for line := range bytes.Lines(doc[:start]) {
 		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
 			return ""
 		}
 	}
-	line := strings.TrimSpace(string(s.line()))
+	first, _, _ := bytes.Cut(doc[start:], []byte("\n"))
+	line := strings.TrimSpace(string(first))
 	switch r, _ := utf8.DecodeRuneInString(line); {
-	case bytes.HasPrefix(s.doc, []byte("#!")):
+	case bytes.HasPrefix(doc, []byte("#!")):
 		return "this is a script" + whatIsTOML
-	case s.before == "" && r != '\t' && (unicode.IsControl(r) || r == utf8.RuneError && line != ""):
+	case unicode.IsControl(r), r == utf8.RuneError && line != "":
 		return "this is no text" + whatIsTOML
 	case r == '{':
 		return "this is JSON" + whatIsTOML
@@ -100,6 +106,26 @@ func (s *slip) foreign(above []byte) string {
 	return ""
 }
 
+// blank is doc with spaces for the lines from one offset to before that of another, or at
+// least for that of the first.
+func blank(doc []byte, from, to int) []byte {
+	from = bytes.LastIndexByte(doc[:from], '\n') + 1
+	end := bytes.LastIndexByte(doc[:to], '\n') + 1
+	if end <= from || bytes.IndexByte(doc[to:], '\n') < 0 {
+		end = len(doc)
+		if next := bytes.IndexByte(doc[to:], '\n'); next >= 0 {
+			end = to + next
+		}
+	}
+	blanked := bytes.Clone(doc)
+	for i := from; i < end; i++ {
+		if blanked[i] != '\n' {
+			blanked[i] = ' '
+		}
+	}
+	return blanked
+}
+
 // unseen is about a character that editors do not show.
 func (s *slip) unseen() string {
 	r, size := utf8.DecodeRune(s.doc[s.at:])
@@ -107,9 +133,9 @@ func (s *slip) unseen() string {
 	case size == 0, r == '\t', r == '\n':
 		return ""
 	case r == '\r', strings.Contains(s.message, "arriage return"):
-		return "this line ends as on an old Mac; save the file with Unix or Windows line ends"
+		return "this line ends as on an old Mac" + saveTheFile + "with Unix or Windows line ends"
 	case r == utf8.RuneError && size == 1:
-		return fmt.Sprintf("the byte 0x%02x is not UTF-8; save the file as UTF-8", s.doc[s.at])
+		return fmt.Sprintf("the byte 0x%02x is not UTF-8%sas UTF-8", s.doc[s.at], saveTheFile)
 	case unicode.IsControl(r):
 		return fmt.Sprintf("a control character (%U) stands here; delete it", r)
 	case unicode.Is(unicode.Zs, r) && r != ' ':

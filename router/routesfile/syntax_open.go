@@ -104,15 +104,15 @@ func (s *slip) inline() string {
 func (s *slip) text() string {
 	open, _ := opened(s.doc[:s.at])
 	if open < 0 {
-		return "this text is not closed; end it with the quote it began with"
+		return unclosedText + "; end it with the quote it began with"
 	}
 	quote := s.doc[open]
 	if strings.Contains(s.message, "multiline") {
 		s.at = open
-		return fmt.Sprintf("this text is not closed; end it with %s", strings.Repeat(string(quote), 3))
+		return fmt.Sprintf("%s; end it with %s", unclosedText, strings.Repeat(string(quote), 3))
 	}
 	if other := map[byte]string{'"': "'", '\'': `"`}[quote]; strings.HasSuffix(s.before, other) {
 		return fmt.Sprintf("this text begins with %c and cannot end with %s; write %[1]c", quote, other)
 	}
-	return fmt.Sprintf("this text is not closed; end it with %c in its line, or begin and end a text of several lines with %s", quote, strings.Repeat(string(quote), 3))
+	return fmt.Sprintf("%s; end it with %c in its line, or begin and end a text of several lines with %s", unclosedText, quote, strings.Repeat(string(quote), 3))
 }
