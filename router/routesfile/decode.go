@@ -117,11 +117,7 @@ func (d *decoder) value(n *node, into reflect.Value) {
 		into.Set(fresh)
 	case kind == reflect.Struct:
 		if n.table == nil {
-			remedy := fmt.Sprintf("[%s] and its keys below", strings.Join(n.path, "."))
-			if n.path[0] == "routes" { // these have no name for a header
-				remedy = n.name() + " = { key = value }"
-			}
-			d.failf(n, "want a table, have %s; write %s", n.kind(), remedy)
+			d.failf(n, "want a table, have %s; write %s", n.kind(), tableForm(n, into.Type()))
 			return
 		}
 		d.table(n, into)
@@ -151,7 +147,7 @@ func (d *decoder) scalar(n *node, into reflect.Value) {
 			into.SetBool(value)
 			return
 		}
-		d.failf(n, "want true or false, have %s%s", n.kind(), n.unquote("true", "false"))
+		d.failf(n, "want true or false, have %s%s", n.kind(), n.truth())
 	case into.CanInt():
 		if value, ok := n.integer(); ok {
 			if into.OverflowInt(value) {
@@ -184,8 +180,11 @@ func (d *decoder) scalar(n *node, into reflect.Value) {
 
 func (d *decoder) notText(n *node) {
 	remedy := ""
-	if n.value != nil {
+	switch {
+	case n.value != nil:
 		remedy = "; put it in quotes"
+	case n.list != nil:
+		remedy = "; write one, without [ ]"
 	}
 	d.failf(n, "want a text, have %s%s", n.kind(), remedy)
 }
@@ -225,7 +224,9 @@ func (d *decoder) slice(n *node, into reflect.Value) {
 		list = splitCommas(n, text)
 	} else if list == nil {
 		remedy := ""
-		if text, ok := n.value.(string); ok && n.source == "" {
+		if into.Type().Elem().Kind() == reflect.Struct {
+			remedy = fmt.Sprintf("; write [[%s]] and its keys below", strings.Join(n.path, "."))
+		} else if text, ok := n.value.(string); ok && n.source == "" {
 			remedy = fmt.Sprintf("; write [%q]", shorten(text))
 		}
 		d.failf(n, "want a list, have %s%s", n.kind(), remedy)

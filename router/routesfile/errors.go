@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxErrors is how many errors one load reports. Nobody reads more, and a file of
@@ -74,10 +76,11 @@ type place struct {
 }
 
 func (p place) String() string {
+	file := printable(p.file, false)
 	if p.line == 0 {
-		return p.file
+		return file
 	}
-	return fmt.Sprintf("%s:%d:%d", p.file, p.line, p.column)
+	return fmt.Sprintf("%s:%d:%d", file, p.line, p.column)
 }
 
 // lineIn is how an error in the file `from` refers to p.
@@ -101,9 +104,12 @@ type report struct {
 	warnings int
 	seen     map[Error]bool
 	texts    texts
+	widths   map[place]int // characters of a place, where its text does not say
 }
 
-func newReport() *report { return &report{seen: make(map[Error]bool), texts: make(texts)} }
+func newReport() *report {
+	return &report{seen: make(map[Error]bool), texts: make(texts), widths: make(map[place]int)}
+}
 
 // full reports whether further errors are only counted, so that composing them
 // (suggestions above all) may be left out.
@@ -137,7 +143,18 @@ func (r *report) warnf(at place, format string, args ...any) {
 }
 
 func errorAt(at place, message string) Error {
-	return Error{File: at.file, Line: at.line, Column: at.column, Message: message}
+	return Error{File: at.file, Line: at.line, Column: at.column, Message: printable(message, true)}
+}
+
+// printable is text without what a terminal would not show, or obey: names and values are
+// as a file has them, and so are names of files.
+func printable(text string, lines bool) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' && lines || unicode.IsPrint(r) {
+			return r
+		}
+		return utf8.RuneError
+	}, text)
 }
 
 func (e Error) place() place { return place{e.File, e.Line, e.Column} }
@@ -149,7 +166,7 @@ func (r *report) err() error {
 	}
 	slices.SortStableFunc(r.errs, func(a, b Error) int { return comparePlaces(a.place(), b.place()) })
 	for i, e := range r.errs {
-		r.errs[i].Excerpt = r.texts.excerpt(e.place())
+		r.errs[i].Excerpt = r.texts.excerpt(e.place(), r.widths[e.place()])
 	}
 	if r.more > 0 {
 		last := r.errs[len(r.errs)-1]
@@ -163,7 +180,7 @@ func (r *report) err() error {
 func (r *report) sortedNotes() []Note {
 	slices.SortStableFunc(r.notes, func(a, b Note) int { return comparePlaces(a.place(), b.place()) })
 	for i, n := range r.notes {
-		r.notes[i].Excerpt = r.texts.excerpt(n.place())
+		r.notes[i].Excerpt = r.texts.excerpt(n.place(), r.widths[n.place()])
 	}
 	return r.notes
 }

@@ -2,6 +2,7 @@ package routesfile
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -42,8 +43,9 @@ func (e Error) Show() string {
 // texts are the files of a load, for excerpts of them.
 type texts map[string][]byte
 
-// excerpt is the line at a place. A line that may hold a secret has none.
-func (t texts) excerpt(at place) Excerpt {
+// excerpt is the line at a place, of a width that is told from what stands there if it is
+// 0. A line that may hold a secret has none.
+func (t texts) excerpt(at place, width int) Excerpt {
 	if at.line == 0 {
 		return Excerpt{}
 	}
@@ -54,17 +56,23 @@ func (t texts) excerpt(at place) Excerpt {
 	}
 	runes := bytes.Runes(line)
 	start := min(at.column-1, len(runes))
-	return window(runes, start, span(runes[start:]))
+	return window(runes, start, cmp.Or(width, span(runes[start:])))
 }
 
 // line is a file from the line of a place on.
 func (t texts) line(at place) []byte {
-	rest := bytes.TrimPrefix(t[at.file], []byte("\xef\xbb\xbf"))
+	rest := t.plain(at.file)
 	for range at.line - 1 {
 		_, rest, _ = bytes.Cut(rest, []byte("\n"))
 	}
 	return rest
 }
+
+// end is the end of a file, where something can be added.
+func (t texts) end(file string) place { return placeIn(file, t.plain(file), len(t.plain(file))) }
+
+// plain is a file without the mark that Windows editors put before it.
+func (t texts) plain(file string) []byte { return bytes.TrimPrefix(t[file], []byte("\xef\xbb\xbf")) }
 
 // from is a file from a place on.
 func (t texts) from(at place) string {
@@ -171,7 +179,7 @@ func bracketSpan(text []rune) int {
 
 // secretKey finds a key that is called as secrets are, and passwordInURL one in a URL.
 var (
-	secretKey     = regexp.MustCompile(`(?i)(?:pass|secret|token|api_?key|authorization|credential|dsn)[\w"'.-]*\s*=\s*(["']\$\{)?`)
+	secretKey     = regexp.MustCompile(`(?i)(?:pass|secret|token|api_?key|authorization|credential|dsn)[\w"'.-]*(?:\s*[=:]\s*|\s+)(["']\$\{)?`)
 	passwordInURL = regexp.MustCompile(`://[^/\s"']*:[^/\s"']+@`)
 )
 

@@ -26,7 +26,7 @@ func TestExcerpt(t *testing.T) {
 		if c.place == "" {
 			before = len([]rune(c.text))
 		}
-		e := texts{"f": []byte("\xef\xbb\xbffirst\n" + c.text + "\nlast")}.excerpt(place{"f", 2, before + 1})
+		e := texts{"f": []byte("\xef\xbb\xbffirst\n" + c.text + "\nlast")}.excerpt(place{"f", 2, before + 1}, 0)
 		got := string([]rune(e.Line + " ")[e.Start : e.Start+e.Width])
 		if strings.TrimSpace(got) != c.want || e.Width < 1 {
 			t.Errorf("%s: %q is underlined in %q, want %q", c.name, got, e.Line, c.want)
@@ -39,11 +39,11 @@ func TestExcerpt(t *testing.T) {
 
 func TestExcerptIsPrintable(t *testing.T) {
 	t.Parallel()
-	e := texts{"f": []byte("\tname\t= \"\x1b[2J\xff\u202e\"")}.excerpt(place{"f", 1, 9})
+	e := texts{"f": []byte("\tname\t= \"\x1b[2J\xff\u202e\"")}.excerpt(place{"f", 1, 9}, 0)
 	if e.Line != "    name    = \"\ufffd[2J\ufffd\ufffd\"" || e.Start != 14 {
 		t.Errorf("got %+v", e)
 	}
-	if none := (texts{}).excerpt(place{"gone", 3, 4}); none.Line != "" {
+	if none := (texts{}).excerpt(place{"gone", 3, 4}, 0); none.Line != "" {
 		t.Errorf("a file that was not read has %+v", none)
 	}
 }
@@ -67,7 +67,7 @@ func TestExcerptKeepsSecrets(t *testing.T) {
 		`url = "redis://host:6379/0"`:                      true,
 		`handler = "log"`:                                  true,
 	} {
-		e := texts{"f": []byte(line)}.excerpt(place{"f", 1, 1})
+		e := texts{"f": []byte(line)}.excerpt(place{"f", 1, 1}, 0)
 		if (e.Line != "") != shown {
 			t.Errorf("%s: shown is %t, want %t", line, !shown, shown)
 		}

@@ -3,8 +3,10 @@ package routesfile
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -65,7 +67,7 @@ func expand(text, dir string, env map[string]string, sealed bool) (expansion, er
 			result.only = literal == "" && len(rest) == len(text) && tail == ""
 			rest = tail
 		default:
-			return expansion{}, errors.New("a $ begins a reference such as ${NAME}; write $$ for a $ itself")
+			return expansion{}, fmt.Errorf("a $ begins a reference such as ${%s}; write $$ for a $ itself", nameAfter(after, env))
 		}
 	}
 	result.text = out.String()
@@ -89,6 +91,11 @@ func resolve(body, dir string, env map[string]string, sealed bool) (string, erro
 	case !operator && set:
 		return value, nil
 	case !operator:
+		for _, other := range slices.Sorted(maps.Keys(env)) {
+			if strings.EqualFold(other, name) {
+				return "", absentError{fmt.Sprintf("variable %s is not set, and %s is; did you mean ${%[2]s}?", name, other), name}
+			}
+		}
 		return "", absentError{fmt.Sprintf("variable %s is not set; set it, or write ${%s:-default}", name, name), name}
 	case strings.HasPrefix(rest, "-"):
 		if value == "" {
@@ -101,7 +108,26 @@ func resolve(body, dir string, env map[string]string, sealed bool) (string, erro
 		}
 		return value, nil
 	}
+	switch {
+	case strings.EqualFold(name, "file"):
+		return "", fmt.Errorf("${%s}: write ${file:path}, in lower case", shorten(body))
+	case strings.EqualFold(name, "env") && isVariable(rest):
+		return "", fmt.Errorf("${%s}: write ${%s}", shorten(body), shorten(rest))
+	}
 	return "", fmt.Errorf("${%s}: after the : comes -default or ?message", shorten(body))
+}
+
+// nameAfter is the name of a variable that a text begins with, or NAME: what is no
+// variable may be a part of a password.
+func nameAfter(text string, env map[string]string) string {
+	end := 0
+	for end < len(text) && isVariable(text[:end+1]) {
+		end++
+	}
+	if _, set := env[text[:end]]; set {
+		return text[:end]
+	}
+	return "NAME"
 }
 
 func isVariable(name string) bool {

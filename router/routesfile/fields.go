@@ -36,11 +36,7 @@ func tagName(field reflect.StructField) string {
 
 // topTables lists the tables of a file.
 func topTables() []string {
-	var names []string
-	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {
-		names = append(names, tagName(field))
-	}
-	return names
+	return keyNames(reflect.TypeFor[rawFile]())
 }
 
 // lists are the tables that a file may have many of without names, as [[routes]].

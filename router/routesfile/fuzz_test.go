@@ -1,14 +1,10 @@
 package routesfile
 
 import (
-	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 )
 
 // FuzzLoad checks on any input that Load neither panics nor lingers, and that every
@@ -38,21 +34,8 @@ func FuzzLoad(f *testing.F) {
 			if took := time.Since(start); took > 5*time.Second {
 				t.Fatalf("took %s", took)
 			}
-			var errs Errors
-			if err != nil && !errors.As(err, &errs) {
-				t.Fatalf("not Errors: %v", err)
-			}
-			lines := bytes.Split(data, []byte("\n"))
-			for _, e := range errs {
-				if shown := e.Show(); !strings.HasPrefix(shown, path) || !utf8.ValidString(e.Excerpt.Line) {
-					t.Fatalf("shown as %q", shown)
-				}
-				if e.File != path || e.Line < 1 || e.Line > len(lines) || e.Message == "" {
-					t.Fatalf("not in the file: %s", e)
-				}
-				if e.Column < 1 || e.Column > utf8.RuneCount(lines[e.Line-1])+1 {
-					t.Fatalf("not in its line: %s", e)
-				}
+			if complaint := misplaced(path, data, err); complaint != "" {
+				t.Fatal(complaint)
 			}
 		}
 	})

@@ -57,7 +57,7 @@ func (c *compiler) kindOf(n *node) (router.KindInfo, bool) {
 	}
 	name, ok := value.value.(string)
 	if !ok {
-		c.report.errorf(value.at, "%s: kind: want a text, have %s; put it in quotes", n.subject(), value.kind())
+		(&decoder{c.report}).notText(value)
 		return router.KindInfo{}, false
 	}
 	kind, ok := c.kinds.Kind(name)

@@ -2,6 +2,7 @@ package routesfile
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"signalbox/router"
@@ -78,7 +79,7 @@ func compileSource(src Source, kinds *router.Registry) (*Result, *compiler, erro
 
 	settings := compileSettings(&raw, src, report)
 	c = &compiler{report: report, kinds: kinds, root: root, raw: &raw, schemas: newSchemas(result), sealed: src.Sealed}
-	config := c.compile(place{result.Files[0], 1, 1})
+	config := c.compile(report.texts.end(result.lastFile()))
 	tests := c.compileTests()
 	if src.Check {
 		c.warn()
@@ -88,6 +89,12 @@ func compileSource(src Source, kinds *router.Registry) (*Result, *compiler, erro
 		c.collectRest(result)
 	}
 	return done()
+}
+
+// lastFile is the last file that may have routes.
+func (r *Result) lastFile() string {
+	files := slices.DeleteFunc(slices.Clone(r.Files), func(file string) bool { return strings.HasSuffix(file, testsSuffix) })
+	return files[len(files)-1]
 }
 
 // read makes the layered tree. It is nil when a file could not be read or is no TOML:

@@ -12,7 +12,7 @@ type node struct {
 	table map[string]*node // of a table
 	list  []*node          // of a list; not nil even when empty
 
-	path []string // keys from the top; a list's elements are "1", "2", …
+	path []string // keys from the top, and item for the elements of a list
 	key  place    // where its key is written
 	at   place    // where its value is written
 	dir  string   // folder of the file, which relative paths start from
@@ -126,17 +126,24 @@ func (n *node) describe() (subject, rest string) {
 	case len(p) == 0:
 		return "", "the file"
 	case len(p) >= 2 && p[0] == "channels":
-		return fmt.Sprintf("channel %q", p[1]), strings.Join(p[2:], ".")
+		return fmt.Sprintf("channel %q", p[1]), dotted(p[2:])
 	case len(p) >= 2 && p[0] == "handlers":
-		return fmt.Sprintf("handler %q", p[1]), strings.Join(p[2:], ".")
+		return fmt.Sprintf("handler %q", p[1]), dotted(p[2:])
 	case len(p) >= 2 && p[0] == "routes":
-		return "route " + p[1], strings.Join(p[2:], ".")
+		return "route " + strings.TrimPrefix(p[1], delim), dotted(p[2:])
 	case len(p) >= 2 && p[0] == "tests":
-		return "test " + p[1], strings.Join(p[2:], ".")
+		return "test " + strings.TrimPrefix(p[1], delim), dotted(p[2:])
 	case singleTable(p[0]):
-		return "[" + p[0] + "]", strings.Join(p[1:], ".")
+		return "[" + p[0] + "]", dotted(p[1:])
 	}
-	return "", strings.Join(p, ".")
+	return "", dotted(p)
+}
+
+// dotted is a path as errors show it: "limits.size, item 1".
+func dotted(path []string) string {
+	text := strings.Join(path, ".")
+	text = strings.ReplaceAll(text, "."+delim, ", item ")
+	return strings.ReplaceAll(text, delim, "item ")
 }
 
 // hasHeader reports whether n is a table that is written [as.here], not { as = here }.

@@ -1,8 +1,11 @@
 package routesfile
 
 import (
+	"reflect"
 	"slices"
 	"strings"
+
+	"signalbox/router/internal/nearest"
 )
 
 // overridePrefix begins the variables that override the files. Only names with a "__"
@@ -36,10 +39,13 @@ func namesOf(tree map[string]any) map[string][]string {
 // value, or "" for one that is not ours or not right.
 func (o *overrides) variable(variable, value string) (string, any) {
 	rest := strings.TrimPrefix(variable, overridePrefix)
+	at := place{file: "$" + variable}
 	if !strings.Contains(rest, "__") {
+		if value != "" {
+			o.warnUnread(at, rest)
+		}
 		return "", nil
 	}
-	at := place{file: "$" + variable}
 	parts := strings.Split(rest, "__")
 	if slices.ContainsFunc(parts, func(part string) bool { return part == "" || strings.ContainsAny(part, tableKey+delim) }) {
 		o.report.errorf(at, "is not a key; write SIGNALBOX_TABLE__KEY, such as SIGNALBOX_REDIS__URL")
@@ -55,9 +61,22 @@ func (o *overrides) variable(variable, value string) (string, any) {
 	return strings.Join(path, delim), o.add(at, path, value)
 }
 
+// warnUnread tells a variable of ours by its look that nothing reads.
+func (o *overrides) warnUnread(at place, rest string) {
+	const config = "CONFIG"
+	table, key, _ := strings.Cut(strings.ToLower(rest), "_")
+	if field, ok := reflect.TypeFor[rawFile]().FieldByNameFunc(func(name string) bool { return strings.EqualFold(name, table) }); ok && singleTable(table) && slices.Contains(keyNames(field.Type), key) {
+		o.report.warnf(at, "is not read: two underscores stand between a table and its key; write %s%s__%s", overridePrefix, strings.ToUpper(table), strings.ToUpper(key))
+		return
+	}
+	if _, near := nearest.Name(rest, []string{config}); near && rest != config {
+		o.report.warnf(at, "is not read; did you mean %s%s?", overridePrefix, config)
+	}
+}
+
 // flag is the key path of a flag such as "redis.url" and the node of its value.
 func (o *overrides) flag(key, value string) (path []string, id int, ok bool) {
-	at := place{file: "flag " + key}
+	at := place{file: flagName(key)}
 	path = strings.Split(key, ".")
 	if last := len(path) - 1; last > 2 {
 		// Names may have dots, keys below them not.
@@ -71,6 +90,14 @@ func (o *overrides) flag(key, value string) (path []string, id int, ok bool) {
 		return nil, 0, false
 	}
 	return path, o.add(at, path, value), true
+}
+
+// flagName is what somebody who set a key by a flag has written.
+func flagName(key string) string {
+	if key == "redis.url" {
+		return "--redis"
+	}
+	return "flag " + key
 }
 
 func (o *overrides) add(at place, path []string, value string) int {

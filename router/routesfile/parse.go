@@ -56,9 +56,8 @@ func (p *parser) parse(f file) (tree map[string]any, ok bool) {
 		at := place{f.path, 1, 1}
 		message := err.Error()
 		if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
-			line, bytes := bad.Position()
-			at.line, at.column = line, column(data, line, bytes)
-			message = bad.Error()
+			offset, text := plainSyntax(data, offsetOf(data, bad), trimTOML(bad.Error()))
+			at, message = placeIn(f.path, data, offset), text
 		}
 		p.report.errorf(at, "not valid TOML: %s", trimTOML(message))
 		return nil, false
@@ -123,7 +122,7 @@ func (p *parser) node(value any, s *spot, path []string) *node {
 	case []any:
 		n.list = make([]*node, 0, len(v))
 		for i, inner := range v {
-			n.list = append(n.list, p.node(inner, s.item(i), join(path, strconv.Itoa(i+1))))
+			n.list = append(n.list, p.node(inner, s.item(i), join(path, item(i))))
 		}
 	case string:
 		p.expand(n, v)
@@ -162,6 +161,9 @@ func (p *parser) expand(n *node, text string) {
 		n.trouble.text = fmt.Sprintf("%s: %s", n.label(), lacks.inTest())
 	}
 }
+
+// item is the part of a path that stands for an element of a list. No key begins so.
+func item(i int) string { return delim + strconv.Itoa(i+1) }
 
 // join is append that never shares memory between siblings.
 func join(path []string, key string) []string {

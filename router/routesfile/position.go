@@ -2,6 +2,7 @@ package routesfile
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -22,7 +23,9 @@ const maxKeys = 10_000
 // Everything that depends on go-toml's unstable API is in this file.
 type spot struct {
 	key, value place
+	name       string
 	header     bool // has a [table] header of its own
+	whole      bool // has a value that nothing can be added to
 	keys       map[string]*spot
 	items      []*spot
 }
@@ -113,14 +116,41 @@ func runeStart(doc []byte, offset int) int {
 	return offset
 }
 
+// maxSyntax is how many errors of syntax one file may have before the others are left out.
+const maxSyntax = 10
+
+// syntax reports an error of the parser, and what else is wrong in the syntax: the lines
+// of an error are blanked, and the rest is parsed again. Only syntax, as without those
+// lines the rest may mean something else.
 func (ix *indexer) syntax(err error) {
-	bad, ok := errors.AsType[*unstable.ParserError](err)
-	if !ok {
-		ix.report.errorf(place{ix.file, 1, 1}, "not valid TOML: %s", err)
-		return
+	doc, parser := ix.doc, &ix.parser
+	for told := 0; err != nil && told < maxSyntax; told++ {
+		bad, ok := errors.AsType[*unstable.ParserError](err)
+		if !ok {
+			ix.report.errorf(place{ix.file, 1, 1}, "not valid TOML: %s", err)
+			return
+		}
+		if told > 0 && strings.Contains(bad.Message, "multiline") {
+			return // its end was blanked
+		}
+		offset := int(parser.Range(bad.Highlight).Offset)
+		whole := ""
+		if told == 0 {
+			whole = foreign(doc, offset)
+		}
+		at, text := plainSyntax(doc, offset, bad.Message)
+		ix.report.errorf(ix.at(at), "not valid TOML: %s", cmp.Or(whole, text))
+		if whole != "" || strings.Contains(text, saveTheFile) || strings.HasPrefix(text, unclosedText) {
+			return // all that follows may be wrong for the same reason
+		}
+		doc = blank(doc, at, offset)
+		parser = &unstable.Parser{}
+		parser.Reset(doc)
+		for parser.NextExpression() {
+			continue
+		}
+		err = parser.Error()
 	}
-	offset := int(ix.parser.Range(bad.Highlight).Offset)
-	ix.report.errorf(ix.at(offset), "not valid TOML: %s", plainSyntax(bad.Message, ix.doc[offset:]))
 }
 
 // header enters the table of a [header] or [[header]].
@@ -158,6 +188,9 @@ func (ix *indexer) header(root *spot, node *unstable.Node) *spot {
 		last := i == len(keys)-1
 		current = ix.enter(current, key)
 		switch {
+		case last && current.whole && !current.header:
+			ix.taken(current, ix.at(int(key.Raw.Offset)))
+			return &spot{}
 		case last && list:
 			ix.keys++
 			item := &spot{key: at, value: at}
@@ -183,6 +216,9 @@ func (ix *indexer) enter(parent *spot, key *unstable.Node) *spot {
 		return known
 	}
 	at := ix.at(int(key.Raw.Offset))
+	if parent.whole {
+		ix.taken(parent, at)
+	}
 	if ix.keys++; ix.keys == maxKeys+1 {
 		ix.report.errorf(at, "more than %d keys in one file; a pattern or a list does the work of many channels and routes", maxKeys)
 	}
@@ -192,9 +228,14 @@ func (ix *indexer) enter(parent *spot, key *unstable.Node) *spot {
 	if parent.keys == nil {
 		parent.keys = make(map[string]*spot)
 	}
-	made := &spot{key: at, value: at}
+	made := &spot{key: at, value: at, name: name}
 	parent.keys[name] = made
 	return made
+}
+
+// taken reports a key below one that has a value.
+func (ix *indexer) taken(s *spot, at place) {
+	ix.report.errorf(at, "%s has its value in line %d already, and nothing can be added to it; remove one, or write all in one place", shorten(s.name), s.key.line)
 }
 
 func (ix *indexer) keyValue(parent *spot, node *unstable.Node, depth int) {
@@ -241,6 +282,7 @@ func (ix *indexer) value(s *spot, node *unstable.Node, depth int) {
 			ix.value(item, child, depth+1)
 		}
 	}
+	s.whole = true
 }
 
 // start is where a value in a list begins; the parser does not say it for lists, so

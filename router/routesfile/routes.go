@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -56,10 +57,11 @@ func (c *compiler) compileRoutes(at place) {
 	e.checkDedupeNames()
 	switch {
 	case len(c.raw.Routes) == 0 && c.root.get("routes") != nil && c.root.get("routes").list == nil: // reported
+	case len(c.raw.Routes) == 0 && c.root.mistypes("routes", topTables()): // reported
 	case len(c.raw.Routes) == 0:
 		c.report.errorf(at, "no routes: nothing would be handled; add one:\n  [[routes]]\n  channel = \"…\"\n  type    = \"*\"\n  handler = \"log\"")
 	case disabled == len(c.raw.Routes):
-		c.report.warnf(at, "every route says enabled = false: nothing will be handled")
+		c.report.warnf(c.raw.Routes[0].node.place("enabled"), "every route says enabled = false: nothing will be handled")
 	}
 	c.routes, c.off = e.routes, e.off
 }
@@ -124,7 +126,7 @@ func (e *expander) expand(raw *rawRoute, off bool) {
 }
 
 func (e *expander) required(n *node, key string, value names, remedy string) {
-	if !value.given && n.get(key) == nil {
+	if !value.given && n.get(key) == nil && !n.mistypes(key, keyNames(reflect.TypeFor[rawRoute]())) {
 		e.report.errorf(n.key, "%s: %s is missing; %s", n.subject(), key, remedy)
 	}
 }

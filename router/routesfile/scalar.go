@@ -2,6 +2,7 @@ package routesfile
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ func (d *decoder) duration(n *node, into *time.Duration) {
 	case string:
 		duration, err := time.ParseDuration(strings.TrimSpace(v))
 		if err != nil {
-			d.failf(n, `want a duration, have %s; write a number and its unit, such as "500ms", "5s", "10m" or "2h"`, n.kind())
+			d.failf(n, "want a duration, have %s; write %s", n.kind(), durationForm(n, v))
 			return
 		}
 		*into = duration
@@ -34,6 +35,9 @@ func (s *size) decodeNode(d *decoder, n *node) {
 	case string:
 		bytes, err := parseSize(v)
 		if err != nil {
+			if meant := meantSize(v); errors.Is(err, errSize) && meant != "" && n.source == "" {
+				err = fmt.Errorf("write %q", meant)
+			}
 			d.failf(n, "want a size, have %s; %s", n.kind(), err)
 			return
 		}
@@ -136,8 +140,9 @@ func (s *names) decodeNode(d *decoder, n *node) {
 	if text, ok := n.value.(string); ok && n.commas {
 		list = splitCommas(n, text)
 	}
+	what := "a text"
 	if list == nil {
-		list = []*node{n}
+		list, what = []*node{n}, "a text or a list of texts"
 	} else if len(list) == 0 {
 		d.failf(n, "the list is empty; name at least one")
 	}
@@ -148,7 +153,7 @@ func (s *names) decodeNode(d *decoder, n *node) {
 		case item.skipped:
 			s.partial = true
 		case !ok:
-			d.failf(item, "want a text or a list of texts, have %s", item.kind())
+			d.failf(item, "want %s, have %s", what, item.kind())
 		case text == "":
 			d.failf(item, "is empty; write a name")
 		case seen[text]:

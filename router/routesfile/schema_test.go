@@ -2,6 +2,8 @@ package routesfile
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -60,6 +62,8 @@ func withoutDates(value any) any {
 			v[i] = withoutDates(v[i])
 		}
 	case string, bool, int64, float64:
+	case time.Time: // as editors have it
+		return v.Format(time.RFC3339)
 	default:
 		return nil // a date, for which JSON has no type
 	}
@@ -120,30 +124,19 @@ func TestSchemaAcceptsGoodFiles(t *testing.T) {
 	}
 }
 
+// What is wrong with a bad file, an editor shows as far as one table and one value tell. The
+// list of those files is in testdata: a change of the schema that blinds it is seen there.
 func TestSchemaRefusesBadFiles(t *testing.T) {
 	t.Parallel()
-	// What takes more than one table to see, what a kind checks itself, and what stands
-	// in a text.
-	unseen := []string{
-		"control_key", "cycle", "cycle_dead_letter", "cycle_pattern", "cycle_self", "empty", "nested", "no_routes",
-		"option_missing", "option_missing_implicit", "option_several", "override", "pattern", "publish_pattern",
-		"publish_undeclared", "redis_db", "redis_option", "redis_scheme", "redis_secret", "redis_socket", "redis_tls",
-		"reference", "reference_form", "reference_name", "retry_inherited", "route_name_twice", "route_names",
-		"same_group", "same_redis_name", "secret_file", "secret_not_shown", "star_without_channels", "start_latest",
-		"two_files", "two_files_both_wrong", "unknown_channel", "unknown_handler", "unknown_handler_far",
-		"unknown_type", "unknown_type_everywhere", "unknown_type_excluded", "unknown_type_prefix", "when_places", "windows",
-	}
 	schema := compiledSchema(t, testKinds())
 	files := corpusFiles(t, "testdata/bad")
-	for name, documents := range files {
-		seen := slices.ContainsFunc(documents, func(document any) bool { return schema.Validate(document) != nil })
-		switch listed := slices.Contains(unseen, name); {
-		case !seen && !listed:
-			t.Errorf("the schema sees nothing wrong with %s: make it see that, or list it here", name)
-		case seen && listed:
-			t.Errorf("the schema sees what is wrong with %s: take it out of the list", name)
+	var seen strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if slices.ContainsFunc(files[name], func(document any) bool { return schema.Validate(document) != nil }) {
+			fmt.Fprintln(&seen, name)
 		}
 	}
+	compare(t, "testdata/seen_by_schema.want", seen.String())
 }
 
 type treeOptions struct {

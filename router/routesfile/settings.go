@@ -55,6 +55,16 @@ func checkRedisURL(raw *rawRedis, report *report) {
 	}
 	at := n.place("url")
 	u, err := url.Parse(raw.URL)
+	for _, scheme := range []string{"redis", "rediss", "unix"} {
+		if strings.HasPrefix(raw.URL, scheme+":") && !strings.HasPrefix(raw.URL, scheme+"://") {
+			report.errorf(at, "[redis] url: after %s: come two slashes; write redis://host:6379/0, or unix:///path/to/redis.sock", scheme)
+			return
+		}
+	}
+	if strings.TrimSpace(raw.URL) != raw.URL {
+		report.errorf(at, "[redis] url begins or ends with a space or line end; remove it")
+		return
+	}
 	if !strings.Contains(raw.URL, "://") {
 		report.errorf(at, "[redis] url has no scheme; write redis://host:6379/0, rediss:// for TLS, or unix:///path/to/redis.sock")
 		return
@@ -93,6 +103,9 @@ func checkRedisURL(raw *rawRedis, report *report) {
 func checkRedisHost(u *url.URL, at place, report *report) {
 	if u.Hostname() == "" {
 		report.errorf(at, "[redis] url names no host; write %s://host:6379/0", u.Scheme)
+	}
+	if port, err := strconv.Atoi(u.Port()); err == nil && (port < 1 || port > 65535) {
+		report.errorf(at, "[redis] url: there is no port %d; ports go from 1 to 65535", port)
 	}
 	if db := strings.Trim(u.Path, "/"); db != "" {
 		if number, err := strconv.Atoi(db); err != nil || number < 0 {

@@ -131,6 +131,8 @@ func (s Source) find(report *report) []string {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		switch {
+		case path == "":
+			report.errorf(place{file: "-c"}, "names no file or folder; write -c config/routes.toml")
 		case err != nil:
 			report.errorf(place{file: path}, "%s", missing(err))
 		case info.IsDir():
@@ -203,6 +205,9 @@ func unique(paths []string) []string {
 // blocks on a pipe or a terminal that somebody named by mistake.
 func readAtMost(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
+	if err != nil && strings.Contains("/"+filepath.ToSlash(path), "/~") {
+		return nil, fmt.Errorf("%w; a ~ stands for no folder here, so write the whole path", plain(err))
+	}
 	if err != nil {
 		return nil, plain(err)
 	}

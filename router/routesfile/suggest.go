@@ -18,14 +18,39 @@ func didYouMean(name, what string, valid []string) string {
 	if near, ok := nearest.Name(name, valid); ok {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
+	if several := inCommas(name, valid); several != "" {
+		return "; several are a list: " + several
+	}
 	return listing(what, valid)
+}
+
+// inCommas is the list of names that a text with commas means, if each is valid.
+func inCommas(text string, valid []string) string {
+	names := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	for i, name := range names {
+		if !slices.Contains(valid, name) {
+			return ""
+		}
+		names[i] = fmt.Sprintf("%q", name)
+	}
+	if len(names) < 2 {
+		return ""
+	}
+	return "[" + strings.Join(names, ", ") + "]"
 }
 
 // elsewhere ends an error about a key that its table has not: with the nearest key that it
 // has, else with the tables that have it, since a key belongs to the last table before it.
 func elsewhere(n *node, key, what string, valid []string) string {
 	tables := tablesWith(key)
-	if _, near := nearest.Name(key, valid); near || len(tables) == 0 || len(n.path) > 0 && !n.hasHeader() {
+	if other := synonym(n, key); other != "" {
+		return other
+	}
+	_, near := nearest.Name(key, valid)
+	if !near && slices.Contains(topTables(), key) && len(n.path) > 0 {
+		return fmt.Sprintf("; it is a table of its own: write %s in a line, and its keys below", headerOf(key))
+	}
+	if near || len(tables) == 0 || len(n.path) > 0 && !n.hasHeader() {
 		return didYouMean(key, what, valid)
 	}
 	if len(n.path) == 0 {
@@ -38,22 +63,42 @@ func elsewhere(n *node, key, what string, valid []string) string {
 	return fmt.Sprintf("; it is a key of %s, and a key belongs to the last [table] above it, here %s: move it", alternatives(tables), here)
 }
 
+// keyNames lists the keys of a struct.
+func keyNames(shape reflect.Type) []string {
+	var names []string
+	for _, field := range fieldsOf(shape) {
+		names = append(names, tagName(field))
+	}
+	return names
+}
+
 // tablesWith lists the tables that have a key, as they are written.
 func tablesWith(key string) []string {
 	var tables []string
 	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {
-		inner, header := field.Type, "["+tagName(field)+"]"
+		inner := field.Type
 		switch inner.Kind() {
 		case reflect.Map:
-			inner, header = inner.Elem().Elem(), "["+tagName(field)+".NAME]"
+			inner = inner.Elem().Elem()
 		case reflect.Slice:
-			inner, header = inner.Elem(), "[["+tagName(field)+"]]"
+			inner = inner.Elem()
 		}
 		if slices.ContainsFunc(fieldsOf(inner), func(f reflect.StructField) bool { return tagName(f) == key }) {
-			tables = append(tables, header)
+			tables = append(tables, headerOf(tagName(field)))
 		}
 	}
 	return tables
+}
+
+// headerOf is how a table of the file is written.
+func headerOf(table string) string {
+	switch {
+	case table == "routes":
+		return "[[routes]]"
+	case singleTable(table):
+		return "[" + table + "]"
+	}
+	return "[" + table + ".NAME]"
 }
 
 // listing is "; what: a, b, c".

@@ -1,8 +1,10 @@
 package routesfile
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +58,41 @@ func (n *node) unquote(values ...string) string {
 		return "; remove the quotes"
 	}
 	return ""
+}
+
+// truth is the remedy for what is true or false elsewhere.
+func (n *node) truth() string {
+	if remedy := n.unquote("true", "false"); remedy != "" || n.source != "" {
+		return remedy
+	}
+	switch strings.ToLower(fmt.Sprint(n.value)) {
+	case "true", "yes", "on", "1":
+		return "; write true"
+	case "false", "no", "off", "0":
+		return "; write false"
+	}
+	return ""
+}
+
+// tableForm is how the table at n is written: with a header if it has a name of its own,
+// else in a line, with its first key.
+func tableForm(n *node, shape reflect.Type) string {
+	named := n.path[0] == "channels" || n.path[0] == "handlers"
+	switch first := ""; {
+	case n.path[0] == "routes" && len(n.path) == 2:
+		return "[[routes]] and its keys below"
+	case len(n.path) == 1, named && len(n.path) == 2:
+		return "[" + strings.Join(n.path, ".") + "] and its keys below"
+	default:
+		if fields := fieldsOf(shape); len(fields) > 0 {
+			first = tagName(fields[0])
+		}
+		value := "…"
+		if number, ok := n.value.(int64); ok {
+			value = strconv.FormatInt(number, 10)
+		}
+		return fmt.Sprintf("%s = { %s = %s }", n.name(), cmp.Or(first, "key"), value)
+	}
 }
 
 // plain is n as ordinary Go values, for options of type any.

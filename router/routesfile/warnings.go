@@ -251,24 +251,3 @@ func (w *warnings) warnPolicy(raw *rawRoute) {
 		}
 	}
 }
-
-// warnCondition tells conditions that ask nothing.
-func (w *warnings) warnCondition(raw *rawRoute) {
-	n := raw.node.sure("when")
-	if n == nil || raw.When == "" || strings.Contains(raw.When, "event") || strings.Contains(raw.When, "service") {
-		return
-	}
-	when := (&expander{compiler: w.compiler}).conditionOf(raw)
-	if when == nil {
-		return
-	}
-	always, err := when(&router.Event{})
-	if err != nil {
-		return
-	}
-	if always {
-		w.report.warnf(n.at, "%s: is always true; remove it", n.label())
-		return
-	}
-	w.report.warnf(n.at, "%s: is never true, so that this route handles nothing; write enabled = false to take it out", n.label())
-}

@@ -39,6 +39,9 @@ func (e *expander) conditionOf(raw *rawRoute) router.Condition {
 		if placed && !exact {
 			where = fmt.Sprintf("line %d, character %d: ", wrong.Line, wrong.Column)
 		}
+		if exact {
+			e.report.widths[at] = wrong.Width
+		}
 		e.report.errorf(at, "%s: %s%s", n.label(), where, err)
 		return nil
 	}
@@ -49,20 +52,23 @@ func (e *expander) conditionOf(raw *rawRoute) router.Condition {
 // Exact is false when it cannot be told, because the file writes the text otherwise.
 func (t texts) inside(n *node, line, column int) (at place, exact bool) {
 	written := t.from(n.at)
-	start, rest := n.at, written
+	start, rest, quote := n.at, written, ""
 	for _, quotes := range []string{`'''`, `"""`, "'", `"`} {
 		body, opened := strings.CutPrefix(written, quotes)
 		if !opened {
 			continue
 		}
 		start.column += len(quotes)
-		rest = body
+		rest, quote = body, quotes
 		for _, end := range []string{"\n", "\r\n"} {
 			if below, begins := strings.CutPrefix(body, end); begins && len(quotes) == 3 {
 				start.line, start.column, rest = start.line+1, 1, below
 			}
 		}
 		break
+	}
+	if past, ok := escaped(rest, fmt.Sprint(n.value), column); ok && quote == `"` && n.source == "" {
+		return place{start.file, start.line, start.column + past}, true
 	}
 	if n.source != "" || len(rest) == len(written) || !strings.HasPrefix(rest, fmt.Sprint(n.value)) {
 		return n.at, false
@@ -71,4 +77,27 @@ func (t texts) inside(n *node, line, column int) (at place, exact bool) {
 		return place{start.file, start.line + line - 1, column}, true
 	}
 	return place{start.file, start.line, start.column + column - 1}, true
+}
+
+// escaped is how many characters stand before the given one of a text in double quotes,
+// where \" and its like are two for one. It is false when the text is another one.
+func escaped(written, text string, column int) (past int, ok bool) {
+	rest := []rune(written)
+	for i, want := range []rune(text) {
+		if i+1 == column {
+			return past, true
+		}
+		width, have := 1, rune(0)
+		if past < len(rest) {
+			have = rest[past]
+		}
+		if have == '\\' && past+1 < len(rest) && (rest[past+1] == '"' || rest[past+1] == '\\') {
+			width, have = 2, rest[past+1]
+		}
+		if have != want {
+			return 0, false
+		}
+		past += width
+	}
+	return past, true
 }

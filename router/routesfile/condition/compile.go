@@ -101,7 +101,7 @@ func (c *Compiler) expression(tree *cel.Ast, long bool) (*expression, error) {
 	}
 	program, err := c.env.Program(tree, options...)
 	if err != nil {
-		return nil, errors.New(line(err.Error()))
+		return nil, errors.New(constant(line(err.Error())))
 	}
 	e := &expression{tree: tree.NativeRep(), program: program, long: long}
 	e.views.New = func() any { return &view{decode: long} }
@@ -179,6 +179,20 @@ func survey(e ast.Expr, above int) (loops int, literal bool) {
 		literal = true
 	}
 	return loops, literal
+}
+
+// constant says what is wrong in a text that CEL reads once, before any message.
+func constant(message string) string {
+	if rest, ok := strings.CutPrefix(message, "error parsing regexp: "); ok {
+		return "the regular expression is wrong: " + rest
+	}
+	switch {
+	case strings.Contains(message, "RFC 3339"):
+		return message + `; write timestamp("2026-11-21T23:30:00Z")`
+	case strings.Contains(message, "google.protobuf.Duration"):
+		return `the duration is wrong; write a number and its unit, such as duration("500ms") or duration("5m")`
+	}
+	return message
 }
 
 // line is text on one line, and not too long.

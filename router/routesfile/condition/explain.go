@@ -60,7 +60,7 @@ func kindOf(v ref.Val) kind {
 
 func article(name string) string {
 	name = strings.ToLower(strings.TrimPrefix(name, "google.protobuf."))
-	if strings.HasPrefix(name, "int") {
+	if strings.HasPrefix(name, "int") || strings.HasPrefix(name, "event") {
 		return "an " + name
 	}
 	return "a " + name
