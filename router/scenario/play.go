@@ -78,7 +78,7 @@ func (p *play) perform(patience time.Duration) error {
 	case err := <-ended:
 		return err
 	case <-time.After(patience):
-		go box.Close() //nolint:errcheck // it is left behind
+		go box.Close() // it is left behind
 		return fmt.Errorf("did not end within %v: a handler that runs for real, since its kind is pure, waits for something; or there are far too many attempts", patience)
 	}
 }
