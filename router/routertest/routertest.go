@@ -130,7 +130,10 @@ func NewWith(cfg router.Config, opts Options) (*Box, error) {
 		return nil, err
 	}
 	b.router = r
-	return b, b.run()
+	if err := b.run(); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // run starts the router and returns when it has subscribed.

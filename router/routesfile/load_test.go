@@ -327,3 +327,53 @@ func TestDocumentedTests(t *testing.T) {
 		}
 	}
 }
+
+// Tests beside a file are found however the file was named; nothing reads them unasked.
+func TestTestsAreFound(t *testing.T) {
+	one := "[[tests]]\nname = \"NAME\"\nsend = [{ channel = \"a\", text = \"x\" }]\nrejected = [{}]\n"
+	dir := writeFiles(t, map[string]string{
+		"config/routes.toml": oneChannel + strings.ReplaceAll(one, "NAME", "within"), "config/routes_test.toml": strings.ReplaceAll(one, "NAME", "beside"),
+		"config/other_test.toml": strings.ReplaceAll(one, "NAME", "alone"), "config/.hidden_test.toml": "no",
+	})
+	t.Chdir(dir)
+	for _, c := range []struct {
+		src  Source
+		want string
+	}{
+		{Source{}, ""},
+		{Source{Check: true}, ""},
+		{Source{Tests: true}, "within beside"},
+		{Source{Tests: true, Paths: []string{"config/routes.toml"}}, "within beside"},
+		{Source{Tests: true, Paths: []string{"config/routes.toml", "config/routes_test.toml"}}, "within beside"},
+		{Source{Tests: true, Paths: []string{"config"}}, "within alone beside"},
+		{Source{Tests: true, Environ: []string{"SIGNALBOX_CONFIG=config"}}, "within alone beside"},
+		{Source{Tests: true, Sealed: true, Environ: []string{"SIGNALBOX_CONFIG=nowhere"}}, "within beside"},
+	} {
+		result, err := Load(c.src, testKinds())
+		if err != nil {
+			t.Errorf("%+v: %v", c.src, err)
+			continue
+		}
+		var names []string
+		for _, test := range result.Tests {
+			names = append(names, test.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.src, got, c.want)
+		}
+	}
+}
+
+func TestWhere(t *testing.T) {
+	t.Parallel()
+	result, err := load(t, oneChannel, Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := result.Where("a", "log"); !strings.HasSuffix(got, ":5:3") {
+		t.Errorf("the route is at %q", got)
+	}
+	if got := result.Where("a", "other"); got != "" {
+		t.Errorf("no route is at %q", got)
+	}
+}

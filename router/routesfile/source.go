@@ -111,7 +111,7 @@ func (s Source) read(report *report) []file {
 		report.texts[path] = data
 	}
 	if s.Tests {
-		files = append(files, testFiles(files, s.Paths, report)...)
+		files = append(files, testFiles(files, s.named(), report)...)
 	}
 	return files
 }
@@ -144,9 +144,17 @@ func (s Source) find(report *report) []string {
 	return unique(found)
 }
 
+// named are the paths as they are named, by the environment if need be.
+func (s Source) named() []string {
+	if path, err := s.standard(); len(s.Paths) == 0 && err == nil {
+		return []string{path}
+	}
+	return s.Paths
+}
+
 // standard is the file to read when none is named.
 func (s Source) standard() (string, error) {
-	if path := environment(s.Environ)["SIGNALBOX_CONFIG"]; path != "" {
+	if path := environment(s.Environ)["SIGNALBOX_CONFIG"]; path != "" && !s.Sealed {
 		return path, nil
 	}
 	candidates := []string{filepath.Join("config", "routes.toml"), "routes.toml"}

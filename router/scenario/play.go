@@ -78,7 +78,8 @@ func (p *play) perform(patience time.Duration) error {
 	case err := <-ended:
 		return err
 	case <-time.After(patience):
-		return fmt.Errorf("did not end within %v: a handler that runs for real, since its kind is pure, waits for something", patience)
+		go box.Close() // it is left behind
+		return fmt.Errorf("did not end within %v: a handler that runs for real, since its kind is pure, waits for something; or there are far too many attempts", patience)
 	}
 }
 

@@ -83,7 +83,6 @@ func Run(opts Options) (*Report, error) {
 		return nil, fmt.Errorf("no test has a name that matches %q", opts.Only)
 	}
 	if len(report.Tests) == len(base.Tests) {
-		r.know(base)
 		report.Routes = slices.SortedFunc(values(r.routes), func(a, b Route) int {
 			return strings.Compare(a.Channel+"\x00"+a.Name, b.Channel+"\x00"+b.Name)
 		})

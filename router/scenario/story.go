@@ -24,49 +24,18 @@ type same struct{ channel, message string }
 // stories tells what became of each message that the test sent, and then of whatever came
 // up meanwhile. Of two that are the same, a route handles the first one first.
 func (p *play) stories() (all, then []Sent) {
-	places := map[same][]int{}
+	t := teller{places: map[same][]int{}, met: map[[3]string]int{}, refused: make([]string, len(p.sent))}
 	for i, s := range p.sent {
-		story := Sent{Channel: s.channel.Name}
-		events, err := s.events(time.Unix(0, 0))
-		switch {
-		case err == nil && len(events) == 1:
-			story.Type = events[0].Type
-			if events[0].ID != noID {
-				story.ID = events[0].ID
-			}
-		default:
-			story.Text = brief(s.text)
-		}
-		for _, e := range events {
-			places[same{s.channel.Name, string(e.Msg)}] = append(places[same{s.channel.Name, string(e.Msg)}], i)
-		}
-		if err != nil {
-			story.Became = append(story.Became, "rejected: "+err.Error())
-		}
-		all = append(all, story)
+		all = append(all, t.introduce(i, s))
 	}
-	met := map[same]map[string]int{} // by what is the same and route: how many were met
 	var rest []happening
 	for _, h := range p.happened() {
-		switch {
-		case h.event == nil && h.list == "rejected":
-			continue // told above
-		case h.event == nil:
+		i := t.place(h, all)
+		if i < 0 {
 			rest = append(rest, h)
 			continue
 		}
-		what := same{h.channel, string(h.message)}
-		if met[what] == nil {
-			met[what] = map[string]int{}
-		}
-		n := met[what][h.route]
-		met[what][h.route]++
-		if n >= len(places[what]) {
-			rest = append(rest, h)
-			continue
-		}
-		story := &all[places[what][n]]
-		story.Became = append(story.Became, h.tell())
+		all[i].Became = append(all[i].Became, h.tell())
 	}
 	for i := range all {
 		slices.Sort(all[i].Became)
@@ -78,6 +47,58 @@ func (p *play) stories() (all, then []Sent) {
 	return all, sequel(rest)
 }
 
+// teller finds the message that something happened to.
+type teller struct {
+	places  map[same][]int    // messages that are an event, or have it among others
+	met     map[[3]string]int // by channel, message and route: how often it was met
+	refused []string          // why a message, or a part of it, is no event
+}
+
+// introduce begins the story of message i.
+func (t *teller) introduce(i int, s sent) Sent {
+	story := Sent{Channel: s.channel.Name}
+	events, err := s.events(time.Unix(0, 0))
+	if err == nil && len(events) == 1 {
+		story.Type = events[0].Type
+		if events[0].ID != noID {
+			story.ID = events[0].ID
+		}
+	} else {
+		story.Text = brief(s.text)
+	}
+	for _, e := range events {
+		what := same{s.channel.Name, string(e.Msg)}
+		t.places[what] = append(t.places[what], i)
+	}
+	if err != nil {
+		t.refused[i] = err.Error()
+	}
+	return story
+}
+
+// place is the message that h is about; -1: the test did not send it.
+func (t *teller) place(h happening, all []Sent) int {
+	switch {
+	case h.list == "published":
+		return -1
+	case h.event == nil:
+		for i, s := range all {
+			if before, after, found := strings.Cut(t.refused[i], h.detail); s.Channel == h.channel && found {
+				t.refused[i] = before + after // the next one is another
+				return i
+			}
+		}
+		return -1
+	}
+	what, by := same{h.channel, string(h.message)}, [3]string{h.channel, string(h.message), h.route}
+	n := t.met[by]
+	t.met[by]++
+	if n >= len(t.places[what]) {
+		return -1
+	}
+	return t.places[what][n]
+}
+
 // sequel tells of what the test did not send itself.
 func sequel(rest []happening) (then []Sent) {
 	slices.SortStableFunc(rest, func(a, b happening) int {
@@ -85,7 +106,11 @@ func sequel(rest []happening) (then []Sent) {
 	})
 	for i, h := range rest {
 		if i == 0 || rest[i-1].channel != h.channel || string(rest[i-1].message) != string(h.message) {
-			then = append(then, Sent{Channel: h.channel, Type: h.typ, ID: h.ownID()})
+			one := Sent{Channel: h.channel, Type: h.typ, ID: h.ownID()}
+			if h.typ == "" {
+				one.Text = brief(string(h.message))
+			}
+			then = append(then, one)
 		}
 		last := &then[len(then)-1]
 		last.Became = append(last.Became, h.tell())
@@ -99,10 +124,14 @@ func sequel(rest []happening) (then []Sent) {
 // tell is a line about what happened.
 func (h *happening) tell() string {
 	if h.route == "" {
-		if h.dead {
-			return h.list + ", and kept as a dead letter"
+		line := h.list
+		if h.detail != "" {
+			line += ": " + brief(h.detail)
 		}
-		return h.list
+		if h.dead {
+			line += "; a dead letter"
+		}
+		return line
 	}
 	line := h.route + ": " + h.list
 	if h.route != h.handler {

@@ -243,3 +243,28 @@ func TestDedupeAway(t *testing.T) {
 		t.Errorf("away: %v, %v, %v", claim, done, release)
 	}
 }
+
+// A test's clock jumps over windows, and ends no lease: nobody has died.
+func TestMemoryDedupeInFakeTime(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	s := dedupeStore{t, &MemoryDedupe{Now: func() time.Time { return now }}, nil}
+	if got := s.claim(time.Minute, "a=1"); got != "m" {
+		t.Errorf("claim: %s", got)
+	}
+	now = now.Add(time.Hour)
+	if got := s.claim(time.Minute, "a=2"); got != "o" {
+		t.Errorf("an hour later: %s", got)
+	}
+	if err := s.Done(t.Context(), []string{"a"}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Hour - 1)
+	if got := s.claim(time.Minute, "a=2"); got != "d" {
+		t.Errorf("within the window: %s", got)
+	}
+	now = now.Add(1)
+	if got := s.claim(time.Minute, "a=2"); got != "m" {
+		t.Errorf("after the window: %s", got)
+	}
+}
