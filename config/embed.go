@@ -1,4 +1,5 @@
-// Package config holds the shipped routes: what `router demo` runs and `router init` writes.
+// Package config holds the shipped routes, which `router demo` runs and `router init`
+// writes, and their tests.
 package config
 
 import _ "embed"
@@ -8,7 +9,7 @@ import _ "embed"
 //go:embed routes.toml
 var Routes []byte
 
-// Tests is routes_test.toml: the tests of [Routes].
+// Tests is routes_test.toml.
 //
 //go:embed routes_test.toml
 var Tests []byte
