@@ -44,6 +44,7 @@ func Init(opts Options, what InitOptions) error {
 	if err := os.MkdirAll(filepath.Dir(routes), 0o755); err != nil { //nolint:gosec // routes are no secret, and a container's user has to read them
 		return fmt.Errorf("make the folder: %w", err)
 	}
+	width := len(filepath.Join(what.Folder, "config/routes.schema.json"))
 	for _, f := range files {
 		path := filepath.Join(what.Folder, f.name)
 		verb := "wrote"
@@ -52,7 +53,7 @@ func Init(opts Options, what InitOptions) error {
 		} else if err != nil {
 			return fmt.Errorf("write %s: %w", path, err)
 		}
-		fmt.Fprintf(opts.Stdout, "%s %-27s %s\n", verb, path, f.what)
+		fmt.Fprintf(opts.Stdout, "%s %-*s  %s\n", verb, width, path, f.what)
 	}
 	_, err = fmt.Fprint(opts.Stdout, next(what))
 	return err
