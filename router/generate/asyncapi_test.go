@@ -105,29 +105,30 @@ func TestAsyncAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const schema = "#/components/schemas/orders.order.paid"
+	const schema, messages = "#/components/schemas/orders.order.paid", "#/components/messages/"
+	const trade = messages + "orders..order.paid/payload/properties/data/properties/trades/items"
 	for pointer, want := range map[string]string{
-		"#/info/title":                                    `"desk"`,
-		"#/servers":                                       "",
-		"#/channels/orders/address":                       `"orders"`,
-		"#/channels/orders/description":                   `"a \"quote\""`,
-		"#/channels/sensors/address":                      `"sensors:{name}"`,
-		"#/channels/odd/address":                          `null`,
-		"#/channels/odd/x-signalbox-name":                 `"a?b{c}*"`,
-		"#/operations/receive.orders/messages":            `[{"$ref":"#/channels/orders/messages/order.paid"}]`,
-		"#/operations/receive.sensors/messages":           `[{"$ref":"#/channels/sensors/messages/any"}]`,
-		"#/operations/receive.batch":                      "",
-		"#/operations/send.batch/action":                  `"send"`,
-		"#/components/messages/orders.order.paid/payload": `{"schema":{"$ref":"` + schema + `"},"schemaFormat":"application/schema+json;version=2020-12"}`,
-		schema + "/properties/default":                    `{"$ref":"` + schema + `/$defs/price"}`,
-		schema + "/properties/a/const":                    `{"$ref":"data"}`,
-		schema + "/properties/b/items/0":                  `{"$ref":"` + schema + `.shared_side.json/$defs/side"}`,
-		schema + "/maximum":                               `12345678901234567890.5`,
-		schema + "/$id":                                   "",
-		schema + ".shared_side.json/$defs/side":           `{"$ref":"` + schema + `.shared_other.json"}`,
-		"#/components/messages/sensors.any/payload/properties/meta/required":                                             `["kind"]`,
-		"#/components/messages/orders..order.paid/payload/properties/data/properties/trades/items/properties/type/const": `"paid"`,
-		"#/components/messages/batch.t/payload/items/required":                                                           "",
+		"#/info/title":                                            `"desk"`,
+		"#/servers":                                               "",
+		"#/channels/orders/address":                               `"orders"`,
+		"#/channels/orders/description":                           `"a \"quote\""`,
+		"#/channels/sensors/address":                              `"sensors:{name}"`,
+		"#/channels/odd/address":                                  `null`,
+		"#/channels/odd/x-signalbox-name":                         `"a?b{c}*"`,
+		"#/operations/receive.orders/messages":                    `[{"$ref":"#/channels/orders/messages/order.paid"}]`,
+		"#/operations/receive.sensors/messages":                   `[{"$ref":"#/channels/sensors/messages/any"}]`,
+		"#/operations/receive.batch":                              "",
+		"#/operations/send.batch/action":                          `"send"`,
+		messages + "orders.order.paid/payload":                    `{"schema":{"$ref":"` + schema + `"},"schemaFormat":"application/schema+json;version=2020-12"}`,
+		schema + "/properties/default":                            `{"$ref":"` + schema + `/$defs/price"}`,
+		schema + "/properties/a/const":                            `{"$ref":"data"}`,
+		schema + "/properties/b/items/0":                          `{"$ref":"` + schema + `.shared_side.json/$defs/side"}`,
+		schema + "/maximum":                                       `12345678901234567890.5`,
+		schema + "/$id":                                           "",
+		schema + ".shared_side.json/$defs/side":                   `{"$ref":"` + schema + `.shared_other.json"}`,
+		messages + "sensors.any/payload/properties/meta/required": `["kind"]`,
+		trade + "/properties/type/const":                          `"paid"`,
+		messages + "batch.t/payload/items/required":               "",
 	} {
 		got := ""
 		if value, found := at(doc, pointer); found {
