@@ -16,6 +16,7 @@ import (
 
 	"signalbox/config"
 	"signalbox/internal/npmtest"
+	"signalbox/router/daemon"
 	"signalbox/router/routesfile"
 )
 
@@ -39,7 +40,7 @@ func shippedTOML(t *testing.T) []string {
 		switch name := entry.Name(); {
 		case err != nil:
 			return err
-		case entry.IsDir() && (name == "testdata" || path != root && strings.HasPrefix(name, ".")):
+		case entry.IsDir() && (name == "testdata" || path == filepath.Join(root, "router/daemon/start") || path != root && strings.HasPrefix(name, ".")):
 			return fs.SkipDir
 		case filepath.Ext(name) == ".toml":
 			files = append(files, path)
@@ -50,6 +51,24 @@ func shippedTOML(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// What init writes, too, which stands elsewhere until then.
+func TestEditorsAcceptWhatInitWrites(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var out strings.Builder
+	opts := daemon.Options{Kinds: builtin(), Stdout: &out}
+	if err := daemon.Init(opts, daemon.InitOptions{Folder: dir, Minimal: true}); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "config", "*.toml"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	if said, ok := taplo(t, files...); !ok {
+		t.Error(said)
+	}
 }
 
 // Every configuration that is shipped names a schema that is there, and by which nothing is

@@ -94,7 +94,7 @@ func TestComplete(t *testing.T) {
 		"check ":                        ":4",
 		"demo ":                         ":4",
 		"version ":                      ":4",
-		"init ":                         ":0",
+		"init ":                         ":16",
 		"check -c ":                     ":0",
 		"explain nowhere ":              ":4",
 		"tail nowhere --type ":          ":4",

@@ -370,7 +370,7 @@ func TestWhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := result.Where("a", "log"); !strings.HasSuffix(got, ":5:3") {
+	if got := result.Where("a", "log"); !strings.HasSuffix(got, "routes.toml:5") {
 		t.Errorf("the route is at %q", got)
 	}
 	if got := result.Where("a", "other"); got != "" {
