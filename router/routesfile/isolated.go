@@ -80,17 +80,23 @@ func (e *expander) checkIsolated() {
 }
 
 // adviseIsolation warns of routes that work for a target that may be away and share a
-// stream's subscription with others: those would wait, too.
+// stream's subscription with routes of other handlers: those would wait, too.
 func (e *expander) adviseIsolation() {
-	sharing := make(map[string]int) // plain routes by channel
+	sharing := make(map[string]map[string]int) // plain routes by channel and handler
+	all := make(map[string]int)                // plain routes by channel
 	for _, r := range e.routes {
-		if !r.Isolated {
-			sharing[r.Channel]++
+		if r.Isolated {
+			continue
 		}
+		if sharing[r.Channel] == nil {
+			sharing[r.Channel] = make(map[string]int)
+		}
+		sharing[r.Channel][r.Handler]++
+		all[r.Channel]++
 	}
 	told := make(map[place]bool)
 	for _, r := range e.routes {
-		others := sharing[r.Channel] - 1
+		others := all[r.Channel] - sharing[r.Channel][r.Handler]
 		if r.Isolated || others < 1 || told[r.at] || r.raw.node.written("isolated") || !e.handlers[r.Handler].target || e.channels[r.Channel].Transport != router.Stream {
 			continue
 		}

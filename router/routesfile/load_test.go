@@ -6,45 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"signalbox/router"
 )
-
-// TestShared loads complete configurations in the language as it will be. Their only
-// errors may be keys and kinds that are not there yet.
-func TestShared(t *testing.T) {
-	t.Parallel()
-	later := []string{
-		`unknown kind "sql"`, `unknown kind "webhook"`, `unknown kind "exec"`, `unknown kind "file"`, `unknown handler "latest"`,
-		`unknown key "dedupe"`, `unknown key "isolated"`,
-		`unknown key "overflow"`, `unknown key "stale_after"`, `unknown key "hours"`, `unknown key "schemas"`,
-		`unmatched: want count, have "dead_letter"`,
-	}
-	sets := [][]string{{"audit.toml"}, {"feeds.toml"}, {"iot.toml"}, {"shop.toml"}, {"trader-channels.toml", "trader-bot.toml"}, {"trader-channels.toml", "trader-saver.toml"}}
-	for _, set := range sets {
-		t.Run(strings.Join(set, "+"), func(t *testing.T) {
-			t.Parallel()
-			src := Source{Check: true, Tests: true}
-			for _, name := range set {
-				src.Paths = append(src.Paths, filepath.Join("testdata/shared", name))
-			}
-			_, err := Load(src, testKinds())
-			if err == nil {
-				t.Fatal("Load knows every key: shorten the list of later ones")
-			}
-			for line := range strings.Lines(err.Error()) {
-				known := slices.ContainsFunc(later, func(part string) bool { return strings.Contains(line, part) })
-				if !known {
-					t.Errorf("not a key that comes later: %s", line)
-				}
-			}
-		})
-	}
-}
 
 const oneChannel = `
 [channels.a]

@@ -88,30 +88,6 @@ func TestShippedRoutes(t *testing.T) {
 	}
 }
 
-// The configurations that the design shows, but for keys that are not there yet.
-func TestShared(t *testing.T) {
-	t.Parallel()
-	notYet := regexp.MustCompile(`(?m)^(schemas|stale_after|hours) .*\n`)
-	dir := t.TempDir()
-	for _, name := range []string{"shop.toml", "trader-bot.toml", "trader-channels.toml"} {
-		data, err := os.ReadFile(filepath.Join("../routesfile/testdata/shared", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), notYet.ReplaceAll(data, nil), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, paths := range [][]string{{"shop.toml"}, {"trader-channels.toml", "trader-bot.toml"}} {
-		for i := range paths {
-			paths[i] = filepath.Join(dir, paths[i])
-		}
-		if text, got := report(t, true, paths...); got.Failed() > 0 {
-			t.Error(text)
-		}
-	}
-}
-
 // Nothing of the process reaches a test: no variable, no override, no file of a secret.
 func TestSealed(t *testing.T) {
 	secret := write(t, "secret", "s3cret")
