@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/internal/order"
 	"signalbox/router/routesfile"
 )
 
@@ -84,7 +85,7 @@ func newGraph(loaded *routesfile.Result) graph {
 	for _, h := range loaded.Idle {
 		g.Handlers = append(g.Handlers, graphHandler{Handler: h.Name, Kind: h.Kind, PublishesTo: h.PublishesTo, Idle: true})
 	}
-	slices.SortFunc(g.Handlers, func(a, b graphHandler) int { return strings.Compare(a.Handler, b.Handler) })
+	order.Stable(g.Handlers, func(a, b *graphHandler) int { return strings.Compare(a.Handler, b.Handler) })
 	routes := g.routes(loaded)
 	for _, ch := range loaded.Config.Channels {
 		one := graphChannel{

@@ -1,7 +1,7 @@
 package daemon
 
 import (
-	"embed"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,8 +13,15 @@ import (
 	"signalbox/router/routesfile"
 )
 
-//go:embed start
-var start embed.FS
+// What Init writes beside the shipped routes.
+var (
+	//go:embed start/minimal.toml
+	minimalRoutes []byte
+	//go:embed start/minimal_test.toml
+	minimalTests []byte
+	//go:embed start/docker-compose.yml
+	composeFile []byte
+)
 
 // InitOptions say what [Init] writes.
 type InitOptions struct {
@@ -63,13 +70,7 @@ func Init(opts Options, what InitOptions) error {
 func startFiles(opts Options, what InitOptions) ([]written, error) {
 	routes, tests := config.Routes, config.Tests
 	if what.Minimal {
-		var err error
-		if routes, err = start.ReadFile("start/minimal.toml"); err == nil {
-			tests, err = start.ReadFile("start/minimal_test.toml")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read what to write: %w", err)
-		}
+		routes, tests = minimalRoutes, minimalTests
 	}
 	schema, err := routesfile.Schema(opts.Kinds)
 	if err != nil {
@@ -81,11 +82,7 @@ func startFiles(opts Options, what InitOptions) ([]written, error) {
 		{"config/routes.schema.json", "lets editors complete and check both", schema},
 	}
 	if what.Compose {
-		compose, err := start.ReadFile("start/docker-compose.yml")
-		if err != nil {
-			return nil, fmt.Errorf("read what to write: %w", err)
-		}
-		files = append(files, written{"docker-compose.yml", "Redis and the router in containers", compose})
+		files = append(files, written{"docker-compose.yml", "Redis and the router in containers", composeFile})
 	}
 	return files, nil
 }

@@ -2,12 +2,12 @@ package generate
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"go/format"
-	"go/token"
+	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
+	"unicode"
 
 	"signalbox/router"
 )
@@ -15,7 +15,7 @@ import (
 // Go writes the channels and types of cfg as constants of a Go package. Files are what
 // the header says they come from.
 func Go(cfg router.Config, files []string, pkg string) ([]byte, error) {
-	if !token.IsIdentifier(pkg) || pkg == "_" {
+	if !isGoName(pkg) {
 		return nil, fmt.Errorf("%q is no name for a package of Go; want letters, digits and _, such as channels", pkg)
 	}
 	var b strings.Builder
@@ -27,11 +27,18 @@ func Go(cfg router.Config, files []string, pkg string) ([]byte, error) {
 	for _, ch := range goChannels(cfg) {
 		ch.write(&b)
 	}
-	source, err := format.Source([]byte(b.String()))
-	if err != nil {
-		return nil, errors.Join(errors.New("what was generated is no Go, which is a bug of Signalbox"), err)
+	return []byte(b.String()), nil
+}
+
+// isGoName reports whether a package may have a name.
+func isGoName(name string) bool {
+	keywords := "break case chan const continue default defer else fallthrough for func go goto if import interface map package range return select struct switch type var"
+	for i, r := range name {
+		if !unicode.IsLetter(r) && r != '_' && (i == 0 || !unicode.IsDigit(r)) {
+			return false
+		}
 	}
-	return source, nil
+	return name != "" && name != "_" && !slices.Contains(strings.Fields(keywords), name)
 }
 
 // goChannel is a channel with the names of its constants, which share one scope with those
@@ -82,14 +89,34 @@ func (ch *goChannel) write(b *strings.Builder) {
 	if ch.Pattern {
 		what = "its pattern of names in Redis"
 	}
-	fmt.Fprintf(b, "const (\n%s = %s // %s\n%s = %s // its name in the configuration, Event.Channel\n%s = %q\n)\n",
-		ch.name, strconv.Quote(ch.Topic), what, ch.declared, strconv.Quote(ch.Name), ch.transport, ch.Transport)
+	goConstants(b, []string{
+		fmt.Sprintf("%s\t= %s\t// %s", ch.name, strconv.Quote(ch.Topic), what),
+		fmt.Sprintf("%s\t= %s\t// its name in the configuration, Event.Channel", ch.declared, strconv.Quote(ch.Name)),
+		fmt.Sprintf("%s\t= %q", ch.transport, ch.Transport),
+	})
 	if len(ch.types) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n// Types of %s.\nconst (\n", ch.Name)
-	for _, one := range ch.types {
-		fmt.Fprintf(b, "%s = %s\n", one.constant, strconv.Quote(one.text))
+	fmt.Fprintf(b, "\n// Types of %s.\n", ch.Name)
+	lines := make([]string, len(ch.types))
+	for i, one := range ch.types {
+		lines[i] = fmt.Sprintf("%s\t= %s", one.constant, strconv.Quote(one.text))
+	}
+	goConstants(b, lines)
+}
+
+// goConstants writes a block of constants as gofmt would, whose alignment is a tabwriter's,
+// too. Package go/format would make the router half a megabyte larger.
+func goConstants(b *strings.Builder, lines []string) {
+	var block strings.Builder
+	aligned := tabwriter.NewWriter(&block, 0, 0, 1, ' ', 0)
+	for _, line := range lines {
+		fmt.Fprintln(aligned, line)
+	}
+	_ = aligned.Flush() // a builder takes everything
+	b.WriteString("const (\n")
+	for line := range strings.Lines(block.String()) {
+		b.WriteString("\t" + line)
 	}
 	b.WriteString(")\n")
 }

@@ -3,10 +3,11 @@ package routesfile
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"signalbox/router/internal/order"
 )
 
 // maxErrors is how many errors one load reports. Nobody reads more, and a file of
@@ -164,7 +165,7 @@ func (r *report) err() error {
 	if len(r.errs) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.errs, func(a, b Error) int { return comparePlaces(a.place(), b.place()) })
+	order.Stable(r.errs, func(a, b *Error) int { return comparePlaces(a.place(), b.place()) })
 	for i, e := range r.errs {
 		r.errs[i].Excerpt = r.texts.excerpt(e.place(), r.widths[e.place()])
 	}
@@ -178,7 +179,7 @@ func (r *report) err() error {
 
 // sortedNotes is the notes in the order of the files.
 func (r *report) sortedNotes() []Note {
-	slices.SortStableFunc(r.notes, func(a, b Note) int { return comparePlaces(a.place(), b.place()) })
+	order.Stable(r.notes, func(a, b *Note) int { return comparePlaces(a.place(), b.place()) })
 	for i, n := range r.notes {
 		r.notes[i].Excerpt = r.texts.excerpt(n.place(), r.widths[n.place()])
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"signalbox/router"
+	"signalbox/router/internal/order"
 )
 
 // OffRoute is a route that enabled = false takes out. Another one of its channel may
@@ -79,7 +80,7 @@ func (c *compiler) collectRest(result *Result) {
 		r := &c.off[i]
 		result.Off = append(result.Off, OffRoute{r.Route, r.where(), r.when()})
 	}
-	slices.SortStableFunc(result.Off, func(a, b OffRoute) int { return cmp.Compare(a.Channel, b.Channel) })
+	order.Stable(result.Off, func(a, b *OffRoute) int { return cmp.Compare(a.Channel, b.Channel) })
 	for _, name := range slices.Sorted(maps.Keys(c.handlers)) {
 		if one := c.handlers[name]; !one.routed {
 			result.Idle = append(result.Idle, one.HandlerSpec)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"signalbox/router/internal/order"
 	"signalbox/router/routesfile"
 )
 
@@ -36,7 +37,7 @@ func compare(expected []routesfile.Expectation, happened []happening) []Failure 
 			failures = append(failures, nearest(i, expected, happened, met))
 		}
 	}
-	slices.SortStableFunc(failures, func(a, b Failure) int {
+	order.Stable(failures, func(a, b *Failure) int {
 		return cmp.Or(cmp.Compare(a.At.Line, b.At.Line), cmp.Compare(a.At.Column, b.At.Column))
 	})
 	return failures

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/order"
 )
 
 // happening is what became of an event on a route, of a message that reached none, or a
@@ -59,7 +59,7 @@ func (p *play) happened() []happening {
 	for i, r := range p.config.Routes {
 		routes[[2]string{r.Channel, r.Name}] = i + 1
 	}
-	slices.SortStableFunc(all, func(a, b happening) int {
+	order.Stable(all, func(a, b *happening) int {
 		return cmp.Or(cmp.Compare(routes[[2]string{a.channel, a.route}], routes[[2]string{b.channel, b.route}]),
 			cmp.Compare(a.channel, b.channel), cmp.Compare(a.typ, b.typ), cmp.Compare(a.ownID(), b.ownID()))
 	})

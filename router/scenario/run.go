@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/order"
 	"signalbox/router/routesfile"
 )
 
@@ -83,8 +85,11 @@ func Run(opts Options) (*Report, error) {
 		return nil, fmt.Errorf("no test has a name that matches %q", opts.Only)
 	}
 	if len(report.Tests) == len(base.Tests) {
-		report.Routes = slices.SortedFunc(values(r.routes), func(a, b Route) int {
-			return strings.Compare(a.Channel+"\x00"+a.Name, b.Channel+"\x00"+b.Name)
+		for _, route := range r.routes {
+			report.Routes = append(report.Routes, *route)
+		}
+		order.Stable(report.Routes, func(a, b *Route) int {
+			return cmp.Or(strings.Compare(a.Channel, b.Channel), strings.Compare(a.Name, b.Name))
 		})
 	}
 	report.Took = time.Since(begin)
@@ -109,16 +114,6 @@ func (r *Report) Unexercised() (routes []Route) {
 		}
 	}
 	return routes
-}
-
-func values(routes map[[2]string]*Route) func(func(Route) bool) {
-	return func(yield func(Route) bool) {
-		for _, r := range routes {
-			if !yield(*r) {
-				return
-			}
-		}
-	}
 }
 
 // runner runs tests, of which many have the same variables and so the same configuration.

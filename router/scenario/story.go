@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"signalbox/router/internal/order"
 )
 
 // Sent is a message, or an event that Signalbox itself originated, and what became of it.
@@ -101,7 +103,7 @@ func (t *teller) place(h happening, all []Sent) int {
 
 // sequel tells of what the test did not send itself.
 func sequel(rest []happening) (then []Sent) {
-	slices.SortStableFunc(rest, func(a, b happening) int {
+	order.Stable(rest, func(a, b *happening) int {
 		return cmp.Or(cmp.Compare(a.channel, b.channel), cmp.Compare(a.typ, b.typ), cmp.Compare(string(a.message), string(b.message)), cmp.Compare(a.tell(), b.tell()))
 	})
 	for i, h := range rest {

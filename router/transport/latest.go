@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/order"
 )
 
 // Where the newest events of a channel are, by its name in Redis. Three keys and not one
@@ -207,7 +208,7 @@ func (l *Latest) Kept(ctx context.Context, topic string, keys ...string) ([]batc
 }
 
 func sortKept(kept []batch.Kept) {
-	slices.SortStableFunc(kept, func(a, b batch.Kept) int { return a.Time.Compare(b.Time) })
+	order.Stable(kept, func(a, b *batch.Kept) int { return a.Time.Compare(b.Time) })
 }
 
 // run runs a script by its digest, which Redis may not know yet.

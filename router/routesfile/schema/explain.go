@@ -11,6 +11,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"signalbox/router/internal/order"
 )
 
 const (
@@ -47,7 +49,7 @@ func explain(err *jsonschema.ValidationError, message any) string {
 // order. There is at least one.
 func failures(err *jsonschema.ValidationError, value any) []failure {
 	all := gather(err, value)
-	slices.SortFunc(all, func(a, b failure) int { return strings.Compare(a.String(), b.String()) })
+	order.Stable(all, func(a, b *failure) int { return strings.Compare(a.String(), b.String()) })
 	all = slices.CompactFunc(all, func(a, b failure) bool { return a.String() == b.String() })
 	if len(all) == 0 {
 		return []failure{{what: "does not satisfy the schema"}}
