@@ -165,8 +165,9 @@ func (r *report) err() error {
 		return nil
 	}
 	slices.SortStableFunc(r.errs, func(a, b Error) int { return comparePlaces(a.place(), b.place()) })
+	hides := newCensor()
 	for i, e := range r.errs {
-		r.errs[i].Excerpt = r.texts.excerpt(e.place(), r.widths[e.place()])
+		r.errs[i].Excerpt = r.texts.excerpt(e.place(), r.widths[e.place()], hides)
 	}
 	if r.more > 0 {
 		last := r.errs[len(r.errs)-1]
@@ -178,9 +179,13 @@ func (r *report) err() error {
 
 // sortedNotes is the notes in the order of the files.
 func (r *report) sortedNotes() []Note {
+	if len(r.notes) == 0 {
+		return nil
+	}
 	slices.SortStableFunc(r.notes, func(a, b Note) int { return comparePlaces(a.place(), b.place()) })
+	hides := newCensor()
 	for i, n := range r.notes {
-		r.notes[i].Excerpt = r.texts.excerpt(n.place(), r.widths[n.place()])
+		r.notes[i].Excerpt = r.texts.excerpt(n.place(), r.widths[n.place()], hides)
 	}
 	return r.notes
 }

@@ -3,6 +3,7 @@ package routesfile
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -253,6 +254,41 @@ func TestExpand(t *testing.T) {
 		if got, err := expand(text, dir, env, false); err == nil {
 			t.Errorf("%s is %q, want an error", text, got.text)
 		}
+	}
+}
+
+// TestReferencesAreThoseOfExpand: what is hidden of a text rests on references, and what it
+// becomes on expand.
+func TestReferencesAreThoseOfExpand(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"A": "1", "B": ""}
+	parts := []string{"$", "$$", "{", "}", "${A}", "${B}", "${C:-x}", "${B:-}", "${A:?no}", "a", ":", "-", " "}
+	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // no secret
+	read := 0
+	for range 20_000 {
+		var text string
+		for range 1 + rnd.IntN(6) {
+			text += parts[rnd.IntN(len(parts))]
+		}
+		want, err := expand(text, "", env, true)
+		if err != nil {
+			continue
+		}
+		read++
+		var got string
+		for _, part := range references(text) {
+			value := env[part.variable]
+			if value == "" && part.fallback != nil {
+				value = *part.fallback
+			}
+			got += strings.ReplaceAll(part.literal, "$$", "$") + value
+		}
+		if got != want.text {
+			t.Fatalf("%q: references make %q of it, and expand %q", text, got, want.text)
+		}
+	}
+	if read < 1000 {
+		t.Errorf("only %d texts could be read", read)
 	}
 }
 
