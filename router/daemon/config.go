@@ -27,7 +27,7 @@ func ShowConfig(opts Options, what ConfigOptions) error {
 		return err
 	}
 	for _, note := range effective.Notes {
-		if strings.Contains(note.Message, ": skipped: ") { // advice is for check to give
+		if note.Skipped != nil { // advice is for check to give
 			fmt.Fprintln(opts.Stderr, note)
 		}
 	}

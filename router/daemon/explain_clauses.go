@@ -50,8 +50,8 @@ func (e *explainer) byCondition(r router.Route, s subject) clause {
 	if answer.Values != "" {
 		because += ": " + answer.Values
 	}
-	if written := e.program.loaded.When(r.Channel, r.Name); strings.Contains(written, "${file:") {
-		because = "when: " + written // there is a secret in the clause
+	if written := e.program.loaded.Written(r.Channel, r.Name); written.Secret {
+		because = "when: " + written.When // there is a secret in the clause
 		if answer.Err != nil {
 			answer.Err = errors.New("the condition cannot be evaluated on it")
 		}

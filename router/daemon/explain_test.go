@@ -182,6 +182,22 @@ func TestExplainTexts(t *testing.T) {
 	}
 }
 
+// What config hides of a condition, explain shows as it is written.
+func TestExplainHidesSecrets(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	opts := explainOptions(t, "[channels.a]\ntransport = \"pubsub\"\n[[routes]]\nchannel = \"a\"\ntype = \"*\"\nhandler = \"drop\"\n"+
+		"when = 'event.data.by == \"${API_TOKEN}\" && event.data.bot == \"${BOT}\"'\n", &out, io.Discard)
+	opts.Source.Environ = []string{"API_TOKEN=hunter2", "BOT=me"}
+	for _, data := range []string{`{"by":"x","bot":"me"}`, `{"by":"hunter2","bot":"you"}`, `{"bot":"me"}`} {
+		err := Explain(t.Context(), opts, ExplainOptions{Channel: "a", Type: "x", Data: data})
+		if err == nil || !strings.Contains(out.String(), "${API_TOKEN}") || strings.Contains(out.String(), "hunter2") {
+			t.Errorf("%v:\n%s", err, out.String())
+		}
+		out.Reset()
+	}
+}
+
 func TestExplainColours(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,32 +10,29 @@ import (
 // lacks is the error of a command that looks at or sends to channels when the
 // configuration, read as `router check` reads it, skipped a value that says where they
 // are. Without it the command would use a default, and so another Redis or channel.
-// What only handlers and routes need may be missing. More are subjects that the command
-// needs beside, such as "[service] name".
+// What only handlers and routes need may be missing. More are keys that the command needs
+// beside, such as "service.name".
 func lacks(src routesfile.Source, notes []routesfile.Note, channels []string, more ...string) error {
-	return skipped(notes, func(subject string) bool {
-		return slices.Contains(more, subject) || ofChannel(subject, channels) || strings.HasPrefix(subject, "[redis] ") && !overridden(src, subject)
+	return needed(notes, func(key []string) bool {
+		return slices.Contains(more, strings.Join(key, ".")) || ofChannel(key, channels) || key[0] == "redis" && !overridden(src, key)
 	})
 }
 
 // lacksChannels is the same for a command that needs no Redis.
 func lacksChannels(notes []routesfile.Note, channels []string) error {
-	return skipped(notes, func(subject string) bool { return ofChannel(subject, channels) })
+	return needed(notes, func(key []string) bool { return ofChannel(key, channels) })
 }
 
-func ofChannel(subject string, channels []string) bool {
-	return slices.ContainsFunc(channels, func(name string) bool {
-		return strings.HasPrefix(subject, fmt.Sprintf("channel %q: ", name))
-	})
+func ofChannel(key, channels []string) bool {
+	return len(key) > 1 && key[0] == "channels" && slices.Contains(channels, key[1])
 }
 
-// skipped makes errors of the notes on what was skipped and is needed.
-func skipped(notes []routesfile.Note, needed func(subject string) bool) error {
+// needed makes errors of the notes on what was skipped and is needed.
+func needed(notes []routesfile.Note, is func(key []string) bool) error {
 	var errs routesfile.Errors
 	for _, note := range notes {
-		subject, why, skipped := strings.Cut(note.Message, ": skipped: ")
-		if skipped && needed(subject) {
-			errs = append(errs, routesfile.Error{File: note.File, Line: note.Line, Column: note.Column, Message: subject + ": " + why})
+		if note.Skipped != nil && is(note.Skipped) {
+			errs = append(errs, note.Needed())
 		}
 	}
 	if len(errs) == 0 {
@@ -46,8 +42,8 @@ func skipped(notes []routesfile.Note, needed func(subject string) bool) error {
 }
 
 // overridden reports whether a flag or a variable says what the skipped URL would.
-func overridden(src routesfile.Source, subject string) bool {
-	return subject == "[redis] url" && (src.Set["redis.url"] != "" || variable(src.Environ, "SIGNALBOX_REDIS__URL") != "")
+func overridden(src routesfile.Source, key []string) bool {
+	return slices.Equal(key, []string{"redis", "url"}) && (src.Set["redis.url"] != "" || variable(src.Environ, "SIGNALBOX_REDIS__URL") != "")
 }
 
 // variable is the value of a variable of the environment, or empty.

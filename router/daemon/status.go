@@ -26,7 +26,7 @@ func Status(ctx context.Context, opts Options, what StatusOptions) error {
 		return err
 	}
 	defer p.close()
-	if err := lacks(opts.Source, p.loaded.Notes, p.declared(), "[service] name"); err != nil {
+	if err := lacks(opts.Source, p.loaded.Notes, p.declared(), "service.name"); err != nil {
 		return err
 	}
 	if err := p.mustReach(ctx); err != nil {

@@ -373,10 +373,10 @@ func TestWhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := result.Where("a", "log"); !strings.HasSuffix(got, "routes.toml:5") {
+	if got := result.Written("a", "log").At; !strings.HasSuffix(got, "routes.toml:5") {
 		t.Errorf("the route is at %q", got)
 	}
-	if got := result.Where("a", "other"); got != "" {
+	if got := result.Written("a", "other").At; got != "" {
 		t.Errorf("no route is at %q", got)
 	}
 }

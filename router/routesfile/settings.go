@@ -126,7 +126,7 @@ func caFile(raw *rawRedis, src Source, report *report) string {
 	}
 	if _, err := readAtMost(file, maxFile); err != nil {
 		if src.Check {
-			report.notef(n.at, "[redis] ca_file: skipped: %s cannot be read: %s", file, err)
+			report.skip(n, file+" cannot be read: "+err.Error())
 			return file
 		}
 		report.errorf(n.at, "[redis] ca_file: %s cannot be read: %s", file, err)

@@ -51,7 +51,7 @@ func (r *Result) OK() bool { return len(r.Errors)+len(r.Failures) == 0 }
 // condition alone does not.
 type Route struct {
 	Channel, Name string
-	At            string // file:line:column
+	At            string // file:line
 	Exercised     bool
 }
 
@@ -155,7 +155,7 @@ func (r *runner) know(loaded *routesfile.Result) {
 	for _, route := range loaded.Config.Routes {
 		key := [2]string{route.Channel, route.Name}
 		if r.routes[key] == nil {
-			r.routes[key] = &Route{Channel: route.Channel, Name: route.Name, At: loaded.Where(route.Channel, route.Name)}
+			r.routes[key] = &Route{Channel: route.Channel, Name: route.Name, At: loaded.Written(route.Channel, route.Name).At}
 		}
 	}
 }
