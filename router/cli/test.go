@@ -40,7 +40,7 @@ configuration.`,
 		Example: `  router test
   router test -c channels.toml -c bot.toml --run 'old enter'
   router test --every-route                   for CI: also fails when no test exercises a route`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			asJSON, err := isJSON(output)
 			if err != nil {
@@ -64,6 +64,7 @@ configuration.`,
 	c.Flags().StringVar(&only, "run", "", "only the tests whose names match this `REGEX`")
 	c.Flags().BoolVar(&every, "every-route", false, "fail when a route is exercised by no test")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line for each test, and one for all)")
+	completeFixed(c, "output", "text", "json")
 	return c
 }
 
