@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"signalbox/router/daemon"
+	"signalbox/router/internal/wording"
 	"signalbox/router/scenario"
 )
 
@@ -90,10 +91,10 @@ func (a *app) test(opts scenario.Options, asJSON, every bool) error {
 	}
 	var wrong []string
 	if failed := report.Failed(); failed > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d of %s failed", failed, count(len(report.Tests), "test")))
+		wrong = append(wrong, fmt.Sprintf("%d of %s failed", failed, wording.Count(len(report.Tests), "test")))
 	}
 	if missing := len(report.Unexercised()); every && missing > 0 {
-		wrong = append(wrong, fmt.Sprintf("no test exercises %d of %s", missing, count(len(report.Routes), "route")))
+		wrong = append(wrong, fmt.Sprintf("no test exercises %d of %s", missing, wording.Count(len(report.Routes), "route")))
 	}
 	if err == nil && len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, ", and "))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 	"signalbox/router/transport"
 )
 
@@ -56,7 +57,7 @@ func Connect(ctx context.Context, opts Options, what ConnectOptions) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %s failed", failed, several(int64(len(found)), "connection", "connections"))
+		return fmt.Errorf("%d of %s failed", failed, wording.Several(int64(len(found)), "connection", "connections"))
 	}
 	return nil
 }

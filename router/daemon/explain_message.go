@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 	"signalbox/router/transport"
 )
 
@@ -224,10 +225,10 @@ func (s *subject) age(now time.Time) string {
 func roughly(d time.Duration) string {
 	switch {
 	case d < time.Second:
-		return short(d.Round(time.Millisecond))
+		return wording.Duration(d.Round(time.Millisecond))
 	case d < time.Minute:
-		return short(d.Round(100 * time.Millisecond))
+		return wording.Duration(d.Round(100 * time.Millisecond))
 	default:
-		return short(d.Round(time.Second))
+		return wording.Duration(d.Round(time.Second))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 	"signalbox/router/transport"
 )
 
@@ -44,7 +45,7 @@ func Status(ctx context.Context, opts Options, what StatusOptions) error {
 		return unread
 	}
 	if n := problems(channels); what.Check && n > 0 {
-		return errors.New(several(int64(n), "problem", "problems"))
+		return errors.New(wording.Several(int64(n), "problem", "problems"))
 	}
 	return nil
 }

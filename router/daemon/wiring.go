@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 )
 
 // wired is a channel and what its routes do that share a subscription.
@@ -95,10 +95,10 @@ func shownPolicy(route router.Route) string {
 		words = append(words, "isolated")
 	}
 	if p.MaxAge > 0 {
-		words = append(words, "max_age "+short(p.MaxAge))
+		words = append(words, "max_age "+wording.Duration(p.MaxAge))
 	}
 	if d := p.Dedupe; d.Window > 0 {
-		word := "dedupe " + short(d.Window)
+		word := "dedupe " + wording.Duration(d.Window)
 		if d.By == router.DedupeByKey {
 			word += " by key"
 		}
@@ -111,16 +111,4 @@ func shownPolicy(route router.Route) string {
 		words = append(words, fmt.Sprintf("%d workers", p.Workers))
 	}
 	return strings.Join(words, " · ")
-}
-
-// short is a duration as a person writes it: 10m, not 10m0s.
-func short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"signalbox/router/internal/wording"
 )
 
 const (
@@ -170,27 +172,27 @@ func words(of jsonschema.ErrorKind, have any) string {
 func wordsOfSize(of jsonschema.ErrorKind) string {
 	switch k := of.(type) {
 	case *kind.MinLength:
-		return fmt.Sprintf("want %s or more, have %d", plural(k.Want, "character"), k.Got)
+		return fmt.Sprintf("want %s or more, have %d", wording.Count(k.Want, "character"), k.Got)
 	case *kind.MaxLength:
-		return fmt.Sprintf("want %s at most, have %d", plural(k.Want, "character"), k.Got)
+		return fmt.Sprintf("want %s at most, have %d", wording.Count(k.Want, "character"), k.Got)
 	case *kind.MinItems:
-		return fmt.Sprintf("want %s or more, have %d", plural(k.Want, "item"), k.Got)
+		return fmt.Sprintf("want %s or more, have %d", wording.Count(k.Want, "item"), k.Got)
 	case *kind.MaxItems:
-		return fmt.Sprintf("want %s at most, have %d", plural(k.Want, "item"), k.Got)
+		return fmt.Sprintf("want %s at most, have %d", wording.Count(k.Want, "item"), k.Got)
 	case *kind.MinProperties:
-		return fmt.Sprintf("want %s or more, have %d", plural(k.Want, "member"), k.Got)
+		return fmt.Sprintf("want %s or more, have %d", wording.Count(k.Want, "member"), k.Got)
 	case *kind.MaxProperties:
-		return fmt.Sprintf("want %s at most, have %d", plural(k.Want, "member"), k.Got)
+		return fmt.Sprintf("want %s at most, have %d", wording.Count(k.Want, "member"), k.Got)
 	case *kind.AdditionalItems:
-		return fmt.Sprintf("has %s too many", plural(k.Count, "item"))
+		return fmt.Sprintf("has %s too many", wording.Count(k.Count, "item"))
 	case *kind.UniqueItems:
 		return fmt.Sprintf("has the same item at %d and %d", k.Duplicates[0], k.Duplicates[1])
 	case *kind.Contains:
 		return "has no item that contains asks for"
 	case *kind.MinContains:
-		return fmt.Sprintf("want %s or more that contains asks for, have %d", plural(k.Want, "item"), len(k.Got))
+		return fmt.Sprintf("want %s or more that contains asks for, have %d", wording.Count(k.Want, "item"), len(k.Got))
 	case *kind.MaxContains:
-		return fmt.Sprintf("want %s at most that contains asks for, have %d", plural(k.Want, "item"), len(k.Got))
+		return fmt.Sprintf("want %s at most that contains asks for, have %d", wording.Count(k.Want, "item"), len(k.Got))
 	case *kind.PropertyNames:
 		return fmt.Sprintf("may have no member %s", shown(k.Property))
 	case *kind.Dependency:
@@ -312,13 +314,6 @@ func or(texts []string) string {
 	}
 	last := len(texts) - 1
 	return strings.Join(texts[:last], ", ") + " or " + texts[last]
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // decimal is a number as a schema writes it: its fraction ends.
