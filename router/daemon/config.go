@@ -133,12 +133,8 @@ type configPage struct {
 	err   error
 }
 
-const (
-	dimmed   = "\x1b[2m"
-	undimmed = "\x1b[0m"
-	// widestValue is how far comments stand to the right at most, for the sake of long values.
-	widestValue = 48
-)
+// widestValue is how far comments stand to the right at most, for the sake of long values.
+const widestValue = 48
 
 func (p *configPage) printf(format string, args ...any) {
 	if _, err := fmt.Fprintf(p.out, format, args...); err != nil && p.err == nil {
@@ -171,7 +167,7 @@ func (p *configPage) line(text, comment string, width int, isDefault bool) {
 		text = fmt.Sprintf("%-*s  # %s", width, text, printable(comment))
 	}
 	if isDefault && p.dim {
-		text = dimmed + text + undimmed
+		text = faint + text + normal
 	}
 	p.printf("%s\n", text)
 }

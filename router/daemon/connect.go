@@ -204,11 +204,7 @@ func printConnections(out io.Writer, found []Connection, asJSON bool) error {
 		if !c.OK {
 			word, text = "failed", c.Error
 		}
-		name := c.Name
-		if c.Kind != "" && c.Kind != c.Name {
-			name += " (" + c.Kind + ")"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", word, printable(name), shownTook(c.Took), printable(strings.ReplaceAll(text, "\n", "; ")))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", word, printable(titled(c.Name, c.Kind)), shownTook(c.Took), printable(strings.ReplaceAll(text, "\n", "; ")))
 	}
 	return table.Flush()
 }

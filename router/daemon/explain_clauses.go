@@ -21,7 +21,7 @@ func (e *explainer) byType(r router.Route, s subject) clause {
 		return clause{"type", resultMatch, fmt.Sprintf("type %q", by)}
 	case by != "":
 		return clause{"type", resultNo, fmt.Sprintf("type: %q excludes it", by)}
-	case strings.HasPrefix(s.Type, "signalbox.") && slices.Contains(r.Types, "*"):
+	case strings.HasPrefix(s.Type, router.OwnPrefix) && slices.Contains(r.Types, "*"):
 		return clause{"type", resultNo, fmt.Sprintf(`type: "*" leaves out Signalbox's own events; write %q beside it`, s.Type)}
 	default:
 		return clause{"type", resultNo, "type: not in " + quotedList(r.Types)}

@@ -166,7 +166,7 @@ func (e *explainer) kept(asked bool) string {
 // undeclared says that the channel declares other types. A router carries it all the same.
 func (e *explainer) undeclared(typ string) string {
 	types := e.channel.Types
-	if len(types) == 0 || slices.Contains(types, typ) || strings.HasPrefix(typ, "signalbox.") {
+	if len(types) == 0 || slices.Contains(types, typ) || strings.HasPrefix(typ, router.OwnPrefix) {
 		return ""
 	}
 	hint := "its types: " + strings.Join(types, ", ")

@@ -158,20 +158,5 @@ func (r *graphRoute) words() []string {
 	return words
 }
 
-// titled is a handler with its kind.
-func (h *graphHandler) titled() string {
-	if h.Kind == "" || h.Kind == h.Handler {
-		return h.Handler
-	}
-	return h.Handler + " (" + h.Kind + ")"
-}
-
 // brief is a condition on one line, and not too long to stand beside others.
-func brief(text string) string {
-	const most = 60
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) <= most {
-		return string(runes)
-	}
-	return string(runes[:most]) + "…"
-}
+func brief(text string) string { return firstRunes(strings.Join(strings.Fields(text), " "), 60) }

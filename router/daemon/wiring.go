@@ -67,7 +67,7 @@ func wiring(cfg router.Config) []wired {
 func shownTypes(ch router.Channel, patterns []string) string {
 	asWritten := strings.Join(patterns, " ")
 	set, err := router.ParseTypes(patterns...)
-	own := slices.ContainsFunc(patterns, func(p string) bool { return strings.HasPrefix(p, "signalbox.") })
+	own := slices.ContainsFunc(patterns, func(p string) bool { return strings.HasPrefix(p, router.OwnPrefix) })
 	if err != nil || own || len(ch.Types) == 0 {
 		return asWritten
 	}
@@ -111,4 +111,12 @@ func shownPolicy(route router.Route) string {
 		words = append(words, fmt.Sprintf("%d workers", p.Workers))
 	}
 	return strings.Join(words, " · ")
+}
+
+// titled is a handler with its kind, where that is called otherwise.
+func titled(handler, kind string) string {
+	if kind == "" || kind == handler {
+		return handler
+	}
+	return handler + " (" + kind + ")"
 }

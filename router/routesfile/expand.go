@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -185,9 +184,7 @@ func readSecret(path, dir string) (string, error) {
 	if path == "" {
 		return "", errors.New("${file:} names no file; write ${file:/run/secrets/name}")
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
+	path = beside(dir, path)
 	data, err := readAtMost(path, maxSecret)
 	if err != nil {
 		return "", absentError{text: fmt.Sprintf("file %s cannot be read: %s", path, err)}

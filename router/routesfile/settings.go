@@ -3,7 +3,6 @@ package routesfile
 import (
 	"maps"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,10 +119,7 @@ func caFile(raw *rawRedis, src Source, report *report) string {
 		return ""
 	}
 	n := raw.node.get("ca_file")
-	file := raw.CAFile
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(n.dir, file)
-	}
+	file := beside(n.dir, raw.CAFile)
 	if _, err := readAtMost(file, maxFile); err != nil {
 		if src.Check {
 			report.skip(n, file+" cannot be read: "+err.Error())

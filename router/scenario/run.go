@@ -142,10 +142,12 @@ func (r *runner) configuration(env map[string]string) *configuration {
 	key := strings.Join(environ, "\x00")
 	if r.loaded[key] == nil {
 		loaded, err := routesfile.Load(routesfile.Source{Paths: r.Paths, Environ: environ, Sealed: true}, r.Kinds)
+		with := &configuration{err: err}
 		if err == nil {
+			with.config = loaded.Config
 			r.know(loaded)
 		}
-		r.loaded[key] = &configuration{loaded.Config, err}
+		r.loaded[key] = with
 	}
 	return r.loaded[key]
 }
