@@ -113,15 +113,7 @@ type configRow struct {
 }
 
 func newConfigRow(table routesfile.EffectiveTable, v routesfile.EffectiveValue) configRow {
-	return configRow{table.Name(v), v.Value, flagName(v.Where), v.From, v.Reference, v.Unset, v.Secret, v.Default}
-}
-
-// flagName calls a flag as the user writes it.
-func flagName(where string) string {
-	if where == "flag redis.url" {
-		return "flag --redis"
-	}
-	return where
+	return configRow{table.Name(v), v.Value, v.Where, v.From, v.Reference, v.Unset, v.Secret, v.Default}
 }
 
 // configPage prints tables as a file would have them, with comments that say where each
@@ -174,7 +166,7 @@ func (p *configPage) line(text, comment string, width int, isDefault bool) {
 
 // origin says where a value comes from.
 func origin(v routesfile.EffectiveValue) string {
-	words := []string{flagName(v.Where)}
+	words := []string{v.Where}
 	if v.From != "" {
 		words = []string{v.From, words[0]}
 	}
