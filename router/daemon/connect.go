@@ -22,9 +22,9 @@ type ConnectOptions struct {
 	JSON bool
 }
 
-// Connection is what was found of a thing that a configuration needs, as `check --connect`
+// connection is what was found of a thing that a configuration needs, as `check --connect`
 // shows it.
-type Connection struct {
+type connection struct {
 	Name  string        `json:"name"` // "redis", or a handler's
 	Kind  string        `json:"kind,omitempty"`
 	OK    bool          `json:"ok"`
@@ -63,12 +63,12 @@ func Connect(ctx context.Context, opts Options, what ConnectOptions) error {
 }
 
 // connections tries everything.
-func (p *program) connections(ctx context.Context) []Connection {
-	found := []Connection{{Name: "redis"}}
+func (p *program) connections(ctx context.Context) []connection {
+	found := []connection{{Name: "redis"}}
 	checks := []func(context.Context) (string, error){p.checkRedis}
 	for _, h := range p.loaded.Config.Handlers {
 		if h.Check != nil {
-			found = append(found, Connection{Name: h.Name, Kind: h.Kind})
+			found = append(found, connection{Name: h.Name, Kind: h.Kind})
 			checks = append(checks, h.Check)
 		}
 	}
@@ -81,7 +81,7 @@ func (p *program) connections(ctx context.Context) []Connection {
 }
 
 // try waits for no check that doesn't obey its context.
-func (c *Connection) try(ctx context.Context, check func(context.Context) (string, error)) {
+func (c *connection) try(ctx context.Context, check func(context.Context) (string, error)) {
 	type answer struct {
 		found string
 		err   error
@@ -191,7 +191,7 @@ func keepsLatest(cfg *router.Config, channel string) bool {
 	})
 }
 
-func printConnections(out io.Writer, found []Connection, asJSON bool) error {
+func printConnections(out io.Writer, found []connection, asJSON bool) error {
 	table := newTable(out)
 	for _, c := range found {
 		if asJSON {
