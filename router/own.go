@@ -11,9 +11,9 @@ import (
 // The types of Signalbox's own events. "*" doesn't take them; a route names them.
 const (
 	// TypeGap says that messages of a Pub/Sub channel may be missing, see [Gap].
-	TypeGap = ownPrefix + "gap"
+	TypeGap = OwnPrefix + "gap"
 	// TypeDead says that an event of the channel became a dead letter, see [Dead].
-	TypeDead = ownPrefix + "dead"
+	TypeDead = OwnPrefix + "dead"
 )
 
 // maxOwn is how many own events of a subscription are under way at most. Nothing else
@@ -139,4 +139,4 @@ type own struct{ f *feed }
 func (o own) Done(*batch.Item) { o.f.saying.Add(-1) }
 
 // isOwn reports whether a type is Signalbox's own.
-func isOwn(typ string) bool { return strings.HasPrefix(typ, ownPrefix) }
+func isOwn(typ string) bool { return strings.HasPrefix(typ, OwnPrefix) }

@@ -210,7 +210,7 @@ func (p *Publisher) accepts(t *target, event *Event) error {
 }
 
 func (t *target) checkType(typ string) error {
-	if len(t.channel.Types) > 0 && !slices.Contains(t.channel.Types, typ) && !strings.HasPrefix(typ, ownPrefix) {
+	if len(t.channel.Types) > 0 && !slices.Contains(t.channel.Types, typ) && !strings.HasPrefix(typ, OwnPrefix) {
 		if near, ok := nearest.Name(typ, t.channel.Types); ok {
 			return fmt.Errorf("type %q is not one of its types; did you mean %q?", typ, near)
 		}

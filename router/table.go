@@ -24,7 +24,7 @@ type compiled struct {
 }
 
 func newTable(routes []compiled) *table {
-	t := &table{exact: map[string][]*route{}, prefixes: map[string][]*route{"": nil, ownPrefix: nil}}
+	t := &table{exact: map[string][]*route{}, prefixes: map[string][]*route{"": nil, OwnPrefix: nil}}
 	for _, c := range routes {
 		for _, p := range slices.Concat(c.types.include, c.types.exclude) {
 			if p.prefix {

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// ownPrefix begins the types of the events that Signalbox itself originates. The
+// OwnPrefix begins the types of the events that Signalbox itself originates. The
 // pattern "*" does not match them: routes name them.
-const ownPrefix = "signalbox."
+const OwnPrefix = "signalbox."
 
 // TypeSet is a set of types: exact ones, prefixes, all, minus exclusions.
 type TypeSet struct {
@@ -105,7 +105,7 @@ func (p pattern) match(typ string) bool {
 	if !p.prefix {
 		return typ == p.text
 	}
-	if strings.HasPrefix(typ, ownPrefix) && !strings.HasPrefix(p.text, ownPrefix) {
+	if strings.HasPrefix(typ, OwnPrefix) && !strings.HasPrefix(p.text, OwnPrefix) {
 		return false
 	}
 	return strings.HasPrefix(typ, p.text)

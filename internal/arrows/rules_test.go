@@ -54,7 +54,7 @@ var rules = []rule{
 	},
 	{
 		pkg: "router/scenario",
-		may: []string{"router/routesfile", "router/routertest", "router"},
+		may: []string{"router/routesfile", "router/routertest", "router", "router/internal"},
 		not: slices.Concat(redis, toml, http, flags),
 	},
 	{

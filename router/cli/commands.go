@@ -10,6 +10,7 @@ import (
 
 	"signalbox/config"
 	"signalbox/router/daemon"
+	"signalbox/router/internal/wording"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -46,13 +47,6 @@ on channels that stay. [redis], [service] and [log] format need a restart.`,
 	c.Flags().BoolVar(&watch, "watch", false, "read the configuration again whenever its files have changed")
 	c.Flags().BoolVar(&embedded, "embedded", false, "start a Redis in this process, on port 6380 if it is free, and use it (development only)")
 	return c
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func (a *app) demoCommand() *cobra.Command {
@@ -95,7 +89,7 @@ With --raw there is no TYPE, and the text is the whole message, sent unchecked.`
 				least, most, usage = 2, 2, "publish --raw needs CHANNEL MESSAGE|-"
 			}
 			if len(args) < least || len(args) > most {
-				return fmt.Errorf("%s; got %s", usage, count(len(args), "argument"))
+				return fmt.Errorf("%s; got %s", usage, wording.Count(len(args), "argument"))
 			}
 			return nil
 		},

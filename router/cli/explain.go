@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"signalbox/router/daemon"
+	"signalbox/router/internal/wording"
 )
 
 func (a *app) explainCommand() *cobra.Command {
@@ -38,7 +39,7 @@ The exit code is 0 when a route takes the message, or may take it; 1 when none d
 			case !what.Last && len(args) == 1:
 				return errors.New("explain needs TYPE, - for a message on standard input, or --last")
 			case len(args) > 3, len(args) == 3 && args[1] == "-":
-				return fmt.Errorf("explain needs CHANNEL TYPE [DATA|-], or CHANNEL -; got %s", count(len(args), "argument"))
+				return fmt.Errorf("explain needs CHANNEL TYPE [DATA|-], or CHANNEL -; got %s", wording.Count(len(args), "argument"))
 			case len(args) > 1 && args[1] == "":
 				return errors.New("TYPE is empty")
 			}

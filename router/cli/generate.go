@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,14 +23,7 @@ standard output, or to a file with --out, which it replaces.`,
 	return c
 }
 
-// generated writes what a verb has made to a file, or to standard output.
-func (a *app) generated(file string, text []byte) error {
-	if file == "" {
-		_, err := a.out.Write(text)
-		return err
-	}
-	if err := os.WriteFile(file, text, 0o644); err != nil { //nolint:gosec // the user names the file, and it holds no secret
-		return fmt.Errorf("write what was generated: %w", err)
-	}
-	return nil
+// addOut adds the flag that all verbs of generate have.
+func addOut(c *cobra.Command, out *string) {
+	c.Flags().StringVar(out, "out", "", "`FILE` to write, and replace if it exists (default: standard output)")
 }

@@ -69,8 +69,3 @@ func (a *app) generateConstants(lang, pkg, out string) error {
 	}
 	return generate.Write(a.out, out, text)
 }
-
-// addOut adds the flag that all verbs of generate have.
-func addOut(c *cobra.Command, out *string) {
-	c.Flags().StringVar(out, "out", "", "`FILE` to write, and replace if it exists (default: standard output)")
-}

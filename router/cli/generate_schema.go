@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"signalbox/router/generate"
 	"signalbox/router/routesfile"
 )
 
@@ -19,17 +20,17 @@ this program. A file names it in its first line, relative to itself:
 
 VS Code with "Even Better TOML" reads that line, and so does everything else that is made of
 taplo. What takes more than one table to see, only check sees.`,
-		Args:    noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		Example: `  router generate schema --out config/routes.schema.json`,
 		RunE: func(*cobra.Command, []string) error {
 			schema, err := routesfile.Schema(a.kinds)
 			if err != nil {
 				return err
 			}
-			return a.generated(out, schema)
+			return generate.Write(a.out, out, schema)
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "write to `FILE` (default: standard output)")
+	addOut(c, &out)
 	return c
 }
 
@@ -40,12 +41,12 @@ func (a *app) generateReferenceCommand() *cobra.Command {
 		Short: "Write a page in Markdown about every key of a configuration",
 		Long: `Write a page in Markdown about every key of a configuration, with the options of all kinds
 of this program. "docs NAME" shows a part of it.`,
-		Args:    noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		Example: `  router generate reference --out docs/reference.md`,
 		RunE: func(*cobra.Command, []string) error {
-			return a.generated(out, routesfile.Reference(a.kinds, a.name+" generate reference"))
+			return generate.Write(a.out, out, routesfile.Reference(a.kinds, a.name+" generate reference"))
 		},
 	}
-	c.Flags().StringVar(&out, "out", "", "write to `FILE` (default: standard output)")
+	addOut(c, &out)
 	return c
 }

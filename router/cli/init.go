@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"signalbox/router/daemon"
+	"signalbox/router/internal/wording"
 )
 
 func (a *app) initCommand() *cobra.Command {
@@ -25,7 +26,7 @@ A file that exists is left alone. If config/routes.toml does, nothing is written
   router init --minimal my-bot      one channel and one route, in a new folder`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return fmt.Errorf("init takes one folder; got %s", count(len(args), "argument"))
+				return fmt.Errorf("init takes one folder; got %s", wording.Count(len(args), "argument"))
 			}
 			if len(args) == 1 && filepath.Ext(args[0]) == ".toml" {
 				return fmt.Errorf("init takes the folder of a project, and writes config/routes.toml there; got %q", args[0])

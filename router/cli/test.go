@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"signalbox/router/daemon"
+	"signalbox/router/internal/wording"
 	"signalbox/router/scenario"
 )
 
@@ -40,7 +41,7 @@ configuration.`,
 		Example: `  router test
   router test -c channels.toml -c bot.toml --run 'old enter'
   router test --every-route                   for CI: also fails when no test exercises a route`,
-		Args: noArguments,
+		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			asJSON, err := isJSON(output)
 			if err != nil {
@@ -64,6 +65,7 @@ configuration.`,
 	c.Flags().StringVar(&only, "run", "", "only the tests whose names match this `REGEX`")
 	c.Flags().BoolVar(&every, "every-route", false, "fail when a route is exercised by no test")
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line for each test, and one for all)")
+	completeFixed(c, "output", "text", "json")
 	return c
 }
 
@@ -89,10 +91,10 @@ func (a *app) test(opts scenario.Options, asJSON, every bool) error {
 	}
 	var wrong []string
 	if failed := report.Failed(); failed > 0 {
-		wrong = append(wrong, fmt.Sprintf("%d of %s failed", failed, count(len(report.Tests), "test")))
+		wrong = append(wrong, fmt.Sprintf("%d of %s failed", failed, wording.Count(len(report.Tests), "test")))
 	}
 	if missing := len(report.Unexercised()); every && missing > 0 {
-		wrong = append(wrong, fmt.Sprintf("no test exercises %d of %s", missing, count(len(report.Routes), "route")))
+		wrong = append(wrong, fmt.Sprintf("no test exercises %d of %s", missing, wording.Count(len(report.Routes), "route")))
 	}
 	if err == nil && len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, ", and "))

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"signalbox/router/internal/wording"
 	"signalbox/router/routesfile"
 )
 
@@ -84,18 +85,16 @@ func summarize(out io.Writer, loaded *routesfile.Result, notes []routesfile.Note
 		}
 	}
 	cfg := loaded.Config
-	line := fmt.Sprintf("ok: %s, %s, %s", plural(len(cfg.Channels), "channel"), plural(len(cfg.Handlers), "handler"), plural(len(cfg.Routes), "route"))
+	line := fmt.Sprintf("ok: %s, %s, %s", wording.Count(len(cfg.Channels), "channel"), wording.Count(len(cfg.Handlers), "handler"), wording.Count(len(cfg.Routes), "route"))
 	if n := len(loaded.Tests); n > 0 {
-		line += ", " + plural(n, "test")
+		line += ", " + wording.Count(n, "test")
 	}
 	if warnings > 0 {
-		line += ", " + plural(warnings, "warning")
+		line += ", " + wording.Count(warnings, "warning")
 	}
 	_, err := fmt.Fprintln(out, line)
 	return err
 }
-
-func plural(n int, what string) string { return several(int64(n), what, what+"s") }
 
 // finding is one thing that a check has found, for programs.
 type finding struct {

@@ -27,7 +27,7 @@ func ShowConfig(opts Options, what ConfigOptions) error {
 		return err
 	}
 	for _, note := range effective.Notes {
-		if strings.Contains(note.Message, ": skipped: ") { // advice is for check to give
+		if note.Skipped != nil { // advice is for check to give
 			fmt.Fprintln(opts.Stderr, note)
 		}
 	}
@@ -113,15 +113,7 @@ type configRow struct {
 }
 
 func newConfigRow(table routesfile.EffectiveTable, v routesfile.EffectiveValue) configRow {
-	return configRow{table.Name(v), v.Value, flagName(v.Where), v.From, v.Reference, v.Unset, v.Secret, v.Default}
-}
-
-// flagName calls a flag as the user writes it.
-func flagName(where string) string {
-	if where == "flag redis.url" {
-		return "flag --redis"
-	}
-	return where
+	return configRow{table.Name(v), v.Value, v.Where, v.From, v.Reference, v.Unset, v.Secret, v.Default}
 }
 
 // configPage prints tables as a file would have them, with comments that say where each
@@ -133,12 +125,8 @@ type configPage struct {
 	err   error
 }
 
-const (
-	dimmed   = "\x1b[2m"
-	undimmed = "\x1b[0m"
-	// widestValue is how far comments stand to the right at most, for the sake of long values.
-	widestValue = 48
-)
+// widestValue is how far comments stand to the right at most, for the sake of long values.
+const widestValue = 48
 
 func (p *configPage) printf(format string, args ...any) {
 	if _, err := fmt.Fprintf(p.out, format, args...); err != nil && p.err == nil {
@@ -171,14 +159,14 @@ func (p *configPage) line(text, comment string, width int, isDefault bool) {
 		text = fmt.Sprintf("%-*s  # %s", width, text, printable(comment))
 	}
 	if isDefault && p.dim {
-		text = dimmed + text + undimmed
+		text = faint + text + normal
 	}
 	p.printf("%s\n", text)
 }
 
 // origin says where a value comes from.
 func origin(v routesfile.EffectiveValue) string {
-	words := []string{flagName(v.Where)}
+	words := []string{v.Where}
 	if v.From != "" {
 		words = []string{v.From, words[0]}
 	}

@@ -22,11 +22,11 @@ func TestConfigPage(t *testing.T) {
 	page.places("off", []string{"a.toml:9:3"})
 	want := `[redis]     # a\x1b.toml:1:2
 url  = "x"  # a.toml:2:3
-` + dimmed + `db   = 0    # default` + undimmed + `
+` + faint + `db   = 0    # default` + normal + `
 long = "` + strings.Repeat("y", 80) + `"  # a.toml:3:3
 
 [log]
-` + dimmed + `workers = 4  # kind "sql"` + undimmed + `
+` + faint + `workers = 4  # kind "sql"` + normal + `
 
 # off: the route a.toml:9:3
 `

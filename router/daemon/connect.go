@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 	"signalbox/router/transport"
 )
 
@@ -21,9 +22,9 @@ type ConnectOptions struct {
 	JSON bool
 }
 
-// Connection is what was found of a thing that a configuration needs, as `check --connect`
+// connection is what was found of a thing that a configuration needs, as `check --connect`
 // shows it.
-type Connection struct {
+type connection struct {
 	Name  string        `json:"name"` // "redis", or a handler's
 	Kind  string        `json:"kind,omitempty"`
 	OK    bool          `json:"ok"`
@@ -56,18 +57,18 @@ func Connect(ctx context.Context, opts Options, what ConnectOptions) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d of %s failed", failed, several(int64(len(found)), "connection", "connections"))
+		return fmt.Errorf("%d of %s failed", failed, wording.Several(int64(len(found)), "connection", "connections"))
 	}
 	return nil
 }
 
 // connections tries everything.
-func (p *program) connections(ctx context.Context) []Connection {
-	found := []Connection{{Name: "redis"}}
+func (p *program) connections(ctx context.Context) []connection {
+	found := []connection{{Name: "redis"}}
 	checks := []func(context.Context) (string, error){p.checkRedis}
 	for _, h := range p.loaded.Config.Handlers {
 		if h.Check != nil {
-			found = append(found, Connection{Name: h.Name, Kind: h.Kind})
+			found = append(found, connection{Name: h.Name, Kind: h.Kind})
 			checks = append(checks, h.Check)
 		}
 	}
@@ -80,7 +81,7 @@ func (p *program) connections(ctx context.Context) []Connection {
 }
 
 // try waits for no check that doesn't obey its context.
-func (c *Connection) try(ctx context.Context, check func(context.Context) (string, error)) {
+func (c *connection) try(ctx context.Context, check func(context.Context) (string, error)) {
 	type answer struct {
 		found string
 		err   error
@@ -190,7 +191,7 @@ func keepsLatest(cfg *router.Config, channel string) bool {
 	})
 }
 
-func printConnections(out io.Writer, found []Connection, asJSON bool) error {
+func printConnections(out io.Writer, found []connection, asJSON bool) error {
 	table := newTable(out)
 	for _, c := range found {
 		if asJSON {
@@ -203,11 +204,7 @@ func printConnections(out io.Writer, found []Connection, asJSON bool) error {
 		if !c.OK {
 			word, text = "failed", c.Error
 		}
-		name := c.Name
-		if c.Kind != "" && c.Kind != c.Name {
-			name += " (" + c.Kind + ")"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", word, printable(name), shownTook(c.Took), printable(strings.ReplaceAll(text, "\n", "; ")))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", word, printable(titled(c.Name, c.Kind)), shownTook(c.Took), printable(strings.ReplaceAll(text, "\n", "; ")))
 	}
 	return table.Flush()
 }

@@ -66,7 +66,7 @@ func TestConnect(t *testing.T) {
 	if err := Connect(t.Context(), opts, ConnectOptions{JSON: true}); err == nil {
 		t.Error("no error")
 	}
-	var c Connection
+	var c connection
 	if err := json.Unmarshal([]byte(strings.Split(out.String(), "\n")[3]), &c); err != nil || c.Name != "well" || c.Kind != "tried" || !c.OK || c.Found != "it is there" {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -76,13 +76,13 @@ func TestConnect(t *testing.T) {
 func TestConnectWaitsForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		var obeys Connection
+		var obeys connection
 		obeys.try(t.Context(), tried{}.Check)
 		if obeys.OK || obeys.Error != "no answer within 5s" || time.Since(begin) != connectTimeout {
 			t.Errorf("%+v after %v", obeys, time.Since(begin))
 		}
 		release := make(chan struct{})
-		var deaf Connection
+		var deaf connection
 		deaf.try(t.Context(), func(context.Context) (string, error) { <-release; return "", nil })
 		if deaf.OK || deaf.Error != "no answer within 5s" {
 			t.Errorf("%+v", deaf)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"signalbox/router/internal/wording"
 )
 
 // changeTimeout bounds what is done with one page of letters. An interrupt waits for it:
@@ -120,5 +122,5 @@ func halfway(err error, done, of int, verb string) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w; %d of %s %s, the others are as they were", err, done, plural(of, "dead letter"), verb)
+	return fmt.Errorf("%w; %d of %s %s, the others are as they were", err, done, wording.Count(of, "dead letter"), verb)
 }

@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"fmt"
+
+	"signalbox/router/internal/wording"
 )
 
 // PurgeDead removes dead letters for good.
@@ -19,7 +21,7 @@ func PurgeDead(ctx context.Context, opts Options, what DeadChange) error {
 		}
 		n++
 	}
-	letters := fmt.Sprintf("%s of %s", plural(n, "dead letter"), d.channel.Name)
+	letters := fmt.Sprintf("%s of %s", wording.Count(n, "dead letter"), d.channel.Name)
 	switch {
 	case n == 0:
 		_, err := fmt.Fprintln(opts.Stdout, d.none())
@@ -44,6 +46,6 @@ func PurgeDead(ctx context.Context, opts Options, what DeadChange) error {
 	if err != nil {
 		return halfway(err, done, n, "purged")
 	}
-	_, err = fmt.Fprintf(opts.Stdout, "%s of %s purged\n", plural(done, "dead letter"), d.channel.Name)
+	_, err = fmt.Fprintf(opts.Stdout, "%s of %s purged\n", wording.Count(done, "dead letter"), d.channel.Name)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 )
 
 // maxReplays is how often a letter is replayed before somebody has to insist: what came
@@ -45,7 +46,7 @@ func ReplayDead(ctx context.Context, opts Options, what ReplayOptions) error {
 			return because(ctx, err)
 		}
 	}
-	letters := fmt.Sprintf("%s of %s", plural(r.total, "dead letter"), d.channel.Name)
+	letters := fmt.Sprintf("%s of %s", wording.Count(r.total, "dead letter"), d.channel.Name)
 	switch {
 	case r.total == 0 && r.looped+r.homeless == 0:
 		_, err := fmt.Fprintln(opts.Stdout, d.none())
@@ -224,10 +225,10 @@ func (r *replay) targets(out io.Writer) error {
 func (r *replay) remarks(out io.Writer) error {
 	lines := slices.Clone(r.warnings)
 	if r.looped > 0 {
-		lines = append(lines, fmt.Sprintf("left: %s came back from %d replays or more; --again replays them too", plural(r.looped, "dead letter"), maxReplays))
+		lines = append(lines, fmt.Sprintf("left: %s came back from %d replays or more; --again replays them too", wording.Count(r.looped, "dead letter"), maxReplays))
 	}
 	if r.homeless > 0 {
-		lines = append(lines, fmt.Sprintf("left: %s came by Pub/Sub, and %q is a stream now; dead show and publish --raw send them", plural(r.homeless, "dead letter"), r.channel.Name))
+		lines = append(lines, fmt.Sprintf("left: %s came by Pub/Sub, and %q is a stream now; dead show and publish --raw send them", wording.Count(r.homeless, "dead letter"), r.channel.Name))
 	}
 	for _, line := range lines {
 		if _, err := fmt.Fprintln(out, line); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"signalbox/router"
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/wording"
 	"signalbox/router/transport"
 )
 
@@ -28,7 +29,7 @@ func (r *replay) run(ctx context.Context) error {
 		return halfway(err, done, r.total, "replayed")
 	}
 	if done > 0 || len(r.deaf) == 0 {
-		fmt.Fprintf(r.opts.Stdout, "%s of %s replayed%s\n", plural(done, "dead letter"), r.channel.Name, r.receivers())
+		fmt.Fprintf(r.opts.Stdout, "%s of %s replayed%s\n", wording.Count(done, "dead letter"), r.channel.Name, r.receivers())
 	}
 	if len(r.deaf) == 0 {
 		return nil
@@ -39,7 +40,7 @@ func (r *replay) run(ctx context.Context) error {
 		kept += r.deaf[name]
 		names = append(names, strconv.Quote(name))
 	}
-	return fmt.Errorf("%s kept: nobody listens on %s, and Pub/Sub keeps nothing", plural(kept, "dead letter"), strings.Join(names, ", "))
+	return fmt.Errorf("%s kept: nobody listens on %s, and Pub/Sub keeps nothing", wording.Count(kept, "dead letter"), strings.Join(names, ", "))
 }
 
 // add adds letters to the stream, and removes those that certainly are there.

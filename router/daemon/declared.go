@@ -13,11 +13,8 @@ func Declared(opts Options) (*routesfile.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, ch := range loaded.Config.Channels {
-		names = append(names, ch.Name)
-	}
-	if err := lacksChannels(loaded.Notes, names); err != nil {
+	all := (&program{loaded: loaded}).declared()
+	if err := lacksChannels(loaded.Notes, all); err != nil {
 		return nil, err
 	}
 	return loaded, nil

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 
 	"signalbox/router/routesfile"
 )
@@ -92,10 +92,10 @@ func openToExplain(opts Options, what ExplainOptions) (*program, error) {
 // tellSkipped tells the notes of the configuration that may change the answer.
 func (e *explainer) tellSkipped() {
 	for _, note := range e.program.loaded.Notes {
-		subject, _, skipped := strings.Cut(note.Message, ": skipped: ")
-		elsewhere := strings.HasPrefix(subject, "handler ") || strings.HasPrefix(subject, "[redis]") || strings.HasPrefix(subject, "[log]") ||
-			strings.HasPrefix(subject, "channel ") && !strings.HasPrefix(subject, fmt.Sprintf("channel %q: ", e.channel.Name))
-		if skipped && !elsewhere {
+		if note.Skipped == nil || slices.Contains([]string{"handlers", "redis", "log"}, note.Skipped[0]) {
+			continue
+		}
+		if note.Skipped[0] != "channels" || ofChannel(note.Skipped, []string{e.channel.Name}) {
 			fmt.Fprintln(e.opts.Stderr, note)
 		}
 	}

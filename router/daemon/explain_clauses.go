@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 )
 
 func (e *explainer) byType(r router.Route, s subject) clause {
@@ -20,7 +21,7 @@ func (e *explainer) byType(r router.Route, s subject) clause {
 		return clause{"type", resultMatch, fmt.Sprintf("type %q", by)}
 	case by != "":
 		return clause{"type", resultNo, fmt.Sprintf("type: %q excludes it", by)}
-	case strings.HasPrefix(s.Type, "signalbox.") && slices.Contains(r.Types, "*"):
+	case strings.HasPrefix(s.Type, router.OwnPrefix) && slices.Contains(r.Types, "*"):
 		return clause{"type", resultNo, fmt.Sprintf(`type: "*" leaves out Signalbox's own events; write %q beside it`, s.Type)}
 	default:
 		return clause{"type", resultNo, "type: not in " + quotedList(r.Types)}
@@ -50,8 +51,8 @@ func (e *explainer) byCondition(r router.Route, s subject) clause {
 	if answer.Values != "" {
 		because += ": " + answer.Values
 	}
-	if written := e.program.loaded.When(r.Channel, r.Name); strings.Contains(written, "${file:") {
-		because = "when: " + written // there is a secret in the clause
+	if written := e.program.loaded.Written(r.Channel, r.Name); written.Secret {
+		because = "when: " + written.When // there is a secret in the clause
 		if answer.Err != nil {
 			answer.Err = errors.New("the condition cannot be evaluated on it")
 		}
@@ -76,9 +77,9 @@ func (e *explainer) byAge(r router.Route, s subject) clause {
 		return clause{}
 	}
 	if e.now.Sub(s.Time) > most {
-		return clause{"max_age", resultNo, fmt.Sprintf("max_age: %s, and %s is the most", s.age(e.now), short(most))}
+		return clause{"max_age", resultNo, fmt.Sprintf("max_age: %s, and %s is the most", s.age(e.now), wording.Duration(most))}
 	}
-	return clause{"max_age", resultMatch, fmt.Sprintf("max_age %s: %s", short(most), s.age(e.now))}
+	return clause{"max_age", resultMatch, fmt.Sprintf("max_age %s: %s", wording.Duration(most), s.age(e.now))}
 }
 
 // byDedupe says what would be remembered; whether it is already only Redis knows.
@@ -87,7 +88,7 @@ func (e *explainer) byDedupe(r router.Route, s subject) clause {
 	if dedupe.Window == 0 {
 		return clause{}
 	}
-	text := fmt.Sprintf("dedupe: remembered for %s by ", short(dedupe.Window))
+	text := fmt.Sprintf("dedupe: remembered for %s by ", wording.Duration(dedupe.Window))
 	switch {
 	case dedupe.By == router.DedupeByKey && (s.Key != "" || slices.Contains(s.unknown, "key")):
 		text += strings.TrimRight("key "+s.Key, " ")
@@ -105,12 +106,12 @@ func (e *explainer) policy(r router.Route) string {
 		words = append(words, "isolated")
 	}
 	if n := p.Retry.Attempts; n > 1 {
-		words = append(words, fmt.Sprintf("%d attempts, %s apart and longer", n, short(p.Retry.Backoff)))
+		words = append(words, fmt.Sprintf("%d attempts, %s apart and longer", n, wording.Duration(p.Retry.Backoff)))
 	} else {
 		words = append(words, "1 attempt")
 	}
 	if p.Timeout > 0 {
-		words = append(words, "timeout "+short(p.Timeout))
+		words = append(words, "timeout "+wording.Duration(p.Timeout))
 	} else {
 		words = append(words, "no timeout")
 	}

@@ -11,11 +11,17 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 	"signalbox/router/transport"
 )
 
-// sentNow is the age of an event that nobody has sent.
-const sentNow = "sent now"
+const (
+	// sentNow is the age of an event that nobody has sent.
+	sentNow = "sent now"
+	// someID stands for the id that publish would make, which no one knows. It has the form
+	// of one, as a schema may ask for that.
+	someID = "01900000-0000-7000-8000-000000000000"
+)
 
 // subject is an event that is explained.
 type subject struct {
@@ -55,7 +61,7 @@ func (e *explainer) subjects(ctx context.Context, what ExplainOptions) (events [
 		if what.Type != "" && s.Time.Sub(e.now).Abs() < time.Second { // else the data says when
 			s.sent = sentNow
 		}
-		if strings.HasPrefix(s.ID, noID) {
+		if strings.HasPrefix(s.ID, noID) || s.ID == someID {
 			s.ID, s.unknown = "", []string{"id"}
 		}
 		if e.channel.Pattern && !what.Last {
@@ -92,14 +98,14 @@ func (e *explainer) typeOnly(typ string) subject {
 }
 
 // published is the message that publish would send. What publish would refuse because of
-// the type or the pattern is explained all the same: others may send it.
+// the type, its schema or the pattern is explained all the same: others may send it.
 func (e *explainer) published(ctx context.Context, what ExplainOptions) (router.Message, error) {
 	to := e.channel
-	to.Types, to.Pattern = nil, false
+	to.Types, to.Schemas, to.Pattern = nil, nil, false
 	kept := &keptMessage{}
 	publisher := router.NewPublisher(router.Config{Service: e.config.Service, Channels: []router.Channel{to}},
 		func(router.Channel) (message.Publisher, error) { return kept, nil })
-	err := publisher.Publish(ctx, to.Name, router.Event{Type: what.Type, ID: noID, Time: e.now, Data: []byte(what.Data)})
+	err := publisher.Publish(ctx, to.Name, router.Event{Type: what.Type, ID: someID, Time: e.now, Data: []byte(what.Data)})
 	if err != nil {
 		return router.Message{}, &UsageError{err}
 	}
@@ -224,10 +230,10 @@ func (s *subject) age(now time.Time) string {
 func roughly(d time.Duration) string {
 	switch {
 	case d < time.Second:
-		return short(d.Round(time.Millisecond))
+		return wording.Duration(d.Round(time.Millisecond))
 	case d < time.Minute:
-		return short(d.Round(100 * time.Millisecond))
+		return wording.Duration(d.Round(100 * time.Millisecond))
 	default:
-		return short(d.Round(time.Second))
+		return wording.Duration(d.Round(time.Second))
 	}
 }

@@ -80,7 +80,7 @@ func newExplainer(opts Options, p *program, ch router.Channel) (*explainer, erro
 		e.kinds[h.Name] = h.Kind
 	}
 	for _, note := range p.loaded.Notes {
-		e.nameless = e.nameless || strings.HasPrefix(note.Message, "[service] name: skipped: ")
+		e.nameless = e.nameless || slices.Equal(note.Skipped, []string{"service", "name"})
 	}
 	var err error
 	e.conditions, err = condition.NewCompiler(e.config.Service)
@@ -166,7 +166,7 @@ func (e *explainer) kept(asked bool) string {
 // undeclared says that the channel declares other types. A router carries it all the same.
 func (e *explainer) undeclared(typ string) string {
 	types := e.channel.Types
-	if len(types) == 0 || slices.Contains(types, typ) || strings.HasPrefix(typ, "signalbox.") {
+	if len(types) == 0 || slices.Contains(types, typ) || strings.HasPrefix(typ, router.OwnPrefix) {
 		return ""
 	}
 	hint := "its types: " + strings.Join(types, ", ")
@@ -178,11 +178,12 @@ func (e *explainer) undeclared(typ string) string {
 
 // route asks a route for its clauses, up to the first that is not true.
 func (e *explainer) route(r router.Route, s subject) explainedRoute {
+	written := e.program.loaded.Written(r.Channel, r.Name)
 	one := explainedRoute{
 		Route: r.Name, Handler: r.Handler, Kind: e.kinds[r.Handler],
-		At: e.program.loaded.Where(r.Channel, r.Name), Policy: e.policy(r), Result: resultMatch,
+		At: written.At, Policy: e.policy(r), Result: resultMatch,
 	}
-	unsure := e.program.loaded.Unsure(r.Channel, r.Name) || e.nameless && strings.Contains(r.WhenText, "service")
+	unsure := written.Unsure || e.nameless && strings.Contains(r.WhenText, "service")
 	if unsure {
 		one.Result = resultUnknown
 		one.Clauses = []clause{{"route", resultUnknown, "a value of this route was skipped; see the note"}}

@@ -182,6 +182,43 @@ func TestExplainTexts(t *testing.T) {
 	}
 }
 
+// What publish refuses since it does not satisfy its schema is a message all the same, which
+// a router rejects.
+func TestExplainAgainstSchema(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	opts := explainOptions(t, "[channels.a]\ntransport = \"stream\"\nschemas = { x = \"x.json\" }\n[[routes]]\nchannel = \"a\"\ntype = \"*\"\nhandler = \"drop\"\n", &out, io.Discard)
+	const schema = `{"properties": {"id": {"format": "uuid"}, "data": {"required": ["size"]}}}`
+	if err := os.WriteFile(filepath.Join(filepath.Dir(opts.Source.Paths[0]), "x.json"), []byte(schema), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := Explain(t.Context(), opts, ExplainOptions{Channel: "a", Type: "x", Data: `{"n":1}`})
+	if err == nil || !strings.Contains(out.String(), "rejected (schema): data.size is missing") || strings.Contains(out.String(), "none") {
+		t.Errorf("%v:\n%s", err, out.String())
+	}
+	out.Reset()
+	err = Explain(t.Context(), opts, ExplainOptions{Channel: "a", Type: "x", Data: `{"size":1}`})
+	if err != nil || !strings.HasPrefix(out.String(), "a · stream · x · sent now\n") {
+		t.Errorf("%v:\n%s", err, out.String())
+	}
+}
+
+// What config hides of a condition, explain shows as it is written.
+func TestExplainHidesSecrets(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	opts := explainOptions(t, "[channels.a]\ntransport = \"pubsub\"\n[[routes]]\nchannel = \"a\"\ntype = \"*\"\nhandler = \"drop\"\n"+
+		"when = 'event.data.by == \"${API_TOKEN}\" && event.data.bot == \"${BOT}\"'\n", &out, io.Discard)
+	opts.Source.Environ = []string{"API_TOKEN=hunter2", "BOT=me"}
+	for _, data := range []string{`{"by":"x","bot":"me"}`, `{"by":"hunter2","bot":"you"}`, `{"bot":"me"}`} {
+		err := Explain(t.Context(), opts, ExplainOptions{Channel: "a", Type: "x", Data: data})
+		if err == nil || !strings.Contains(out.String(), "${API_TOKEN}") || strings.Contains(out.String(), "hunter2") {
+			t.Errorf("%v:\n%s", err, out.String())
+		}
+		out.Reset()
+	}
+}
+
 func TestExplainColours(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder

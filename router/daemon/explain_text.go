@@ -89,11 +89,7 @@ func labelled(label, text string) string {
 
 // begin is how the lines of a route begin: "enter → paper_bot".
 func (r *explainedRoute) begin() string {
-	begin := fmt.Sprintf("%s → %s", r.Route, r.Handler)
-	if r.Kind != "" && r.Kind != r.Handler {
-		begin += " (" + r.Kind + ")"
-	}
-	return printable(begin)
+	return printable(fmt.Sprintf("%s → %s", r.Route, titled(r.Handler, r.Kind)))
 }
 
 // route prints whether a route takes the event and where it is written, then why, then

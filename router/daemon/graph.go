@@ -112,10 +112,10 @@ func (g *graph) routes(loaded *routesfile.Result) map[string][]graphRoute {
 	}
 	letters := map[kept]string{}
 	routes := map[string][]graphRoute{}
-	add := func(r *router.Route, at, when string, on bool) {
+	add := func(r *router.Route, as routesfile.Written, on bool) {
 		one := graphRoute{
-			Route: r.Name, Types: r.Types, When: when, Policy: shownPolicy(*r), Handler: r.Handler,
-			Enabled: on, At: at, handler: graphHandler{Handler: r.Handler},
+			Route: r.Name, Types: r.Types, When: as.When, Policy: shownPolicy(*r), Handler: r.Handler,
+			Enabled: on, At: as.At, handler: graphHandler{Handler: r.Handler},
 		}
 		key := kept{r.Channel, r.Policy.DeadLetter}
 		if _, known := letters[key]; !known {
@@ -130,11 +130,11 @@ func (g *graph) routes(loaded *routesfile.Result) map[string][]graphRoute {
 	}
 	for i := range loaded.Config.Routes {
 		r := &loaded.Config.Routes[i]
-		add(r, loaded.Where(r.Channel, r.Name), loaded.When(r.Channel, r.Name), true)
+		add(r, loaded.Written(r.Channel, r.Name), true)
 	}
 	for i := range loaded.Off {
 		off := &loaded.Off[i]
-		add(&off.Route, off.At, off.When, false)
+		add(&off.Route, off.Written, false)
 	}
 	return routes
 }
@@ -159,20 +159,5 @@ func (r *graphRoute) words() []string {
 	return words
 }
 
-// titled is a handler with its kind.
-func (h *graphHandler) titled() string {
-	if h.Kind == "" || h.Kind == h.Handler {
-		return h.Handler
-	}
-	return h.Handler + " (" + h.Kind + ")"
-}
-
 // brief is a condition on one line, and not too long to stand beside others.
-func brief(text string) string {
-	const most = 60
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) <= most {
-		return string(runes)
-	}
-	return string(runes[:most]) + "…"
-}
+func brief(text string) string { return firstRunes(strings.Join(strings.Fields(text), " "), 60) }

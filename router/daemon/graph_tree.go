@@ -17,7 +17,7 @@ func drawTree(g graph, out io.Writer) error {
 	for _, ch := range g.Channels {
 		for _, r := range ch.Routes {
 			types = max(types, utf8.RuneCountInString(printable(r.shown)))
-			handlers = max(handlers, utf8.RuneCountInString(printable(r.handler.titled())))
+			handlers = max(handlers, utf8.RuneCountInString(printable(titled(r.handler.Handler, r.handler.Kind))))
 		}
 	}
 	types = min(types, 40) // one long list must not push all others away
@@ -28,7 +28,7 @@ func drawTree(g graph, out io.Writer) error {
 			if i == len(ch.Routes)-1 {
 				branch = "└─"
 			}
-			line := fmt.Sprintf("  %s %-*s  → %-*s  %s", branch, types, printable(r.shown), handlers, printable(r.handler.titled()), r.tail(&ch))
+			line := fmt.Sprintf("  %s %-*s  → %-*s  %s", branch, types, printable(r.shown), handlers, printable(titled(r.handler.Handler, r.handler.Kind)), r.tail(&ch))
 			fmt.Fprintln(&b, strings.TrimRight(line, " "))
 		}
 		if len(ch.Routes) == 0 {
@@ -87,7 +87,7 @@ func (g *graph) idle() []string {
 			return slices.ContainsFunc(ch.Routes, func(r graphRoute) bool { return r.Handler == h.Handler })
 		})
 		if !routed {
-			names = append(names, printable(h.titled()))
+			names = append(names, printable(titled(h.Handler, h.Kind)))
 		}
 	}
 	return names

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 	"signalbox/router/transport"
 )
 
@@ -26,7 +27,7 @@ func Status(ctx context.Context, opts Options, what StatusOptions) error {
 		return err
 	}
 	defer p.close()
-	if err := lacks(opts.Source, p.loaded.Notes, p.declared(), "[service] name"); err != nil {
+	if err := lacks(opts.Source, p.loaded.Notes, p.declared(), "service.name"); err != nil {
 		return err
 	}
 	if err := p.mustReach(ctx); err != nil {
@@ -44,7 +45,7 @@ func Status(ctx context.Context, opts Options, what StatusOptions) error {
 		return unread
 	}
 	if n := problems(channels); what.Check && n > 0 {
-		return errors.New(several(int64(n), "problem", "problems"))
+		return errors.New(wording.Several(int64(n), "problem", "problems"))
 	}
 	return nil
 }

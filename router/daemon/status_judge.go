@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 )
 
 const (
@@ -39,7 +40,7 @@ func (s *survey) judge(ch router.Channel, status *channelStatus) {
 	}
 	for _, dead := range status.DeadLetters {
 		if dead.Letters > 0 {
-			status.note("router dead ls "+ch.Name, "%s in %q, the newest %s old", plural(int(dead.Letters), "dead letter"), dead.Stream, shownAge(*dead.Newest, s.now))
+			status.note("router dead ls "+ch.Name, "%s in %q, the newest %s old", wording.Count(int(dead.Letters), "dead letter"), dead.Stream, shownAge(*dead.Newest, s.now))
 		}
 	}
 }
@@ -85,7 +86,7 @@ func (s *survey) judgeGroup(ch router.Channel, status *channelStatus, g *groupSt
 			"nobody reads group %q of another service; %s for it", g.Group, waits(waiting))
 	case left > 0:
 		status.problem("a live router of the group takes them over within some seconds; if this stays, its log says why",
-			"group %q: %s pending of %s", g.Group, several(left, "entry is", "entries are"), deadOnes(g, dead))
+			"group %q: %s pending of %s", g.Group, wording.Several(left, "entry is", "entries are"), deadOnes(g, dead))
 	}
 	if float64(waiting) >= nearMaxLen*float64(ch.MaxLen) {
 		tell := status.note
@@ -100,7 +101,7 @@ func (s *survey) judgeGroup(ch router.Channel, status *channelStatus, g *groupSt
 			"group %q: entry %s is %s old and still in hand of %s", g.Group, o.ID, shownAge(o.Added, s.now), o.Consumer)
 	}
 	if g.Trimmed > 0 {
-		status.note("raise max_len, also at the producers, or add routers", "group %q: %s trimmed before anybody read them, so far", g.Group, several(g.Trimmed, "entry was", "entries were"))
+		status.note("raise max_len, also at the producers, or add routers", "group %q: %s trimmed before anybody read them, so far", g.Group, wording.Several(g.Trimmed, "entry was", "entries were"))
 	}
 }
 
@@ -121,12 +122,4 @@ func deadOnes(g *groupStatus, dead int) string {
 	return "consumers that are dead"
 }
 
-func waits(n int64) string { return several(n, "entry waits", "entries wait") }
-
-// several is a number with what it counts.
-func several(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
+func waits(n int64) string { return wording.Several(n, "entry waits", "entries wait") }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"signalbox/router/internal/wording"
 )
 
 // print prints channels: problems first, or as JSON. Whole says that all could be read.
@@ -53,11 +55,11 @@ func printRemarks(out io.Writer, word string, channels []*channelStatus, of func
 func (s *survey) state(ch *channelStatus) string {
 	switch {
 	case ch.Subscribers != nil && *ch.Patterns > 0:
-		return fmt.Sprintf("%s, and %s in this Redis", several(*ch.Subscribers, "subscriber", "subscribers"), several(*ch.Patterns, "pattern", "patterns"))
+		return fmt.Sprintf("%s, and %s in this Redis", wording.Several(*ch.Subscribers, "subscriber", "subscribers"), wording.Several(*ch.Patterns, "pattern", "patterns"))
 	case ch.Subscribers != nil:
-		return several(*ch.Subscribers, "subscriber", "subscribers")
+		return wording.Several(*ch.Subscribers, "subscriber", "subscribers")
 	case ch.Patterns != nil:
-		return several(*ch.Patterns, "pattern", "patterns") + " subscribed to in this Redis"
+		return wording.Several(*ch.Patterns, "pattern", "patterns") + " subscribed to in this Redis"
 	case ch.Length == nil:
 		return "not known"
 	case *ch.Length == 0 && ch.Newest == nil:

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 )
 
 // wired is a channel and what its routes do that share a subscription.
@@ -67,7 +67,7 @@ func wiring(cfg router.Config) []wired {
 func shownTypes(ch router.Channel, patterns []string) string {
 	asWritten := strings.Join(patterns, " ")
 	set, err := router.ParseTypes(patterns...)
-	own := slices.ContainsFunc(patterns, func(p string) bool { return strings.HasPrefix(p, "signalbox.") })
+	own := slices.ContainsFunc(patterns, func(p string) bool { return strings.HasPrefix(p, router.OwnPrefix) })
 	if err != nil || own || len(ch.Types) == 0 {
 		return asWritten
 	}
@@ -95,10 +95,10 @@ func shownPolicy(route router.Route) string {
 		words = append(words, "isolated")
 	}
 	if p.MaxAge > 0 {
-		words = append(words, "max_age "+short(p.MaxAge))
+		words = append(words, "max_age "+wording.Duration(p.MaxAge))
 	}
 	if d := p.Dedupe; d.Window > 0 {
-		word := "dedupe " + short(d.Window)
+		word := "dedupe " + wording.Duration(d.Window)
 		if d.By == router.DedupeByKey {
 			word += " by key"
 		}
@@ -113,14 +113,10 @@ func shownPolicy(route router.Route) string {
 	return strings.Join(words, " · ")
 }
 
-// short is a duration as a person writes it: 10m, not 10m0s.
-func short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
+// titled is a handler with its kind, where that is called otherwise.
+func titled(handler, kind string) string {
+	if kind == "" || kind == handler {
+		return handler
 	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return handler + " (" + kind + ")"
 }

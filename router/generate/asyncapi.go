@@ -227,7 +227,7 @@ func (d *document) taken(r router.Route) []string {
 	}
 	var ids []string
 	for typ, id := range d.byType[r.Channel] {
-		others := typ == anyType && slices.ContainsFunc(r.Types, func(pattern string) bool { return !strings.HasPrefix(pattern, "signalbox.") })
+		others := typ == anyType && slices.ContainsFunc(r.Types, func(pattern string) bool { return !strings.HasPrefix(pattern, router.OwnPrefix) })
 		if others || typ != anyType && set.Match(typ) {
 			ids = append(ids, id)
 		}

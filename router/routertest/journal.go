@@ -55,7 +55,7 @@ func about(event *router.Event) string {
 	switch {
 	case event == nil:
 		return ""
-	case strings.HasPrefix(event.Type, "signalbox."):
+	case strings.HasPrefix(event.Type, router.OwnPrefix):
 		return event.Type + ": "
 	}
 	return event.Type + " " + event.ID + ": "

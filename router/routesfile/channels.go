@@ -149,7 +149,7 @@ func (c *compiler) declaredTypes(raw *rawChannel) (types []string, open bool) {
 		case strings.ContainsAny(typ, "*!"):
 			c.report.errorf(declared.node.at, "%s: types: %q is a pattern; list the types one by one, or leave types out", raw.node.subject(), typ)
 			open = true
-		case strings.HasPrefix(typ, ownPrefix):
+		case strings.HasPrefix(typ, router.OwnPrefix):
 			c.report.errorf(declared.node.at, "%s: types: %q belongs to Signalbox, which sends it by itself; remove it", raw.node.subject(), typ)
 		default:
 			types = append(types, typ)

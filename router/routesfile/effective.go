@@ -46,7 +46,7 @@ type EffectiveValue struct {
 	// map[string]any of these, without secrets.
 	Value any
 	Text  string // Value as TOML, on one line
-	// Where it is written: "routes.toml:2:7", "$SIGNALBOX_REDIS__URL", "flag redis.url", or
+	// Where it is written: "routes.toml:2:7", "$SIGNALBOX_REDIS__URL", "--redis", or
 	// "default".
 	Where string
 	// From says whose value it is, where it is not the table's own: "[defaults]",

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 )
 
 // channelTables adds the channels, in the order of the files.
@@ -136,15 +137,15 @@ func policyKeys() []string {
 func policyValue(p router.Policy, key string) any {
 	switch key {
 	case "timeout":
-		return durationText(max(0, p.Timeout)) // less is for ever, which is written 0s
+		return wording.Duration(max(0, p.Timeout)) // less is for ever, which is written 0s
 	case "retry.attempts":
 		return int64(p.Retry.Attempts)
 	case "retry.backoff":
-		return durationText(p.Retry.Backoff)
+		return wording.Duration(p.Retry.Backoff)
 	case "retry.max_backoff":
-		return durationText(p.Retry.MaxBackoff)
+		return wording.Duration(p.Retry.MaxBackoff)
 	case "max_age":
-		return durationText(p.MaxAge)
+		return wording.Duration(p.MaxAge)
 	default:
 		return int64(p.Workers)
 	}

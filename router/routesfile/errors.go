@@ -53,6 +53,17 @@ type Note struct {
 	Error
 	// Warning says that what is written works and is hardly what its author meant.
 	Warning bool
+	// Skipped is the key whose value a check skipped, from the top: channels, prices, name.
+	// Routes, and what stands in a list, are counted from 1. Nil: the note is about
+	// something else.
+	Skipped []string
+
+	lacks string // why it was skipped, behind what it is
+}
+
+// Needed is the error of who cannot do without what was skipped.
+func (n Note) Needed() Error {
+	return Error{File: n.File, Line: n.Line, Column: n.Column, Message: n.lacks}
 }
 
 // String is "file:line:column: message".
@@ -132,8 +143,14 @@ func (r *report) errorf(at place, format string, args ...any) {
 	r.errs = append(r.errs, e)
 }
 
-func (r *report) notef(at place, format string, args ...any) {
-	r.notes = append(r.notes, Note{Error: errorAt(at, fmt.Sprintf(format, args...))})
+// skip tells that a check does without the value of n.
+func (r *report) skip(n *node, why string) {
+	path := make([]string, len(n.path))
+	for i, key := range n.path {
+		path[i] = strings.TrimPrefix(key, delim)
+	}
+	needed := errorAt(n.at, n.label()+": "+why)
+	r.notes = append(r.notes, Note{Error: errorAt(n.at, n.label()+": skipped: "+why), Skipped: path, lacks: needed.Message})
 }
 
 // warnf tells what works and is hardly meant. Nobody reads more than maxErrors of those.
@@ -166,8 +183,9 @@ func (r *report) err() error {
 		return nil
 	}
 	order.Stable(r.errs, func(a, b *Error) int { return comparePlaces(a.place(), b.place()) })
+	hides := newCensor()
 	for i, e := range r.errs {
-		r.errs[i].Excerpt = r.texts.excerpt(e.place(), r.widths[e.place()])
+		r.errs[i].Excerpt = r.texts.excerpt(e.place(), r.widths[e.place()], hides)
 	}
 	if r.more > 0 {
 		last := r.errs[len(r.errs)-1]
@@ -179,9 +197,13 @@ func (r *report) err() error {
 
 // sortedNotes is the notes in the order of the files.
 func (r *report) sortedNotes() []Note {
+	if len(r.notes) == 0 {
+		return nil
+	}
 	order.Stable(r.notes, func(a, b *Note) int { return comparePlaces(a.place(), b.place()) })
+	hides := newCensor()
 	for i, n := range r.notes {
-		r.notes[i].Excerpt = r.texts.excerpt(n.place(), r.widths[n.place()])
+		r.notes[i].Excerpt = r.texts.excerpt(n.place(), r.widths[n.place()], hides)
 	}
 	return r.notes
 }

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"regexp"
+	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -45,13 +46,13 @@ type texts map[string][]byte
 
 // excerpt is the line at a place, of a width that is told from what stands there if it is
 // 0. A line that may hold a secret has none.
-func (t texts) excerpt(at place, width int) Excerpt {
+func (t texts) excerpt(at place, width int, hides *censor) Excerpt {
 	if at.line == 0 {
 		return Excerpt{}
 	}
 	line, _, _ := bytes.Cut(t.line(at), []byte("\n"))
 	line = bytes.TrimRight(line, "\r \t")
-	if len(line) == 0 || len(line) > maxFile/16 || mayHoldSecret(line) {
+	if len(line) == 0 || len(line) > maxFile/16 || hides.mayHoldSecret(string(line)) {
 		return Excerpt{}
 	}
 	runes := bytes.Runes(line)
@@ -177,18 +178,45 @@ func bracketSpan(text []rune) int {
 	return len(text)
 }
 
-// secretKey finds a key that is called as secrets are, and passwordInURL one in a URL.
-var (
-	secretKey     = regexp.MustCompile(`(?i)(?:pass|secret|token|api_?key|authorization|credential|dsn)[\w"'.-]*(?:\s*[=:]\s*|\s+)(["']\$\{)?`)
-	passwordInURL = regexp.MustCompile(`://[^/\s"']*:[^/\s"']+@`)
-)
-
-// mayHoldSecret reports whether a line says a secret itself, rather than where it is.
-func mayHoldSecret(line []byte) bool {
-	for _, found := range secretKey.FindAllSubmatch(line, -1) {
-		if found[1] == nil {
+// mayHoldSecret reports whether a line of a file says a secret itself, rather than where it
+// is. The line need not be TOML, and what is an option of which kind is not known, so that
+// more is in doubt here than in [censor.show].
+func (c *censor) mayHoldSecret(line string) bool {
+	for _, at := range c.told.FindAllStringSubmatchIndex(line, -1) {
+		name, between, value := line[at[2]:at[3]], strings.Trim(line[at[4]:at[5]], "\"' \t"), line[at[1]:]
+		squashed, isFlag := squash(name), strings.HasPrefix(name, "-")
+		isDSN := strings.Contains(squashed, "dsn") // whose default is hardly a password alone
+		if value == "" || isReference(value, isDSN) || between == "," && !isFlag {
+			continue
+		}
+		compared := between == "==" || between == "!=" // in a condition, where event.key is none
+		switch {
+		case saysSecret(squashed), isDSN, strings.Contains(squashed, "pass"):
 			return true
+		case isFlag || between != "" && !compared:
+			if isSecretName(name) && !slices.Contains(keyNames(reflect.TypeFor[rawChannel]()), name) { // key_field
+				return true
+			}
 		}
 	}
-	return passwordInURL.Match(line)
+	if c.withoutLogins(line) != line {
+		return true
+	}
+	quote := func(r rune) bool { return r == '"' || r == '\'' }
+	return slices.ContainsFunc(strings.FieldsFunc(line, quote), func(text string) bool {
+		return withoutPath(text) != text || c.looksLikeKey(text)
+	})
+}
+
+// isReference reports whether a value, perhaps in quotes, says where something is: a path
+// into an event, or a ${…}, without a default unless it may have one.
+func isReference(value string, withDefault bool) bool {
+	value = strings.TrimLeft(value, `"'`)
+	if strings.HasPrefix(value, "data.") {
+		return true
+	}
+	body, ok := strings.CutPrefix(value, "${")
+	body, _, _ = strings.Cut(body, "}")
+	_, fallback, _ := strings.Cut(body, ":-")
+	return ok && (withDefault || fallback == "")
 }

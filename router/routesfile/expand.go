@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -117,6 +116,46 @@ func resolve(body, dir string, env map[string]string, sealed bool) (string, erro
 	return "", fmt.Errorf("${%s}: after the : comes -default or ?message", shorten(body))
 }
 
+// reference is a ${…} in a text, or what stands before one.
+type reference struct {
+	literal  string // as it is written; the others are empty then
+	variable string
+	file     string
+	fallback *string // what follows :-
+}
+
+// references takes a text apart, as expand does. What cannot be read is taken literally.
+func references(text string) (parts []reference) {
+	for text != "" {
+		before, after, found := strings.Cut(text, "${")
+		if strings.HasSuffix(before, "$") && strings.Count(before, "$")%2 == 1 { // $$ and then {
+			parts, text = append(parts, reference{literal: before + "${"}), after
+			continue
+		}
+		body, rest, closed := strings.Cut(after, "}")
+		if !found || !closed {
+			return append(parts, reference{literal: text})
+		}
+		if before != "" {
+			parts = append(parts, reference{literal: before})
+		}
+		if path, ok := strings.CutPrefix(body, "file:"); ok {
+			parts, text = append(parts, reference{file: path}), rest
+			continue
+		}
+		name, what, _ := strings.Cut(body, ":")
+		one := reference{variable: name}
+		if fallback, ok := strings.CutPrefix(what, "-"); ok {
+			one.fallback = &fallback
+		}
+		parts, text = append(parts, one), rest
+	}
+	return parts
+}
+
+// isSecret reports whether a value that has the reference is one.
+func (r reference) isSecret() bool { return r.file != "" || isSecretName(r.variable) }
+
 // nameAfter is the name of a variable that a text begins with, or NAME: what is no
 // variable may be a part of a password.
 func nameAfter(text string, env map[string]string) string {
@@ -145,9 +184,7 @@ func readSecret(path, dir string) (string, error) {
 	if path == "" {
 		return "", errors.New("${file:} names no file; write ${file:/run/secrets/name}")
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
+	path = beside(dir, path)
 	data, err := readAtMost(path, maxSecret)
 	if err != nil {
 		return "", absentError{text: fmt.Sprintf("file %s cannot be read: %s", path, err)}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 )
 
 // isolate gives a route what its table says of its subscription.
@@ -102,13 +103,6 @@ func (e *expander) adviseIsolation() {
 		}
 		told[r.at] = true
 		e.report.warnf(r.at, "%s: handler %q works for a target that may be away, and shares the subscription of stream %q with %s; while the target is away these wait as soon as in_flight events do; isolated = true gives the route its own, and isolated = false says that this is meant",
-			r.raw.node.subject(), r.Handler, r.Channel, count(others, "other route"))
+			r.raw.node.subject(), r.Handler, r.Channel, wording.Count(others, "other route"))
 	}
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -43,7 +43,7 @@ type Result struct {
 	// Tests are what Source.Tests asked for, in the order of the files.
 	Tests []Test
 
-	written map[[2]string]written // routes by channel and name
+	written map[[2]string]Written // routes by channel and name
 }
 
 // Load reads, layers and checks a configuration whose handlers are of these kinds.

@@ -3,6 +3,7 @@ package routesfile
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -256,6 +257,41 @@ func TestExpand(t *testing.T) {
 	}
 }
 
+// TestReferencesAreThoseOfExpand: what is hidden of a text rests on references, and what it
+// becomes on expand.
+func TestReferencesAreThoseOfExpand(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"A": "1", "B": ""}
+	parts := []string{"$", "$$", "{", "}", "${A}", "${B}", "${C:-x}", "${B:-}", "${A:?no}", "a", ":", "-", " "}
+	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // no secret
+	read := 0
+	for range 20_000 {
+		var text string
+		for range 1 + rnd.IntN(6) {
+			text += parts[rnd.IntN(len(parts))]
+		}
+		want, err := expand(text, "", env, true)
+		if err != nil {
+			continue
+		}
+		read++
+		var got string
+		for _, part := range references(text) {
+			value := env[part.variable]
+			if value == "" && part.fallback != nil {
+				value = *part.fallback
+			}
+			got += strings.ReplaceAll(part.literal, "$$", "$") + value
+		}
+		if got != want.text {
+			t.Fatalf("%q: references make %q of it, and expand %q", text, got, want.text)
+		}
+	}
+	if read < 1000 {
+		t.Errorf("only %d texts could be read", read)
+	}
+}
+
 // What a higher layer replaces need not be there.
 func TestReplacedReferenceIsNotExpanded(t *testing.T) {
 	t.Parallel()
@@ -337,10 +373,10 @@ func TestWhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := result.Where("a", "log"); !strings.HasSuffix(got, "routes.toml:5") {
+	if got := result.Written("a", "log").At; !strings.HasSuffix(got, "routes.toml:5") {
 		t.Errorf("the route is at %q", got)
 	}
-	if got := result.Where("a", "other"); got != "" {
+	if got := result.Written("a", "other").At; got != "" {
 		t.Errorf("no route is at %q", got)
 	}
 }

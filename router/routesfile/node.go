@@ -31,17 +31,17 @@ type node struct {
 // trouble is a value that could not be expanded. It is only told when no higher layer
 // replaced the value: --redis makes up for a variable that is not set.
 type trouble struct {
-	at   place
-	text string
-	note bool // not a mistake: the configuration is only checked
+	of   *node  // as it was written
+	why  string // in words
+	note bool   // not a mistake: the configuration is only checked
 }
 
 // tellTroubles reports what could not be expanded in n.
 func (n *node) tellTroubles(report *report) {
 	if t := n.trouble; t != nil && t.note {
-		report.notef(t.at, "%s", t.text)
+		report.skip(t.of, t.why)
 	} else if t != nil {
-		report.errorf(t.at, "%s", t.text)
+		report.errorf(t.of.at, "%s: %s", t.of.label(), t.why)
 	}
 	for _, child := range n.children() {
 		child.tellTroubles(report)

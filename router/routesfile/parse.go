@@ -3,7 +3,6 @@ package routesfile
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -149,16 +148,16 @@ func (p *parser) expand(n *node, text string) {
 		return
 	}
 	n.value, n.skipped, n.source = "", true, strconv.Quote(text)
-	n.trouble = &trouble{at: n.at, text: fmt.Sprintf("%s: %s", n.label(), err)}
+	n.trouble = &trouble{of: n, why: err.Error()}
 	lacks, absent := errors.AsType[absentError](err)
 	switch {
 	case !absent:
 	case p.sealed && slices.Contains([]string{"redis", "log", "handlers"}, n.path[0]):
 		n.trouble = nil
 	case p.check:
-		n.trouble = &trouble{at: n.at, text: fmt.Sprintf("%s: skipped: %s", n.label(), err), note: true}
+		n.trouble.note = true
 	case p.sealed:
-		n.trouble.text = fmt.Sprintf("%s: %s", n.label(), lacks.inTest())
+		n.trouble.why = lacks.inTest()
 	}
 }
 

@@ -11,49 +11,38 @@ import (
 	"signalbox/router/internal/order"
 )
 
+// Written is how the files have a route.
+type Written struct {
+	At string // file:line; empty: there is no such route
+	// When is the condition, with references such as ${file:…} as they are. Secret says that
+	// behind one of them is a secret, so that WhenText must not be shown.
+	When   string
+	Secret bool
+	// Unsure says that a check skipped a value, such as a condition whose variable is not
+	// set, so that nobody knows what the route will do.
+	Unsure bool
+}
+
 // OffRoute is a route that enabled = false takes out. Another one of its channel may
 // have its name.
 type OffRoute struct {
 	router.Route
-	At   string // file:line
-	When string // its condition, as it is written
+	Written
 }
 
-// written is where a route is written, its condition as it is written, and whether a
-// check skipped a value of it.
-type written struct {
-	at, when string
-	unsure   bool
-}
+// Written is how a route of Config is written. Those that are off tell it themselves.
+func (r *Result) Written(channel, route string) Written { return r.written[[2]string{channel, route}] }
 
-// Where is the place where a route is written, file:line; empty if there is no such
-// route. Routes that are off have theirs in Off.
-func (r *Result) Where(channel, route string) string { return r.written[[2]string{channel, route}].at }
-
-// When is the condition of a route as it is written, with references such as ${file:…},
-// behind which may be a secret, as they are.
-func (r *Result) When(channel, route string) string { return r.written[[2]string{channel, route}].when }
-
-// Unsure reports whether a check skipped a value of a route, such as a condition whose
-// variable is not set, so that nobody knows what the route will do.
-func (r *Result) Unsure(channel, route string) bool {
-	return r.written[[2]string{channel, route}].unsure
-}
-
-// where is the line of the route's table.
-func (r *route) where() string {
-	at := r.raw.node.key
-	return fmt.Sprintf("%s:%d", at.file, at.line)
-}
-
-// when is its condition as it is written.
-func (r *route) when() string {
-	if n := r.raw.node.get("when"); n != nil && n.source != "" {
-		if text, err := strconv.Unquote(n.source); err == nil {
-			return text
+func (r *route) asWritten() Written {
+	at, when := r.raw.node.key, r.raw.node.get("when")
+	w := Written{At: fmt.Sprintf("%s:%d", at.file, at.line), When: r.WhenText, Unsure: r.raw.node.skips()}
+	if when != nil && when.source != "" {
+		w.Secret = when.holdsSecret()
+		if text, err := strconv.Unquote(when.source); err == nil {
+			w.When = text
 		}
 	}
-	return r.WhenText
+	return w
 }
 
 // offName names a route that is off; a number that it would have among others is not
@@ -71,14 +60,14 @@ func offName(r *route) string {
 
 // collectRest puts into the result what Config has no place for.
 func (c *compiler) collectRest(result *Result) {
-	result.written = make(map[[2]string]written, len(c.routes))
+	result.written = make(map[[2]string]Written, len(c.routes))
 	for i := range c.routes {
 		r := &c.routes[i]
-		result.written[[2]string{r.Channel, r.Name}] = written{r.where(), r.when(), r.raw.node.skips()}
+		result.written[[2]string{r.Channel, r.Name}] = r.asWritten()
 	}
 	for i := range c.off {
 		r := &c.off[i]
-		result.Off = append(result.Off, OffRoute{r.Route, r.where(), r.when()})
+		result.Off = append(result.Off, OffRoute{r.Route, r.asWritten()})
 	}
 	order.Stable(result.Off, func(a, b *OffRoute) int { return cmp.Compare(a.Channel, b.Channel) })
 	for _, name := range slices.Sorted(maps.Keys(c.handlers)) {

@@ -3,6 +3,7 @@ package routesfile
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"signalbox/router"
@@ -59,17 +60,21 @@ func TestPlaces(t *testing.T) {
 		if line != "" {
 			want = file + line
 		}
-		if got := result.Where(name[0], name[1]); got != want {
+		if got := result.Written(name[0], name[1]).At; got != want {
 			t.Errorf("%q is at %q, want %q", name, got, want)
 		}
-		if unsure := result.Unsure(name[0], name[1]); unsure != (line == ":15") {
+		if unsure := result.Written(name[0], name[1]).Unsure; unsure != (line == ":15") {
 			t.Errorf("%q: unsure is %t", name, unsure)
 		}
 	}
 	for route, want := range map[string]string{"two.log": "${CONDITION}", "log": ""} {
-		if got := result.When("commands", route); got != want {
+		if got := result.Written("commands", route).When; got != want {
 			t.Errorf("the condition of %s is written %q, want %q", route, got, want)
 		}
+	}
+	if len(result.Notes) != 1 || !slices.Equal(result.Notes[0].Skipped, []string{"routes", "2", "when"}) ||
+		!strings.HasSuffix(result.Notes[0].Needed().Error(), ": route 2: when: variable CONDITION is not set; set it, or write ${CONDITION:-default}") {
+		t.Errorf("notes are %+v", result.Notes)
 	}
 	var off []string
 	for _, r := range result.Off {
@@ -88,7 +93,7 @@ func TestPlaces(t *testing.T) {
 	if i < 0 || !slices.Equal(result.Config.Handlers[i].PublishesTo, []string{"status"}) {
 		t.Errorf("answer publishes to %+v", result.Config.Handlers)
 	}
-	if r := (&Result{}); r.Where("a", "b") != "" || r.Unsure("a", "b") {
+	if r := (&Result{}); r.Written("a", "b") != (Written{}) {
 		t.Error("an empty result knows routes")
 	}
 }

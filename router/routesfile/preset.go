@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/wording"
 )
 
 // tagged reads what holds without the key from the tags of a raw struct.
@@ -72,7 +73,7 @@ func (k *Key) presetOf(v reflect.Value, otherwise string) {
 func plainValue(v reflect.Value) (value any, ok bool) {
 	switch typed := v.Interface().(type) {
 	case time.Duration:
-		return durationText(typed), true
+		return wording.Duration(typed), true
 	case router.Size:
 		return int64(typed), true
 	case encoding.TextMarshaler:
@@ -108,18 +109,6 @@ func plainValue(v reflect.Value) (value any, ok bool) {
 		return table, true
 	}
 	return nil, false
-}
-
-// durationText is a duration as people write it: 24h, not 24h0m0s.
-func durationText(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // words is a value for people: a list without its brackets, texts without quotes.

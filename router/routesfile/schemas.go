@@ -2,7 +2,6 @@ package routesfile
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -47,12 +46,12 @@ func (c *compiler) schemasOf(one *channel) map[string]router.Schema {
 			c.report.errorf(n.key, "%s: schemas: the type is empty; write its name", subject)
 		case strings.ContainsAny(typ, "*!"):
 			c.report.errorf(n.key, "%s: schemas: %q is a pattern; write a line for each type, which may all name the same file", subject, typ)
-		case strings.HasPrefix(typ, ownPrefix):
+		case strings.HasPrefix(typ, router.OwnPrefix):
 			c.report.errorf(n.key, "%s: schemas: %q belongs to Signalbox, which sends it by itself; remove it", subject, typ)
 		case !one.open && len(one.Types) > 0 && !slices.Contains(one.Types, typ):
 			c.report.errorf(n.key, "%s: schemas: type %q is not in its types%s", subject, typ, didYouMean(typ, "types", one.Types))
 		default:
-			made, err := c.schemas.Compile(beside(n))
+			made, err := c.schemas.Compile(beside(n.dir, fmt.Sprint(n.value)))
 			if err != nil {
 				c.report.errorf(n.at, "%s: %s", n.label(), err)
 				continue
@@ -64,15 +63,6 @@ func (c *compiler) schemasOf(one *channel) map[string]router.Schema {
 		}
 	}
 	return compiled
-}
-
-// beside is the path that a node says, from the folder of the file that it stands in.
-func beside(n *node) string {
-	path := fmt.Sprint(n.value)
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(n.dir, path)
 }
 
 // newSchemas returns a compiler that notes in result what it reads.

@@ -92,6 +92,7 @@ func wordsOf(name string) []string {
 // censor takes out of texts what must not be seen of them.
 type censor struct {
 	assignment *regexp.Regexp // name=, "name": or --name before a value
+	told       *regexp.Regexp // a name in a line of a file, with what is between it and what follows
 	bearer     *regexp.Regexp // what an Authorization field has before its value
 	user       *regexp.Regexp // user:password@host without a scheme
 	run        *regexp.Regexp // what may be a key
@@ -102,6 +103,7 @@ type censor struct {
 func newCensor() *censor {
 	return &censor{
 		assignment: regexp.MustCompile(`([\w.%-]+)("?\s*(?:[=!]=|[=:])\s*|\s+)`),
+		told:       regexp.MustCompile(`([\w.%-]+)(["']?\s*(?:[=!]=|[=:,])\s*|["']?\s+)`),
 		bearer:     regexp.MustCompile(`(?i)\b(bearer|basic|digest)\s+\S`),
 		user:       regexp.MustCompile(`(?:^|\s)[^\s:/@]*:(?:[^/\s@]|/[^/\s@])[^\s@]*@`),
 		run:        regexp.MustCompile(`[A-Za-z0-9]{16,}`),
@@ -132,19 +134,7 @@ func (c *censor) show(text string, how secrecy) string {
 // withoutPasswords hides the password of an address, and all that follows a name of which
 // it says that it is a secret: where the secret ends, only who wrote it knows.
 func (c *censor) withoutPasswords(text string) string {
-	if strings.Contains(text, "-----BEGIN") {
-		return hidden
-	}
-	text = withoutUser(text)
-	if at := c.user.FindStringIndex(text); at != nil {
-		if strings.Count(text[at[0]:], "@") > 1 { // nobody knows which one ends the password
-			return text[:at[0]] + hidden
-		}
-		text = text[:at[0]] + hidden + text[at[1]-1:]
-	}
-	if at := c.bearer.FindStringIndex(text); at != nil {
-		text = text[:at[1]-1] + hidden
-	}
+	text = c.withoutLogins(text)
 	for from := 0; ; {
 		at := c.assignment.FindStringSubmatchIndex(text[from:])
 		if at == nil {
@@ -163,6 +153,25 @@ func (c *censor) withoutPasswords(text string) string {
 			return text[:from] + hidden
 		}
 	}
+}
+
+// withoutLogins hides what has the form of a password, whatever it is called: in an
+// address, behind the word for a way to log in, in a key file.
+func (c *censor) withoutLogins(text string) string {
+	if strings.Contains(text, "-----BEGIN") {
+		return hidden
+	}
+	text = withoutUser(text)
+	if at := c.user.FindStringIndex(text); at != nil {
+		if strings.Count(text[at[0]:], "@") > 1 { // nobody knows which one ends the password
+			return text[:at[0]] + hidden
+		}
+		text = text[:at[0]] + hidden + text[at[1]-1:]
+	}
+	if at := c.bearer.FindStringIndex(text); at != nil {
+		text = text[:at[1]-1] + hidden
+	}
+	return text
 }
 
 // looksLikeKey reports whether something in a text looks as if a machine had made it up.
@@ -249,43 +258,3 @@ func schemeAndHost(text string) string {
 	}
 	return u.Scheme + "://" + u.Host + "/" + hidden
 }
-
-// reference is a ${…} in a text, or what stands before one.
-type reference struct {
-	literal  string // as it is written; the others are empty then
-	variable string
-	file     string
-	fallback *string // what follows :-
-}
-
-// references takes a text apart, as expand does. What cannot be read is taken literally.
-func references(text string) (parts []reference) {
-	for text != "" {
-		before, after, found := strings.Cut(text, "${")
-		if strings.HasSuffix(before, "$") && strings.Count(before, "$")%2 == 1 { // $$ and then {
-			parts, text = append(parts, reference{literal: before + "${"}), after
-			continue
-		}
-		body, rest, closed := strings.Cut(after, "}")
-		if !found || !closed {
-			return append(parts, reference{literal: text})
-		}
-		if before != "" {
-			parts = append(parts, reference{literal: before})
-		}
-		if path, ok := strings.CutPrefix(body, "file:"); ok {
-			parts, text = append(parts, reference{file: path}), rest
-			continue
-		}
-		name, what, _ := strings.Cut(body, ":")
-		one := reference{variable: name}
-		if fallback, ok := strings.CutPrefix(what, "-"); ok {
-			one.fallback = &fallback
-		}
-		parts, text = append(parts, one), rest
-	}
-	return parts
-}
-
-// isSecret reports whether a value that has the reference is one.
-func (r reference) isSecret() bool { return r.file != "" || isSecretName(r.variable) }

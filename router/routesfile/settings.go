@@ -3,7 +3,6 @@ package routesfile
 import (
 	"maps"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,13 +119,10 @@ func caFile(raw *rawRedis, src Source, report *report) string {
 		return ""
 	}
 	n := raw.node.get("ca_file")
-	file := raw.CAFile
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(n.dir, file)
-	}
+	file := beside(n.dir, raw.CAFile)
 	if _, err := readAtMost(file, maxFile); err != nil {
 		if src.Check {
-			report.notef(n.at, "[redis] ca_file: skipped: %s cannot be read: %s", file, err)
+			report.skip(n, file+" cannot be read: "+err.Error())
 			return file
 		}
 		report.errorf(n.at, "[redis] ca_file: %s cannot be read: %s", file, err)

@@ -209,6 +209,14 @@ func unique(paths []string) []string {
 	})
 }
 
+// beside is a path that a file names, from the folder of that file.
+func beside(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
 // readAtMost reads a regular file that is no larger than limit bytes. It never
 // blocks on a pipe or a terminal that somebody named by mistake.
 func readAtMost(path string, limit int64) ([]byte, error) {

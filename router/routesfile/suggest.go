@@ -57,8 +57,8 @@ func elsewhere(n *node, key, what string, valid []string) string {
 		return fmt.Sprintf("; it is a key of %s: write it below that line", alternatives(tables))
 	}
 	here := "[" + strings.Join(n.path, ".") + "]"
-	if n.path[0] == "routes" {
-		here = "[[routes]]"
+	if slices.Contains(lists(), n.path[0]) {
+		here = headerOf(n.path[0])
 	}
 	return fmt.Sprintf("; it is a key of %s, and a key belongs to the last [table] above it, here %s: move it", alternatives(tables), here)
 }
@@ -84,7 +84,7 @@ func tablesWith(key string) []string {
 			inner = inner.Elem()
 		}
 		if slices.ContainsFunc(fieldsOf(inner), func(f reflect.StructField) bool { return tagName(f) == key }) {
-			tables = append(tables, headerOf(tagName(field)))
+			tables = append(tables, header(tagName(field), shapeOf(field.Type)))
 		}
 	}
 	return tables
@@ -92,13 +92,12 @@ func tablesWith(key string) []string {
 
 // headerOf is how a table of the file is written.
 func headerOf(table string) string {
-	switch {
-	case table == "routes":
-		return "[[routes]]"
-	case singleTable(table):
-		return "[" + table + "]"
+	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {
+		if tagName(field) == table {
+			return header(table, shapeOf(field.Type))
+		}
 	}
-	return "[" + table + ".NAME]"
+	return "[" + table + "]"
 }
 
 // listing is "; what: a, b, c".

@@ -71,33 +71,23 @@ func textEnd(doc []byte) int {
 }
 
 // list is about a list that goes on as none does, or does not end.
-func (s *slip) list() string {
-	open, lines := opened(s.doc[:s.at])
-	switch {
-	case strings.HasPrefix(s.rest, ","):
-		return "there is one comma too many; remove it"
-	case strings.HasPrefix(s.rest, "}"), strings.HasPrefix(s.rest, ")"):
-		return fmt.Sprintf("a list ends with ], not with %c", s.rest[0])
-	case open >= 0 && (s.rest == "" || lines > 0 && settingLine.MatchString(s.rest)):
-		s.at = open
-		return "this list is not closed; end it with ]"
-	}
-	return "a comma is missing before this, or the ] that closes the list"
-}
+func (s *slip) list() string { return s.brackets("list", "a list", ']') }
 
 // inline is the same about a { table }.
-func (s *slip) inline() string {
+func (s *slip) inline() string { return s.brackets("table", "a table that begins with {", '}') }
+
+func (s *slip) brackets(what, whole string, end byte) string {
 	open, lines := opened(s.doc[:s.at])
 	switch {
 	case strings.HasPrefix(s.rest, ","):
 		return "there is one comma too many; remove it"
-	case strings.HasPrefix(s.rest, "]"), strings.HasPrefix(s.rest, ")"):
-		return fmt.Sprintf("a table that begins with { ends with }, not with %c", s.rest[0])
+	case s.rest != "" && s.rest[0] != end && strings.IndexByte("]})", s.rest[0]) >= 0:
+		return fmt.Sprintf("%s ends with %c, not with %c", whole, end, s.rest[0])
 	case open >= 0 && (s.rest == "" || lines > 0 && settingLine.MatchString(s.rest)):
 		s.at = open
-		return "this table is not closed; end it with }"
+		return fmt.Sprintf("this %s is not closed; end it with %c", what, end)
 	}
-	return "a comma is missing before this, or the } that closes the table"
+	return fmt.Sprintf("a comma is missing before this, or the %c that closes the %s", end, what)
 }
 
 // text is about a text that does not end.

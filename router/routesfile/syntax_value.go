@@ -16,7 +16,7 @@ func curly(r rune) bool { return strings.ContainsRune(curlyQuotes, r) }
 
 // straight is the remedy for a text in such quotes.
 func (s *slip) straight(text string) string {
-	if mayHoldSecret(s.line()) || strings.Contains(text, `"`) {
+	if newCensor().mayHoldSecret(string(s.line())) || strings.Contains(text, `"`) {
 		text = "text"
 	}
 	return fmt.Sprintf("these quotes mean nothing here; write straight ones: \"%s\"", strings.Trim(shorten(text), curlyQuotes))
@@ -104,7 +104,7 @@ func (s *slip) bare() string {
 // needsQuotes is the remedy for a text without quotes. It never shows a secret.
 func (s *slip) needsQuotes(text string) string {
 	switch begins, ends := strings.HasPrefix(text, `"`), strings.HasSuffix(text, `"`); {
-	case !utf8.ValidString(text), mayHoldSecret(s.line()):
+	case !utf8.ValidString(text), newCensor().mayHoldSecret(string(s.line())):
 		return "this is not a value; text needs quotes"
 	case ends && !begins && strings.Count(text, `"`) == 1:
 		return fmt.Sprintf(`the quote at the beginning is missing: "%s`, shorten(text))

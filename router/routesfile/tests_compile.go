@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -207,10 +206,7 @@ func (t *tests) checkSentType(n *node, message string, to *channel, unmatched []
 
 // messagesOf reads the lines of a file of messages.
 func (t *tests) messagesOf(n *node, name string) []string {
-	file := name
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(n.dir, file)
-	}
+	file := beside(n.dir, name)
 	data, err := readAtMost(file, maxFile)
 	if err != nil {
 		t.report.errorf(n.at, "%s: %s cannot be read: %s", n.label(), file, err)

@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-)
 
-// ownPrefix begins the types of the events that Signalbox itself originates. Every
-// channel has them.
-const ownPrefix = "signalbox."
+	"signalbox/router"
+)
 
 // checkTypes reports types of a route that none of its channels has, and returns the
 // channels that have any. With "*" the others are simply not meant; a channel that a
@@ -48,7 +46,7 @@ func (e *expander) checkTypes(raw *rawRoute, channels []*channel) []*channel {
 // has reports whether the channel may carry a type that the pattern is about.
 func (c *channel) has(pattern string) bool {
 	pattern = strings.TrimPrefix(pattern, "!")
-	if c.open || len(c.Types) == 0 || pattern == "*" || strings.HasPrefix(pattern, ownPrefix) {
+	if c.open || len(c.Types) == 0 || pattern == "*" || strings.HasPrefix(pattern, router.OwnPrefix) {
 		return true
 	}
 	body, isPrefix := strings.CutSuffix(pattern, "*")

@@ -131,18 +131,18 @@ func covers(pattern, other string) bool {
 	if !prefix {
 		return pattern == other
 	}
-	own := strings.HasPrefix(other, ownPrefix) && !strings.HasPrefix(pattern, ownPrefix)
+	own := strings.HasPrefix(other, router.OwnPrefix) && !strings.HasPrefix(pattern, router.OwnPrefix)
 	return !own && strings.HasPrefix(other, body)
 }
 
 // warnOwn tells types of Signalbox's own that never arise.
 func (w *warnings) warnOwn(raw *rawRoute, one name) {
-	if !strings.HasPrefix(one.text, ownPrefix) {
+	if !strings.HasPrefix(one.text, router.OwnPrefix) {
 		return
 	}
 	own := []string{router.TypeGap, router.TypeDead}
 	for _, planned := range []string{"stale", "live", "connected", "disconnected"} {
-		own = append(own, ownPrefix+planned)
+		own = append(own, router.OwnPrefix+planned)
 	}
 	if !slices.ContainsFunc(own, func(typ string) bool { return covers(one.text, typ) }) {
 		w.report.warnf(one.node.at, "%s: Signalbox sends no type %s%s", raw.node.subject(), one.node.quoted(one.text), didYouMean(one.text, "its own types", own))

@@ -143,7 +143,7 @@ func (h *happening) String() string {
 
 // ownID is the id that the message has itself; others were made up for it.
 func (h *happening) ownID() string {
-	if strings.HasPrefix(h.typ, "signalbox.") || !strings.Contains(string(h.message), h.id) {
+	if strings.HasPrefix(h.typ, router.OwnPrefix) || !strings.Contains(string(h.message), h.id) {
 		return ""
 	}
 	return h.id

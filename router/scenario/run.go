@@ -53,7 +53,7 @@ func (r *Result) OK() bool { return len(r.Errors)+len(r.Failures) == 0 }
 // condition alone does not.
 type Route struct {
 	Channel, Name string
-	At            string // file:line:column
+	At            string // file:line
 	Exercised     bool
 }
 
@@ -137,10 +137,12 @@ func (r *runner) configuration(env map[string]string) *configuration {
 	key := strings.Join(environ, "\x00")
 	if r.loaded[key] == nil {
 		loaded, err := routesfile.Load(routesfile.Source{Paths: r.Paths, Environ: environ, Sealed: true}, r.Kinds)
+		with := &configuration{err: err}
 		if err == nil {
+			with.config = loaded.Config
 			r.know(loaded)
 		}
-		r.loaded[key] = &configuration{loaded.Config, err}
+		r.loaded[key] = with
 	}
 	return r.loaded[key]
 }
@@ -150,7 +152,7 @@ func (r *runner) know(loaded *routesfile.Result) {
 	for _, route := range loaded.Config.Routes {
 		key := [2]string{route.Channel, route.Name}
 		if r.routes[key] == nil {
-			r.routes[key] = &Route{Channel: route.Channel, Name: route.Name, At: loaded.Where(route.Channel, route.Name)}
+			r.routes[key] = &Route{Channel: route.Channel, Name: route.Name, At: loaded.Written(route.Channel, route.Name).At}
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"signalbox/router/internal/wording"
 )
 
 // WriteText writes the report for a person: each failure at its place, with what comes
@@ -16,13 +18,13 @@ func (r *Report) WriteText(w io.Writer, verbose bool) error {
 	}
 	r.writeFiles(out)
 	if missing := r.Unexercised(); len(missing) > 0 {
-		fmt.Fprintf(out, "no test exercises %d of %s:\n", len(missing), count(len(r.Routes), "route"))
+		fmt.Fprintf(out, "no test exercises %d of %s:\n", len(missing), wording.Count(len(r.Routes), "route"))
 		for _, route := range missing {
 			fmt.Fprintf(out, "  %s: channel %q, route %q\n", route.At, route.Channel, route.Name)
 		}
 	}
 	if r.Failed() == 0 {
-		fmt.Fprintf(out, "ok: %s, ", count(len(r.Tests), "test"))
+		fmt.Fprintf(out, "ok: %s, ", wording.Count(len(r.Tests), "test"))
 		if len(r.Routes) > 0 && len(r.Unexercised()) == 0 {
 			fmt.Fprintf(out, "every route (%d) exercised, ", len(r.Routes))
 		}
@@ -42,7 +44,7 @@ func (r *Report) writeFiles(out *strings.Builder) {
 				failed++
 			}
 		}
-		fmt.Fprintf(out, "%s: %s", file, count(n, "test"))
+		fmt.Fprintf(out, "%s: %s", file, wording.Count(n, "test"))
 		if failed > 0 {
 			fmt.Fprintf(out, ", %d failed", failed)
 		}
@@ -96,11 +98,4 @@ func (s *Sent) write(out *strings.Builder, mark string) {
 	for _, line := range s.Became {
 		fmt.Fprintf(out, "        %s\n", line)
 	}
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
