@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,16 +21,4 @@ standard output, or to a file with --out, which it replaces.`,
 		verb.Example = strings.ReplaceAll(verb.Example, "  router ", "  "+a.name+" ")
 	}
 	return c
-}
-
-// generated writes what a verb has made to a file, or to standard output.
-func (a *app) generated(file string, text []byte) error {
-	if file == "" {
-		_, err := a.out.Write(text)
-		return err
-	}
-	if err := os.WriteFile(file, text, 0o644); err != nil { //nolint:gosec // the user names the file, and it holds no secret
-		return fmt.Errorf("write what was generated: %w", err)
-	}
-	return nil
 }

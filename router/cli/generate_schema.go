@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"signalbox/router/generate"
 	"signalbox/router/routesfile"
 )
 
@@ -26,7 +27,7 @@ taplo. What takes more than one table to see, only check sees.`,
 			if err != nil {
 				return err
 			}
-			return a.generated(out, schema)
+			return generate.Write(a.out, out, schema)
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "write to `FILE` (default: standard output)")
@@ -43,7 +44,7 @@ of this program. "docs NAME" shows a part of it.`,
 		Args:    noArguments,
 		Example: `  router generate reference --out docs/reference.md`,
 		RunE: func(*cobra.Command, []string) error {
-			return a.generated(out, routesfile.Reference(a.kinds, a.name+" generate reference"))
+			return generate.Write(a.out, out, routesfile.Reference(a.kinds, a.name+" generate reference"))
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "write to `FILE` (default: standard output)")
