@@ -50,7 +50,7 @@ func (e *explainer) byCondition(r router.Route, s subject) clause {
 	if answer.Values != "" {
 		because += ": " + answer.Values
 	}
-	if written := e.program.loaded.When(r.Channel, r.Name); strings.Contains(written, "${file:") {
+	if written, secret := e.program.loaded.When(r.Channel, r.Name), e.program.loaded.SecretWhen(r.Channel, r.Name); secret {
 		because = "when: " + written // there is a secret in the clause
 		if answer.Err != nil {
 			answer.Err = errors.New("the condition cannot be evaluated on it")

@@ -177,16 +177,29 @@ func bracketSpan(text []rune) int {
 	return len(text)
 }
 
-// secretKey finds a key that is called as secrets are, and passwordInURL one in a URL.
+// secretKey finds a key that is called as secrets are, anyKey every one, passwordInURL what
+// may be one in an address, and webAddress what may tell who calls by its path.
 var (
 	secretKey     = regexp.MustCompile(`(?i)(?:pass|secret|token|api_?key|authorization|credential|dsn)[\w"'.-]*(?:\s*[=:]\s*|\s+)(["']\$\{)?`)
-	passwordInURL = regexp.MustCompile(`://[^/\s"']*:[^/\s"']+@`)
+	anyKey        = regexp.MustCompile(`([\w.-]+)["']?\s*=\s*(["']\$\{)?`)
+	passwordInURL = regexp.MustCompile(`:[^"']*@`)
+	webAddress    = regexp.MustCompile(`(?i)https?://[^\s"']+`)
 )
 
 // mayHoldSecret reports whether a line says a secret itself, rather than where it is.
 func mayHoldSecret(line []byte) bool {
 	for _, found := range secretKey.FindAllSubmatch(line, -1) {
 		if found[1] == nil {
+			return true
+		}
+	}
+	for _, found := range anyKey.FindAllSubmatch(line, -1) {
+		if found[2] == nil && saysSecret(squash(string(found[1]))) {
+			return true
+		}
+	}
+	for _, address := range webAddress.FindAllString(string(line), -1) {
+		if withoutPath(address) != address {
 			return true
 		}
 	}

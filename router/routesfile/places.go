@@ -21,8 +21,9 @@ type OffRoute struct {
 // written is where a route is written, its condition as it is written, and whether a
 // check skipped a value of it.
 type written struct {
-	at, when string
-	unsure   bool
+	at, when   string
+	secretWhen bool
+	unsure     bool
 }
 
 // Where is the place where a route is written, file:line; empty if there is no such
@@ -32,6 +33,12 @@ func (r *Result) Where(channel, route string) string { return r.written[[2]strin
 // When is the condition of a route as it is written, with references such as ${file:…},
 // behind which may be a secret, as they are.
 func (r *Result) When(channel, route string) string { return r.written[[2]string{channel, route}].when }
+
+// SecretWhen reports whether the condition of a route refers to a secret: to a file, or a
+// variable that is called like one.
+func (r *Result) SecretWhen(channel, route string) bool {
+	return r.written[[2]string{channel, route}].secretWhen
+}
 
 // Unsure reports whether a check skipped a value of a route, such as a condition whose
 // variable is not set, so that nobody knows what the route will do.
@@ -73,7 +80,7 @@ func (c *compiler) collectRest(result *Result) {
 	result.written = make(map[[2]string]written, len(c.routes))
 	for i := range c.routes {
 		r := &c.routes[i]
-		result.written[[2]string{r.Channel, r.Name}] = written{r.where(), r.when(), r.raw.node.skips()}
+		result.written[[2]string{r.Channel, r.Name}] = written{r.where(), r.when(), saidSecret(r.when()), r.raw.node.skips()}
 	}
 	for i := range c.off {
 		r := &c.off[i]

@@ -159,6 +159,9 @@ func (c *censor) withoutPasswords(text string) string {
 		case sign != "" || strings.HasPrefix(name, "-"):
 			isSecret = isSecretName(name) || strings.Contains(name, "%") // one with an escape may be any
 		}
+		if trimmed := strings.TrimRightFunc(text, unicode.IsSpace); isSecret && from >= len(trimmed) && len(trimmed) < len(text) {
+			return trimmed + hidden // it is all space
+		}
 		if isSecret && from < len(text) {
 			return text[:from] + hidden
 		}
@@ -289,3 +292,6 @@ func references(text string) (parts []reference) {
 
 // isSecret reports whether a value that has the reference is one.
 func (r reference) isSecret() bool { return r.file != "" || isSecretName(r.variable) }
+
+// saidSecret reports whether a text refers to a secret.
+func saidSecret(text string) bool { return slices.ContainsFunc(references(text), reference.isSecret) }
