@@ -32,6 +32,8 @@ type expansion struct {
 	text string
 	any  bool // there were references
 	only bool // the string was exactly one reference
+
+	secrets []string // what references to secrets stand for
 }
 
 // expand replaces ${VAR}, ${VAR:-default}, ${VAR:?message}, ${file:path} and $$ in
@@ -63,6 +65,9 @@ func expand(text, dir string, env map[string]string, sealed bool) (expansion, er
 				return expansion{}, err
 			}
 			out.WriteString(value)
+			if saidSecret("${" + body + "}") {
+				result.secrets = append(result.secrets, value)
+			}
 			result.any = true
 			result.only = literal == "" && len(rest) == len(text) && tail == ""
 			rest = tail
