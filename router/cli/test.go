@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -42,7 +43,7 @@ configuration.`,
   router test -c channels.toml -c bot.toml --run 'old enter'
   router test --every-route                   for CI: also fails when no test exercises a route`,
 		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			asJSON, err := isJSON(output)
 			if err != nil {
 				return err
@@ -59,7 +60,7 @@ configuration.`,
 					return &daemon.UsageError{Err: fmt.Errorf("--run: %w", err)}
 				}
 			}
-			return a.test(opts, asJSON, every)
+			return a.test(c.Context(), opts, asJSON, every)
 		},
 	}
 	c.Flags().StringVar(&only, "run", "", "only the tests whose names match this `REGEX`")
@@ -77,8 +78,8 @@ func (a *app) pathsOr(named string) []string {
 	return a.paths
 }
 
-func (a *app) test(opts scenario.Options, asJSON, every bool) error {
-	report, err := scenario.Run(opts)
+func (a *app) test(ctx context.Context, opts scenario.Options, asJSON, every bool) error {
+	report, err := scenario.Run(ctx, opts)
 	switch {
 	case errors.Is(err, scenario.ErrNoTests):
 		return errors.New(noTests)

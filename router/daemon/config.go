@@ -41,7 +41,7 @@ func ShowConfig(opts Options, what ConfigOptions) error {
 		case len(values) == 0:
 		case what.JSON:
 			for _, v := range values {
-				fmt.Fprintln(opts.Stdout, toJSON(newConfigRow(table, v)))
+				page.printf("%s\n", toJSON(newConfigRow(table, v)))
 			}
 		default:
 			page.table(table, values)

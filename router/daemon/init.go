@@ -106,8 +106,9 @@ func writeNew(file string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(text); err != nil {
-		return errors.Join(err, f.Close())
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(file) // half a file would be kept the next time
 	}
-	return f.Close()
+	return err
 }

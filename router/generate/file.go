@@ -13,10 +13,8 @@ import (
 // meanwhile sees the old one or the new one, whole.
 func Write(out io.Writer, file string, text []byte) error {
 	if file == "" {
-		if _, err := out.Write(text); err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
-		return nil
+		_, err := out.Write(text)
+		return err
 	}
 	err := replace(file, text)
 	if cause, ok := errors.AsType[*fs.PathError](err); ok {

@@ -63,6 +63,7 @@ type Box struct {
 	sent   atomic.Int64
 	most   int // messages that handlers may publish; 0: any number
 	close  func() error
+	closed atomic.Bool
 
 	mu        sync.Mutex
 	outcomes  []router.Outcome
@@ -148,6 +149,7 @@ func (b *Box) run() error {
 		return err
 	}
 	b.close = sync.OnceValue(func() error {
+		b.closed.Store(true)
 		stop()
 		err := <-ended
 		_ = b.pubsub.Close() // its only error is none
@@ -197,7 +199,7 @@ func (b *Box) PostAs(channel, name string, messages ...string) {
 
 func (b *Box) post(to router.Channel, name string, messages []string) {
 	for _, m := range messages {
-		if err := b.deliver(to.Transport, name, []byte(m)); err != nil {
+		if err := b.deliver(to.Transport, name, []byte(m)); err != nil && !b.closed.Load() {
 			panic(fmt.Sprintf("routertest: send to %q: %v", to.Name, err))
 		}
 	}
@@ -264,7 +266,7 @@ func (b *Box) Overrun() bool {
 // Stats returns the router's counters.
 func (b *Box) Stats() router.Stats { return b.router.Stats() }
 
-// Close stops the router and waits for it.
+// Close stops the router and waits for it. What is sent from then on is lost.
 func (b *Box) Close() error { return b.close() }
 
 func (b *Box) observe(o router.Outcome) {

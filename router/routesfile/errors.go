@@ -3,6 +3,7 @@ package routesfile
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -117,6 +118,7 @@ type report struct {
 	seen     map[Error]bool
 	texts    texts
 	widths   map[place]int // characters of a place, where its text does not say
+	secrets  []string      // no message has one of these
 }
 
 func newReport() *report {
@@ -135,7 +137,7 @@ func (r *report) errorf(at place, format string, args ...any) {
 		r.more++
 		return
 	}
-	e := errorAt(at, fmt.Sprintf(format, args...))
+	e := r.errorAt(at, fmt.Sprintf(format, args...))
 	if r.seen[e] {
 		return
 	}
@@ -149,18 +151,37 @@ func (r *report) skip(n *node, why string) {
 	for i, key := range n.path {
 		path[i] = strings.TrimPrefix(key, delim)
 	}
-	needed := errorAt(n.at, n.label()+": "+why)
-	r.notes = append(r.notes, Note{Error: errorAt(n.at, n.label()+": skipped: "+why), Skipped: path, lacks: needed.Message})
+	needed := r.errorAt(n.at, n.label()+": "+why)
+	r.notes = append(r.notes, Note{Error: r.errorAt(n.at, n.label()+": skipped: "+why), Skipped: path, lacks: needed.Message})
 }
 
 // warnf tells what works and is hardly meant. Nobody reads more than maxErrors of those.
 func (r *report) warnf(at place, format string, args ...any) {
 	if r.warnings++; r.warnings <= maxErrors {
-		r.notes = append(r.notes, Note{Error: errorAt(at, fmt.Sprintf(format, args...)), Warning: true})
+		r.notes = append(r.notes, Note{Error: r.errorAt(at, fmt.Sprintf(format, args...)), Warning: true})
 	}
 }
 
-func errorAt(at place, message string) Error {
+// shortestSecret is how many bytes a secret has at least: what is shorter could be any word.
+const shortestSecret = 6
+
+// keep keeps secrets to itself, whoever else would tell them: a kind that refuses its
+// options, for example. The errors of our own say what is written instead.
+func (r *report) keep(secrets []string) {
+	for _, secret := range secrets {
+		if len(secret) >= shortestSecret && !slices.Contains(r.secrets, secret) {
+			r.secrets = append(r.secrets, secret)
+		}
+	}
+}
+
+func (r *report) errorAt(at place, message string) Error {
+	for _, secret := range r.secrets {
+		message = strings.ReplaceAll(message, secret, hidden)
+		if short := shorten(secret); short != secret {
+			message = strings.ReplaceAll(message, short, hidden)
+		}
+	}
 	return Error{File: at.file, Line: at.line, Column: at.column, Message: printable(message, true)}
 }
 

@@ -83,6 +83,15 @@ func TestExcerptKeepsSecrets(t *testing.T) {
 		`where = "{data.symbol} at {time}"`:                     true,
 		`url = "redis://host:6379/0"`:                           true,
 		`handler = "log"`:                                       true,
+		`url = "user:pw@host:6379"`:                             false,
+		`url = "redis://:p/w@host:6379"`:                        false,
+		`url = "redis://:p w@host:6379"`:                        false,
+		`headers = { "X-Api-Key" = "x" }`:                       false,
+		`headers = { "X-Api-Key" = "${X}" }`:                    true,
+		`uri = "https://example.com/services/T0/B0/xYz12"`:      false,
+		`uri = "https://example.com/v1/orders"`:                 true,
+		`key_field = "data.order"`:                              true,
+		`handled = [{ handler = "mail", key = "A7" }]`:          true,
 	} {
 		e := texts{"f": []byte(line)}.excerpt(place{"f", 1, 1}, 0, newCensor())
 		if (e.Line != "") != shown {

@@ -31,6 +31,8 @@ type expansion struct {
 	text string
 	any  bool // there were references
 	only bool // the string was exactly one reference
+
+	secrets []string // what references to secrets stand for
 }
 
 // expand replaces ${VAR}, ${VAR:-default}, ${VAR:?message}, ${file:path} and $$ in
@@ -62,6 +64,9 @@ func expand(text, dir string, env map[string]string, sealed bool) (expansion, er
 				return expansion{}, err
 			}
 			out.WriteString(value)
+			if saidSecret("${" + body + "}") {
+				result.secrets = append(result.secrets, value)
+			}
 			result.any = true
 			result.only = literal == "" && len(rest) == len(text) && tail == ""
 			rest = tail
@@ -155,6 +160,9 @@ func references(text string) (parts []reference) {
 
 // isSecret reports whether a value that has the reference is one.
 func (r reference) isSecret() bool { return r.file != "" || isSecretName(r.variable) }
+
+// saidSecret reports whether a text refers to a secret.
+func saidSecret(text string) bool { return slices.ContainsFunc(references(text), reference.isSecret) }
 
 // nameAfter is the name of a variable that a text begins with, or NAME: what is no
 // variable may be a part of a password.

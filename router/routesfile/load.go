@@ -3,6 +3,7 @@ package routesfile
 import (
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"signalbox/router"
@@ -186,6 +187,11 @@ func (c *compiler) compile(at place) router.Config {
 
 // checkName reports a name that cannot be one. Label says whose it is, for example "channel".
 func (r *report) checkName(at place, label, name string) {
+	r.checkShownName(at, label, name, strconv.Quote(shorten(name)))
+}
+
+// checkShownName does so for a name of which an error shows only what shown says.
+func (r *report) checkShownName(at place, label, name, shown string) {
 	ok := name != "" && !strings.ContainsFunc(name, func(c rune) bool {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 		return !letter && c != '_' && c != '-' && c != '.'
@@ -195,6 +201,6 @@ func (r *report) checkName(at place, label, name string) {
 	case name == "*":
 		r.errorf(at, `%s: "*" is reserved: in a route it means every channel or type; choose another name`, label)
 	default:
-		r.errorf(at, "%s: %q is no name; names are letters, digits, _, - and .", label, shorten(name))
+		r.errorf(at, "%s: %s is no name; names are letters, digits, _, - and .", label, shown)
 	}
 }

@@ -175,9 +175,10 @@ func (n *node) kind() string {
 }
 
 // quoted is a name as errors show it. Names are no secrets, so the value of a
-// variable is shown, beside the reference; but who reads a file has a secret in mind.
+// variable is shown, beside the reference; but who reads a file has a secret in mind, and so
+// has who names a variable like one.
 func (n *node) quoted(text string) string {
-	if strings.Contains(n.source, "${file:") {
+	if n.source != "" && saidSecret(n.source) {
 		return n.source
 	}
 	if n.source != "" && !n.commas {

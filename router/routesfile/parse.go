@@ -142,6 +142,7 @@ func (p *parser) expand(n *node, text string) {
 	expanded, err := expand(text, p.dir, p.env, p.sealed)
 	if err == nil {
 		n.value, n.loose = expanded.text, expanded.only
+		p.report.keep(expanded.secrets)
 		if expanded.any {
 			n.source = strconv.Quote(text)
 		}

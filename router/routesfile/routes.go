@@ -70,7 +70,7 @@ func (c *compiler) compileRoutes(at place) {
 func (e *expander) expand(raw *rawRoute, off bool) {
 	n := raw.node
 	if value := n.sure("name"); value != nil && value.value == raw.Name {
-		e.report.checkName(n.place("name"), n.subject()+": name", raw.Name)
+		e.report.checkShownName(n.place("name"), n.subject()+": name", raw.Name, n.get("name").quoted(raw.Name))
 	}
 	e.required(n, "channel", raw.Channel, "write the name of a declared channel, or \"*\" for all of them")
 	e.required(n, "type", raw.Type, "write type = \"*\" for every type")

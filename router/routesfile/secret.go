@@ -149,6 +149,9 @@ func (c *censor) withoutPasswords(text string) string {
 		case sign != "" || strings.HasPrefix(name, "-"):
 			isSecret = isSecretName(name) || strings.Contains(name, "%") // one with an escape may be any
 		}
+		if trimmed := strings.TrimRightFunc(text, unicode.IsSpace); isSecret && from >= len(trimmed) && len(trimmed) < len(text) {
+			return trimmed + hidden // it is all space
+		}
 		if isSecret && from < len(text) {
 			return text[:from] + hidden
 		}

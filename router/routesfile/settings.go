@@ -36,7 +36,7 @@ type Log struct {
 func compileSettings(raw *rawFile, src Source, report *report) Settings {
 	n := raw.Service.node
 	if value := n.sure("name"); value != nil && value.value == raw.Service.Name {
-		report.checkName(n.place("name"), "[service] name", raw.Service.Name)
+		report.checkShownName(n.place("name"), "[service] name", raw.Service.Name, n.get("name").quoted(raw.Service.Name))
 	}
 	checkRedisURL(&raw.Redis, report)
 	return Settings{

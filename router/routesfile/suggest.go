@@ -111,6 +111,9 @@ func listing(what string, valid []string) string {
 		more = fmt.Sprintf(" and %d more", len(valid)-maxListed)
 		valid = valid[:maxListed]
 	}
+	for i, name := range valid {
+		valid[i] = shorten(name)
+	}
 	return fmt.Sprintf("; %s: %s%s", what, strings.Join(valid, ", "), more)
 }
 

@@ -11,12 +11,17 @@ import (
 	"signalbox/router/internal/glob"
 )
 
+const (
+	maxSent    = 10_000  // messages that a test sends
+	maxSentAll = 100_000 // and that all of them send: what became of each is kept for the report
+)
+
 // compileTests checks the tests against the channels, handlers and routes that there are.
 func (c *compiler) compileTests() []Test {
 	if len(c.raw.Tests) == 0 {
 		return nil
 	}
-	t := &tests{compiler: c, names: map[string]place{}, routes: c.knownRoutes()}
+	t := &tests{compiler: c, names: map[string]place{}, routes: c.knownRoutes(), files: map[string]messages{}}
 	for i := range c.raw.Tests {
 		if raw := &c.raw.Tests[i]; raw.node != nil { // else it is no table: reported
 			t.all = append(t.all, t.compile(raw))
@@ -30,7 +35,15 @@ type tests struct {
 	*compiler
 	names  map[string]place
 	routes []string // their names
+	files  map[string]messages
+	sent   int // messages so far
 	all    []Test
+}
+
+// messages are those of a file, which many tests may send.
+type messages struct {
+	all []string
+	err error
 }
 
 func (t *tests) compile(raw *rawTest) Test {
@@ -58,6 +71,7 @@ func (t *tests) compile(raw *rawTest) Test {
 			test.Send = append(test.Send, t.send(&raw.Send[i], lists))
 		}
 	}
+	t.checkSent(n, test.Send)
 	if len(raw.Send) == 0 && !n.get("send").skips() {
 		t.report.errorf(n.key, "%s: sends nothing; write send = [{ channel = \"…\", message = { type = \"…\" } }]", n.subject())
 	}
@@ -177,6 +191,22 @@ func (t *tests) send(raw *rawSend, lists map[string][]rawExpectation) Send {
 	return send
 }
 
+// checkSent reports a test that sends more than there is time and memory for.
+func (t *tests) checkSent(n *node, sends []Send) {
+	sum := 0
+	for _, one := range sends {
+		sum += len(one.Messages)
+	}
+	before := t.sent
+	t.sent += sum
+	switch {
+	case sum > maxSent:
+		t.report.errorf(n.place("send"), "%s: sends %d messages; a test sends %d at most", n.subject(), sum, maxSent)
+	case t.sent > maxSentAll && before <= maxSentAll:
+		t.report.errorf(n.place("send"), "%s: with this one, tests send more than %d messages; send less, or test in several runs of other files", n.subject(), maxSentAll)
+	}
+}
+
 // checkSentName: a message to a pattern has a name of its own in Redis, any other has not.
 func (t *tests) checkSentName(raw *rawSend, to *channel) {
 	n := raw.node
@@ -207,21 +237,31 @@ func (t *tests) checkSentType(n *node, message string, to *channel, unmatched []
 // messagesOf reads the lines of a file of messages.
 func (t *tests) messagesOf(n *node, name string) []string {
 	file := beside(n.dir, name)
-	data, err := readAtMost(file, maxFile)
-	if err != nil {
-		t.report.errorf(n.at, "%s: %s cannot be read: %s", n.label(), file, err)
-		return nil
+	if _, known := t.files[file]; !known {
+		all, err := readMessages(file)
+		t.files[file] = messages{all, err}
 	}
-	var messages []string
-	for line := range bytes.Lines(data) {
-		if line = bytes.TrimRight(line, "\r\n"); len(bytes.TrimSpace(line)) > 0 {
-			messages = append(messages, string(line))
-		}
-	}
-	if len(messages) == 0 {
+	read := t.files[file]
+	switch {
+	case read.err != nil:
+		t.report.errorf(n.at, "%s: %s cannot be read: %s", n.label(), file, read.err)
+	case len(read.all) == 0:
 		t.report.errorf(n.at, "%s: %s has no messages; write one on each line", n.label(), file)
 	}
-	return messages
+	return read.all
+}
+
+func readMessages(file string) (all []string, err error) {
+	data, err := readAtMost(file, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(data) {
+		if line = bytes.TrimRight(line, "\r\n"); len(bytes.TrimSpace(line)) > 0 {
+			all = append(all, string(line))
+		}
+	}
+	return all, nil
 }
 
 func (t *tests) expectation(raw *rawExpectation, list string) Expectation {

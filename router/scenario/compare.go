@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -20,63 +21,127 @@ type Failure struct {
 	Differs []string // what is different there
 }
 
-// compare says which expectations were not met. One thing that happened meets one of them.
-func compare(expected []routesfile.Expectation, happened []happening) []Failure {
-	met := assign(expected, happened)
-	var failures []Failure
+// mostNear is how many things that happened are looked at for the nearest ones of a test:
+// nobody reads more, and each takes a microsecond.
+const mostNear = 200_000
+
+// wish is an expectation, with what of it is JSON.
+type wish struct {
+	routesfile.Expectation
+	message, data any
+}
+
+// compare says which expectations were not met, unless ctx ends before that is done. One
+// thing that happened meets one of them.
+func compare(ctx context.Context, expected []routesfile.Expectation, happened []happening) (failures []Failure, done bool) {
+	wishes := make([]wish, len(expected))
 	for i, e := range expected {
+		wishes[i].Expectation = e
+		wishes[i].message, _ = parse(e.Message) // checked when the tests were loaded
+		wishes[i].data, _ = parse(e.Data)
+	}
+	met, by := assign(ctx, wishes, happened)
+	looked := 0
+	for i := range wishes {
+		w := &wishes[i]
+		if ctx.Err() != nil {
+			return nil, false
+		}
 		switch {
-		case e.List == "not_handled":
-			for _, h := range happened {
-				if h.is(e.List) && len(differences(e, h)) == 0 {
-					failures = append(failures, Failure{At: e.At, Problem: "was handled, and must not be", Want: wanted(e), Near: h.String()})
+		case w.List == "not_handled":
+			for j := range happened {
+				if w.met(&happened[j]) {
+					failures = append(failures, Failure{At: w.At, Problem: "was handled, and must not be", Want: wanted(w.Expectation), Near: happened[j].String()})
 					break
 				}
 			}
+		case met[i] < 0 && looked > mostNear:
+			failures = append(failures, Failure{At: w.At, Problem: "did not happen", Want: wanted(w.Expectation), Differs: []string{"too much happened to look for what comes nearest"}})
 		case met[i] < 0:
-			failures = append(failures, nearest(i, expected, happened, met))
+			looked += len(happened)
+			failures = append(failures, nearest(w, expected, happened, by[w.List]))
 		}
 	}
 	order.Stable(failures, func(a, b *Failure) int {
 		return cmp.Or(cmp.Compare(a.At.Line, b.At.Line), cmp.Compare(a.At.Column, b.At.Column))
 	})
-	return failures
+	return failures, true
 }
 
 // assign finds, for as many expectations as possible, something that happened and meets
 // it; -1: none is left. An expectation that asks for little gives way to one that asks for
-// more.
-func assign(expected []routesfile.Expectation, happened []happening) (met []int) {
-	met = slices.Repeat([]int{-1}, len(expected))
-	var taken []int // by what happened: by which expectation of the list at hand
-	var find func(i int, seen []bool) bool
-	find = func(i int, seen []bool) bool {
-		for j, h := range happened {
-			if seen[j] || !h.is(expected[i].List) || len(differences(expected[i], h)) > 0 {
-				continue
-			}
-			seen[j] = true
-			if taken[j] < 0 || find(taken[j], seen) {
-				met[i], taken[j] = j, i
-				return true
-			}
-		}
-		return false
-	}
+// more. By tells the same the other way round, for each list.
+func assign(ctx context.Context, wishes []wish, happened []happening) (met []int, by map[string][]int) {
+	met, by = slices.Repeat([]int{-1}, len(wishes)), map[string][]int{}
 	for _, list := range []string{"handled", "skipped", "failed", "dead", "published", "rejected", "unmatched"} {
-		taken = slices.Repeat([]int{-1}, len(happened))
-		for i, e := range expected {
-			if e.List == list {
-				find(i, make([]bool, len(happened)))
+		by[list] = slices.Repeat([]int{-1}, len(happened))
+		a := assignment{ctx, wishes, happened, met, by[list], make([]bool, len(happened))}
+		vain := make([]bool, len(happened)) // what one wish has tried in vain, no other need try
+		for i := range wishes {
+			switch {
+			case wishes[i].List != list:
+			case a.find(i):
+				copy(a.seen, vain)
+			default:
+				copy(vain, a.seen)
 			}
 		}
 	}
-	return met
+	return met, by
 }
 
-// nearest is the failure of expectation i, with what comes nearest to it.
-func nearest(i int, expected []routesfile.Expectation, happened []happening, met []int) Failure {
-	e := expected[i]
+// assignment is what of one list is assigned so far: the path of Kuhn's algorithm.
+type assignment struct {
+	ctx      context.Context
+	wishes   []wish
+	happened []happening
+	met      []int  // by wish: what happened
+	taken    []int  // by what happened: the wish
+	seen     []bool // what is on the path, or was tried in vain
+}
+
+// find takes something for a wish: what is free, else what another can do without.
+func (a *assignment) find(i int) bool {
+	if a.ctx.Err() != nil {
+		return false
+	}
+	var occupied []int
+	for j := range a.happened {
+		switch {
+		case a.seen[j] || !a.wishes[i].met(&a.happened[j]):
+		case a.taken[j] < 0:
+			a.met[i], a.taken[j] = j, i
+			return true
+		default:
+			occupied = append(occupied, j)
+		}
+	}
+	for _, j := range occupied {
+		if a.seen[j] {
+			continue
+		}
+		a.seen[j] = true
+		if a.find(a.taken[j]) {
+			a.met[i], a.taken[j] = j, i
+			return true
+		}
+	}
+	return false
+}
+
+// met reports whether something that happened meets a wish.
+func (w *wish) met(h *happening) bool {
+	same := func(want, have string) bool { return want == "" || want == have }
+	return h.is(w.List) && same(w.Handler, h.handler) && same(w.Route, h.route) && same(w.Channel, h.channel) &&
+		same(w.Type, h.typ) && same(w.ID, h.id) && same(w.Key, h.key) &&
+		(w.Attempts == 0 || w.Attempts == h.attempts) && len(h.otherReason(w.Expectation)) == 0 &&
+		(w.Message == nil || h.knownMessage.has(h.message, w.message)) && (w.Data == nil || h.knownData.has(h.data, w.data))
+}
+
+// nearest is the failure of an expectation, with what comes nearest to it. By tells which
+// expectations of the same list are met.
+func nearest(w *wish, expected []routesfile.Expectation, happened []happening, by []int) Failure {
+	e := w.Expectation
 	f := Failure{At: e.At, Problem: "did not happen", Want: wanted(e)}
 	best := -1
 	for j, h := range happened {
@@ -84,8 +149,8 @@ func nearest(i int, expected []routesfile.Expectation, happened []happening, met
 		if !h.is(e.List) {
 			differs = slices.Insert(differs, 0, fmt.Sprintf("it was %s, not %s", h.fate(), e.List))
 		}
-		if other := slices.Index(met, j); len(differs) == 0 && other >= 0 {
-			differs = []string{fmt.Sprintf("this meets the expectation at %s already", expected[other].At), ""}
+		if len(differs) == 0 && by[j] >= 0 {
+			differs = []string{fmt.Sprintf("this meets the expectation at %s already", expected[by[j]].At), ""}
 		}
 		score := 2 * len(differs)
 		if h.is(e.List) {

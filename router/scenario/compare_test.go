@@ -24,7 +24,11 @@ func TestAssign(t *testing.T) {
 		{List: "handled", ID: "3"}, // the first has to give way again, and there is none left
 		{List: "not_handled", Type: "c"},
 	}
-	met := assign(expected, happened)
+	wishes := make([]wish, len(expected))
+	for i, e := range expected {
+		wishes[i].Expectation = e
+	}
+	met, _ := assign(t.Context(), wishes, happened)
 	if got := []int{met[3], met[4]}; !slices.Equal(got, []int{3, 3}) {
 		t.Errorf("failed and dead are met by %v", got)
 	}
@@ -37,7 +41,7 @@ func TestAssign(t *testing.T) {
 	if left != 1 {
 		t.Errorf("%v: %d are not met, want 1", met, left)
 	}
-	if failures := compare(expected, happened); len(failures) != 1 || !strings.Contains(failures[0].Differs[0], "already") && len(failures[0].Differs) != 1 {
+	if failures, _ := compare(t.Context(), expected, happened); len(failures) != 1 || !strings.Contains(failures[0].Differs[0], "already") && len(failures[0].Differs) != 1 {
 		t.Errorf("%+v", failures)
 	}
 }

@@ -46,7 +46,7 @@ skipped = [{ handler = "trade", reason = "max_age" }]
 		return
 	}
 
-	report, err := scenario.Run(scenario.Options{Paths: []string{path}, Kinds: router.NewRegistry(trade)})
+	report, err := scenario.Run(context.Background(), scenario.Options{Paths: []string{path}, Kinds: router.NewRegistry(trade)})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -24,6 +24,7 @@ type happening struct {
 	cause                        string // of a rejected message
 	detail                       string // the error
 	message, data                json.RawMessage
+	knownMessage, knownData      known
 	event                        *router.Event // nil: it is none, or was published
 }
 

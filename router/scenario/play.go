@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,8 +53,9 @@ func newPlay(test routesfile.Test, config router.Config, kinds *router.Registry)
 	return p
 }
 
-// perform runs the test. What takes too long is left behind.
-func (p *play) perform(patience time.Duration) error {
+// perform runs the test until ctx ends, which is after patience at the latest. What takes
+// too long is left behind.
+func (p *play) perform(ctx context.Context, patience time.Duration) error {
 	box, err := routertest.NewWith(p.config, routertest.Options{Now: p.begin(), Answers: answers(p.test.Answers), MaxPublished: mostPublished})
 	if err != nil {
 		return err
@@ -67,6 +69,9 @@ func (p *play) perform(patience time.Duration) error {
 				box.Advance(s.After)
 			}
 			for range s.Messages {
+				if ctx.Err() != nil {
+					return // it is left behind, and closed below
+				}
 				box.PostAs(p.sent[i].channel.Name, p.sent[i].name, p.sent[i].text)
 				i++
 			}
@@ -77,7 +82,7 @@ func (p *play) perform(patience time.Duration) error {
 	select {
 	case err := <-ended:
 		return err
-	case <-time.After(patience):
+	case <-ctx.Done():
 		go box.Close() // it is left behind
 		return fmt.Errorf("did not end within %v: a handler that runs for real, since its kind is pure, waits for something; or there are far too many attempts", patience)
 	}

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -61,8 +62,9 @@ type Route struct {
 var ErrNoTests = errors.New("there are no tests")
 
 // Run runs the tests of a configuration, one after the other. Mistakes in it are
-// [routesfile.Errors]; what only one test's variables lead to is an error of that test.
-func Run(opts Options) (*Report, error) {
+// [routesfile.Errors]; what only one test's variables lead to is an error of that test. When
+// ctx ends, no report is made.
+func Run(ctx context.Context, opts Options) (*Report, error) {
 	begin := time.Now()
 	base, err := routesfile.Load(routesfile.Source{Paths: opts.Paths, Check: true, Tests: true, Sealed: true}, opts.Kinds)
 	if err != nil {
@@ -78,7 +80,10 @@ func Run(opts Options) (*Report, error) {
 	report := &Report{}
 	for _, test := range base.Tests {
 		if opts.Only == nil || opts.Only.MatchString(test.Name) {
-			report.Tests = append(report.Tests, r.run(test))
+			report.Tests = append(report.Tests, r.run(ctx, test))
+		}
+		if ctx.Err() != nil {
+			return nil, errors.New("stopped before all tests had run")
 		}
 	}
 	if len(report.Tests) == 0 {
@@ -157,7 +162,9 @@ func (r *runner) know(loaded *routesfile.Result) {
 	}
 }
 
-func (r *runner) run(test routesfile.Test) Result {
+func (r *runner) run(ctx context.Context, test routesfile.Test) Result {
+	ctx, stop := context.WithTimeout(ctx, r.patience)
+	defer stop()
 	result := Result{Test: test}
 	with := r.configuration(test.Env)
 	var config routesfile.Errors
@@ -172,7 +179,7 @@ func (r *runner) run(test routesfile.Test) Result {
 		return result
 	}
 	p := newPlay(test, with.config, r.Kinds)
-	if err := p.perform(r.patience); err != nil {
+	if err := p.perform(ctx, r.patience); err != nil {
 		result.Errors = []string{err.Error()}
 		return result
 	}
@@ -182,7 +189,12 @@ func (r *runner) run(test routesfile.Test) Result {
 		}
 	}
 	happened := p.happened()
-	result.Failures = compare(test.Expect, happened)
+	failures, done := compare(ctx, test.Expect, happened)
+	if !done {
+		result.Errors = []string{fmt.Sprintf("too much to compare within %v: %d expectations with %d things that happened; send less, or expect less", r.patience, len(test.Expect), len(happened))}
+		return result
+	}
+	result.Failures = failures
 	result.Sent, result.Then = p.stories()
 	if p.box.Overrun() {
 		result.Notes = append(result.Notes, fmt.Sprintf("handlers have published %d messages, and no more were let through; they seem to travel in a circle", mostPublished))

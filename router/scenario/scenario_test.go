@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,7 +29,7 @@ func kinds() *router.Registry {
 // report is the text of a report, without how long it took.
 func report(t *testing.T, verbose bool, paths ...string) (string, *Report) {
 	t.Helper()
-	got, err := Run(Options{Paths: paths, Kinds: kinds()})
+	got, err := Run(t.Context(), Options{Paths: paths, Kinds: kinds()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +40,16 @@ func report(t *testing.T, verbose bool, paths ...string) (string, *Report) {
 	text := regexp.MustCompile(`[0-9.]+ s\n`).ReplaceAllString(out.String(), "… s\n")
 	return strings.ReplaceAll(text, filepath.Dir(paths[0])+string(filepath.Separator), ""), got
 }
+
+// base is a configuration that takes everything.
+const base = `
+[channels.a]
+transport = "stream"
+[[routes]]
+channel = "a"
+type = "*"
+handler = "drop"
+`
 
 func TestReports(t *testing.T) {
 	t.Parallel()
@@ -122,21 +133,21 @@ handled = [{ type = "$x" }]
 func TestNone(t *testing.T) {
 	t.Parallel()
 	path := write(t, "routes.toml", string(config.Routes))
-	if _, err := Run(Options{Paths: []string{path}, Kinds: kinds()}); !errors.Is(err, ErrNoTests) {
+	if _, err := Run(t.Context(), Options{Paths: []string{path}, Kinds: kinds()}); !errors.Is(err, ErrNoTests) {
 		t.Errorf("no tests: %v", err)
 	}
 	path = write(t, "routes.toml", string(config.Routes), "routes_test.toml", string(config.Tests))
-	_, err := Run(Options{Paths: []string{path}, Kinds: kinds(), Only: regexp.MustCompile("^never$")})
+	_, err := Run(t.Context(), Options{Paths: []string{path}, Kinds: kinds(), Only: regexp.MustCompile("^never$")})
 	if err == nil || !strings.Contains(err.Error(), `"^never$"`) {
 		t.Errorf("no test of that name: %v", err)
 	}
-	got, err := Run(Options{Paths: []string{filepath.Dir(path)}, Kinds: kinds(), Only: regexp.MustCompile("price")})
+	got, err := Run(t.Context(), Options{Paths: []string{filepath.Dir(path)}, Kinds: kinds(), Only: regexp.MustCompile("price")})
 	if err != nil || len(got.Tests) != 1 || got.Routes != nil {
 		t.Errorf("one test: %+v, %v", got, err)
 	}
 	var mistakes routesfile.Errors
 	path = write(t, "routes.toml", "[[tests]]\n"+string(config.Routes))
-	if _, err = Run(Options{Paths: []string{path}, Kinds: kinds()}); !errors.As(err, &mistakes) {
+	if _, err = Run(t.Context(), Options{Paths: []string{path}, Kinds: kinds()}); !errors.As(err, &mistakes) {
 		t.Errorf("a wrong test: %v", err)
 	}
 }
@@ -164,9 +175,76 @@ name = "x"
 send = [{ channel = "a", message = { type = "a" } }]
 handled = [{ handler = "stuck" }]
 `)
-	got, err := Run(Options{Paths: []string{path}, Kinds: registry, patience: 50 * time.Millisecond})
+	got, err := Run(t.Context(), Options{Paths: []string{path}, Kinds: registry, patience: 50 * time.Millisecond})
 	if err != nil || len(got.Tests[0].Errors) != 1 || !strings.Contains(got.Tests[0].Errors[0], "did not end within 50ms") {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// What is left behind still sends, or is about to, when it is closed.
+func TestLeftBehind(t *testing.T) {
+	t.Parallel()
+	path := write(t, "routes.toml", base+`
+[[tests]]
+name = "x"
+send = [{ channel = "a", file = "m.jsonl" }]
+handled = [{ handler = "drop" }]
+`, "m.jsonl", strings.Repeat(`{"type":"x"}`+"\n", 10_000))
+	for _, patience := range []time.Duration{time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond} {
+		got, err := Run(t.Context(), Options{Paths: []string{path}, Kinds: kinds(), patience: patience})
+		if err != nil || len(got.Tests[0].Errors) > 1 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // a panic of what was left behind would come by then
+}
+
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	path := write(t, "routes.toml", base+`
+[[tests]]
+name = "x"
+send = [{ channel = "a", message = { type = "x" } }]
+handled = [{ handler = "drop" }]
+`)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := Run(ctx, Options{Paths: []string{path}, Kinds: kinds()}); err == nil || !strings.Contains(err.Error(), "stopped before all tests had run") {
+		t.Error(err)
+	}
+}
+
+// Thousands of expectations of thousands of things, of which many can meet many.
+func TestMuchToCompare(t *testing.T) {
+	t.Parallel()
+	specific, vague := "", ""
+	for i := range 1500 {
+		specific += fmt.Sprintf("{ handler = \"drop\", id = \"%d\" },", i)
+		vague += []string{`{ handler = "drop" },`, `{ type = "x" },`}[i%2]
+	}
+	path := write(t, "routes.toml", base+`
+[[tests]]
+name = "specific"
+send = [{ channel = "a", file = "m.jsonl" }]
+handled = [`+specific+`]
+[[tests]]
+name = "vague"
+send = [{ channel = "a", file = "few.jsonl" }]
+handled = [`+vague+`]
+`, "m.jsonl", strings.Repeat(`{"type":"x"}`+"\n", 10_000), "few.jsonl", strings.Repeat(`{"type":"x"}`+"\n", 1_000))
+	begin := time.Now()
+	got, err := Run(t.Context(), Options{Paths: []string{path}, Kinds: kinds()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took > 10*time.Second { // a quiet machine needs 0.7 s; pair by pair it took 20
+		t.Errorf("took %v", took)
+	}
+	if n := len(got.Tests[0].Failures); n != 1500 {
+		t.Errorf("%d failures, want one for each id that no message has: %v", n, got.Tests[0].Errors)
+	}
+	if n := len(got.Tests[1].Failures); n != 500 {
+		t.Errorf("%d failures, want one for each expectation that nothing is left for: %v", n, got.Tests[1].Errors)
 	}
 }
 

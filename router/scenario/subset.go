@@ -25,6 +25,22 @@ func subset(path string, want, have json.RawMessage) []string {
 	return lacks(path, wanted, value)
 }
 
+// known is JSON that is parsed once, when something is first wanted of it.
+type known struct {
+	parsed bool
+	value  any
+	err    error
+}
+
+// has reports whether all that is wanted is in the text, which is always the same one.
+func (k *known) has(text json.RawMessage, want any) bool {
+	if !k.parsed {
+		k.parsed = true
+		k.value, k.err = parse(text)
+	}
+	return k.err == nil && len(lacks("", want, k.value)) == 0
+}
+
 func parse(text json.RawMessage) (value any, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()

@@ -64,11 +64,12 @@ func (r *Result) write(out *strings.Builder, verbose bool) {
 	}
 	for _, f := range r.Failures {
 		fmt.Fprintf(out, "%s: %q: %s\n  want %s\n", f.At, r.Name, f.Problem, f.Want)
-		if f.Near == "" {
+		switch {
+		case f.Near != "":
+			fmt.Fprintf(out, "  near %s\n", f.Near)
+		case len(f.Differs) == 0:
 			fmt.Fprint(out, "  near nothing: nothing happened at all\n")
-			continue
 		}
-		fmt.Fprintf(out, "  near %s\n", f.Near)
 		for _, line := range f.Differs {
 			fmt.Fprintf(out, "       %s\n", line)
 		}

@@ -1,7 +1,6 @@
 package nearest
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -16,28 +15,34 @@ func Name(name string, valid []string) (string, bool) {
 		return "", false
 	}
 	most := min(max(1, len(name)/3), len(name)-1) // "a" is not nearly "b"
-	best, bestSteps := "", most+1
-	for _, candidate := range slices.Sorted(slices.Values(valid)) {
-		if len(candidate) > maxCompared || abs(len(candidate)-len(name)) >= bestSteps {
+	best, bestSteps, found := "", most, false
+	lower := strings.ToLower(name)
+	for _, candidate := range valid {
+		if len(candidate) > maxCompared || abs(len(candidate)-len(name)) > bestSteps {
 			continue
 		}
-		if n := steps(strings.ToLower(name), strings.ToLower(candidate)); n < bestSteps {
-			best, bestSteps = candidate, n
+		n := steps(lower, strings.ToLower(candidate), bestSteps)
+		if n < bestSteps || n == bestSteps && (!found || candidate < best) {
+			best, bestSteps, found = candidate, n, true
 		}
 	}
-	return best, best != ""
+	return best, found
 }
 
 // steps counts insertions, deletions, replacements and swaps of neighbours (optimal
-// string alignment): "lgo" is one step from "log".
-func steps(a, b string) int {
-	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
+// string alignment): "lgo" is one step from "log". More than most are too many to count.
+func steps(a, b string, most int) int {
+	if len(a) > maxCompared || len(b) > maxCompared { // some letters are longer in the other case
+		return most + 1
+	}
+	var rows [3][maxCompared + 1]int
+	before, last, row := &rows[0], &rows[1], &rows[2]
+	for j := range len(b) + 1 {
 		last[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
 		row[0] = i
+		least := i
 		for j := 1; j <= len(b); j++ {
 			cost := 1
 			if a[i-1] == b[j-1] {
@@ -47,8 +52,12 @@ func steps(a, b string) int {
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				row[j] = min(row[j], before[j-2]+1)
 			}
+			least = min(least, row[j])
 		}
-		before, last = last, row
+		if least > most+1 { // a swap looks two rows back, and saves one
+			return least
+		}
+		before, last, row = last, row, before
 	}
 	return last[len(b)]
 }
