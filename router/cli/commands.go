@@ -205,10 +205,14 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.out, "%s %s %s%s\n", a.name, a.version, runtime.Version(), revision())
+			_, err := fmt.Fprintln(a.out, a.versionLine())
 			return err
 		},
 	}
+}
+
+func (a *app) versionLine() string {
+	return fmt.Sprintf("%s %s %s%s", a.name, a.version, runtime.Version(), revision())
 }
 
 // revision is the commit that the binary was built from, if the build knew it.
