@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,6 +54,22 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// between is for commands that have from least to most arguments, -1: any number.
+func between(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		verb := "takes"
+		switch {
+		case len(args) < least:
+			verb = "needs"
+		case most < 0 || len(args) <= most:
+			return nil
+		}
+		_, arguments, _ := strings.Cut(c.Use, " ")
+		name := strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
+		return fmt.Errorf("%s %s %s; got %s", name, verb, arguments, count(len(args), "argument"))
+	}
 }
 
 func (a *app) demoCommand() *cobra.Command {
