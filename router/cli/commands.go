@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,22 @@ on channels that stay. [redis], [service] and [log] format need a restart.`,
 	c.Flags().BoolVar(&watch, "watch", false, "read the configuration again whenever its files have changed")
 	c.Flags().BoolVar(&embedded, "embedded", false, "start a Redis in this process, on port 6380 if it is free, and use it (development only)")
 	return c
+}
+
+// between is for commands that have from least to most arguments, -1: any number.
+func between(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		verb := "takes"
+		switch {
+		case len(args) < least:
+			verb = "needs"
+		case most < 0 || len(args) <= most:
+			return nil
+		}
+		_, arguments, _ := strings.Cut(c.Use, " ")
+		name := strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
+		return fmt.Errorf("%s %s %s; got %s", name, verb, arguments, wording.Count(len(args), "argument"))
+	}
 }
 
 func (a *app) demoCommand() *cobra.Command {
@@ -199,10 +216,14 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.out, "%s %s %s%s\n", a.name, a.version, runtime.Version(), revision())
+			_, err := fmt.Fprintln(a.out, a.versionLine())
 			return err
 		},
 	}
+}
+
+func (a *app) versionLine() string {
+	return fmt.Sprintf("%s %s %s%s", a.name, a.version, runtime.Version(), revision())
 }
 
 // revision is the commit that the binary was built from, if the build knew it.

@@ -58,7 +58,7 @@ func (a *app) deadLsCommand() *cobra.Command {
 		Short: "List the dead letters of a channel, or which channels have any",
 		Long: `List the dead letters of a channel, the newest last; without one, the channels that can
 have any, and how many by reason. Age is since the event was given up.`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              between(0, 1),
 		ValidArgsFunction: a.completeChannels(1),
 		Example: `  router dead ls
   router dead ls trade_commands -n 20
@@ -85,7 +85,7 @@ func (a *app) deadShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "show CHANNEL ID",
 		Short:             "Show all about one dead letter, with the message",
-		Args:              cobra.ExactArgs(2),
+		Args:              between(2, 2),
 		ValidArgsFunction: a.completeChannels(1),
 		Example:           "  router dead show trade_commands 1763933245123-0",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -107,7 +107,7 @@ reached no route goes to all routes of the group. One that is no event will be
 rejected again, unless the channel reads it otherwise by now. What fails again becomes
 a dead letter again, and after 3 replays it takes --again. Pub/Sub cannot address a
 route, and takes --all-routes; there a letter stays if nobody listens.`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              between(1, -1),
 		ValidArgsFunction: a.completeChannels(1),
 		Example: `  router dead replay trade_commands 1763933245123-0
   router dead replay trade_commands --route enter --newer 10m --dry-run
@@ -131,7 +131,7 @@ func (a *app) deadPurgeCommand() *cobra.Command {
 		Short: "Remove dead letters for good",
 		Long: `Remove dead letters for good: those with an ID, those that the filters leave, or all of
 this channel.`,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              between(1, -1),
 		ValidArgsFunction: a.completeChannels(1),
 		Example: `  router dead purge trade_commands --older 168h
   router dead purge trade_commands --reason malformed --dry-run`,

@@ -27,7 +27,7 @@ Without an argument, it lists the tables and the kinds.`,
 		Example: `  router docs sql
   router docs channels
   router docs max_age`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              between(0, 1),
 		ValidArgsFunction: a.completeDocs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			keys := routesfile.Keys(a.kinds)

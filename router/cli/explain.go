@@ -33,7 +33,7 @@ The exit code is 0 when a route takes the message, or may take it; 1 when none d
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
-				return errors.New("explain needs CHANNEL, and TYPE, - or --last; got no arguments")
+				return errors.New("explain needs CHANNEL, and then TYPE, or - for a message on standard input, or --last; got no arguments")
 			case what.Last && len(args) > 1:
 				return fmt.Errorf("explain --last needs CHANNEL and nothing else; got %q", args[1])
 			case !what.Last && len(args) == 1:

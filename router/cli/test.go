@@ -37,6 +37,8 @@ of them. Handlers only accept what they get, or answer as the test says: no data
 program, network or secret is touched. The time is the test's own, and so are the
 variables: nothing waits, and nothing of this machine's environment counts.
 
+What became of each message is shown for tests that fail; with -v for all.
+
 Exit codes: 0 all is as it must be, 1 a test failed or there is none, 78 wrong
 configuration.`,
 		Example: `  router test

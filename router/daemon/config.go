@@ -95,7 +95,7 @@ func noSuchKey(effective *routesfile.Effective, keys []string) error {
 		if near, ok := nearest.Name(key, names); ok {
 			return &UsageError{fmt.Errorf("nothing is in force under %q; did you mean %q?", key, near)}
 		}
-		return &UsageError{fmt.Errorf("nothing is in force under %q: the configuration does not say it, and it has no default; keys look like redis.url or channels.NAME.types", key)}
+		return &UsageError{fmt.Errorf("nothing is in force under %q: the configuration does not say it, and it has no default; keys look like redis.url, channels.NAME.types or routes.CHANNEL.NAME", key)}
 	}
 	return nil
 }

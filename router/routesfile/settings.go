@@ -65,7 +65,11 @@ func checkRedisURL(raw *rawRedis, report *report) {
 		return
 	}
 	if !strings.Contains(raw.URL, "://") {
-		report.errorf(at, "[redis] url has no scheme; write redis://host:6379/0, rediss:// for TLS, or unix:///path/to/redis.sock")
+		from := ""
+		if value := n.get("url"); value.source != "" && !value.commas {
+			from = ", as the ${…} in it is filled in," // what stands there looks right
+		}
+		report.errorf(at, "[redis] url%s has no scheme; write redis://host:6379/0, rediss:// for TLS, or unix:///path/to/redis.sock", from)
 		return
 	}
 	if err != nil {

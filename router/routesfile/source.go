@@ -190,9 +190,18 @@ func folder(path string, report *report) []string {
 		found = append(found, filepath.Join(path, name))
 	}
 	if len(found) == 0 {
-		report.errorf(place{file: path}, "this folder has no .toml file to load (*_test.toml are for `router test`); put a routes.toml into it")
+		report.errorf(place{file: path}, "this folder has no .toml file to load (*_test.toml are for `router test`); %s", instead(path))
 	}
 	return found
+}
+
+// instead is what to do about a folder without a file: `router init` makes another one in it.
+func instead(path string) string {
+	below := filepath.Join(path, "config")
+	if _, err := os.Stat(filepath.Join(below, "routes.toml")); err == nil {
+		return fmt.Sprintf("did you mean %s?", below)
+	}
+	return "put a routes.toml into it"
 }
 
 // unique drops files that are named twice, such as by a folder and by name.

@@ -102,7 +102,10 @@ func headerOf(table string) string {
 
 // listing is "; what: a, b, c".
 func listing(what string, valid []string) string {
-	if len(valid) == 0 {
+	switch {
+	case len(valid) == 0 && what == "channels":
+		return "; there are no channels: [channels.NAME] declares one, here or in a file beside this one, after another -c"
+	case len(valid) == 0:
 		return fmt.Sprintf("; there are no %s", what)
 	}
 	valid = slices.Sorted(slices.Values(valid))

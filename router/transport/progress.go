@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -163,6 +164,8 @@ func (r *Redis) groupInfos(ctx context.Context, topic string) ([]namedGroup, err
 		pending, _ := fields["pending"].(int64)
 		groups = append(groups, namedGroup{groupInfo{text(fields["last-delivered-id"]), read}, text(fields["name"]), lag, pending})
 	}
+	// Redis sorts them; the embedded one has them in no order.
+	slices.SortFunc(groups, func(a, b namedGroup) int { return strings.Compare(a.name, b.name) })
 	return groups, nil
 }
 

@@ -85,13 +85,11 @@ func (r *Redis) StreamStatus(ctx context.Context, topic string) (StreamStatus, e
 func (r *Redis) groupStatus(ctx context.Context, topic string, stream streamInfo, g namedGroup) (GroupStatus, error) {
 	// Redis 7.0 counts what was trimmed meanwhile, too.
 	status := GroupStatus{Name: g.name, Lag: min(g.lag, stream.length), Pending: g.pending}
-	if g.lag == unknown && stream.length > 0 {
-		switch {
-		case g.delivered == stream.last:
-			status.Lag = 0
-		case parseID(g.delivered) == (streamID{}):
-			status.Lag = stream.length
-		}
+	switch {
+	case g.delivered == stream.last: // the embedded Redis says the length here
+		status.Lag = 0
+	case g.lag == unknown && parseID(g.delivered) == (streamID{}):
+		status.Lag = stream.length
 	}
 	var errs []error
 	fail := func(command string, err error) {
@@ -120,7 +118,7 @@ func (r *Redis) consumerStatus(ctx context.Context, topic, group string) ([]Cons
 	var consumers []ConsumerStatus
 	var ours []string
 	for _, c := range found {
-		one := ConsumerStatus{Name: c.Name, Ours: strings.HasPrefix(c.Name, consumerPrefix), Pending: c.Pending, Idle: c.Idle}
+		one := ConsumerStatus{Name: c.Name, Ours: strings.HasPrefix(c.Name, consumerPrefix), Pending: c.Pending, Idle: max(c.Idle, 0)}
 		if one.Ours {
 			ours = append(ours, c.Name)
 		}

@@ -68,6 +68,10 @@ func TestStreamStatus(t *testing.T) {
 	if o.Lag != 11 || o.Pending != 2 || o.Trimmed != 7 || len(o.Consumers) != 1 || o.Consumers[0].Ours || o.Consumers[0].Alive {
 		t.Errorf("a consumer that is not ours: %+v", o)
 	}
+	client.XGroupCreate(ctx, "work", "late", "$")
+	if l := group("late"); l.Lag != 0 {
+		t.Errorf("a group that begins at the end: %+v", l)
+	}
 	client.Set(ctx, "text", "x", 0)
 	if _, err := n.StreamStatus(ctx, "text"); err == nil || err.Error() != `"text" is a string, and no stream` {
 		t.Errorf("a text: %v", err)
