@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,11 @@ type app struct {
 
 func run(ctx context.Context, a *app, args []string) int {
 	root := a.root()
+	if slices.Equal(args, []string{"--version"}) { // which people try before the command
+		// Not cobra's own flag: its template makes the linker keep every method there is,
+		// which is 10 MB.
+		args = []string{"version"}
+	}
 	root.SetArgs(args)
 	root.SetIn(a.in)
 	root.SetOut(a.out)
@@ -116,7 +122,6 @@ those. Exit codes: 0 clean, 1 failure, 2 wrong usage, 78 wrong configuration.`,
 		Example: strings.ReplaceAll(`  router demo                    see it work, without any set-up
   router init                    write config/routes.toml to begin with
   router run --embedded          run it, with a Redis inside`, "router", a.name),
-		Version:       a.versionLine(), // for --version, which people try before the command
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -132,7 +137,6 @@ those. Exit codes: 0 clean, 1 failure, 2 wrong usage, 78 wrong configuration.`,
 	flags.StringVar(&a.redis, "redis", "", "`URL` of Redis: redis://, rediss:// or unix:// (default: as configured)")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "log only warnings and errors")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log more")
-	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(withFlagSuggestion)
 	a.addGroups(root)
 	completeNoFiles(root)
