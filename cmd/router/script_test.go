@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 	taken := &ports{tb: t, taken: map[string]bool{}}
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
-		Deadline:      time.Now().Add(2 * patience),
+		Deadline:      time.Now().Add(6 * patience),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {
 			tb, ok := env.T().(testing.TB)

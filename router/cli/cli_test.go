@@ -23,6 +23,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{errors.New("flag"), false, 2, "router: flag"},
 		{errors.New("it broke"), true, 1, "router: it broke"},
+		{errors.New("ERR \x1b[2J\u202e\a\nwrite it"), true, 1, "router: ERR \ufffd[2J\ufffd\ufffd\nwrite it"},
 		{&daemon.UsageError{Err: errors.New("no such channel")}, true, 2, "router: no such channel"},
 		{fmt.Errorf("line 3: %w", &daemon.UsageError{Err: errors.New("no")}), true, 2, "router: line 3: no"},
 		{fmt.Errorf("load: %w", wrong), true, 78, "routes.toml:1:2: no"},

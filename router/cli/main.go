@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -107,7 +108,15 @@ func message(name string, err error) string {
 	if suggested {
 		text += fmt.Sprintf("; did you mean %q?", strings.Fields(suggestions)[0])
 	}
-	return name + ": " + text
+	return name + ": " + strings.Map(shown, text)
+}
+
+// shown replaces what a terminal would obey: a server's answer may be in an error.
+func shown(r rune) rune {
+	if r == '\n' || unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }
 
 func (a *app) root() *cobra.Command {

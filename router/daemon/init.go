@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"signalbox/config"
 	"signalbox/router/routesfile"
@@ -60,7 +61,7 @@ func Init(opts Options, what InitOptions) error {
 		} else if err != nil {
 			return fmt.Errorf("write %s: %w", path, err)
 		}
-		fmt.Fprintf(opts.Stdout, "%s %-*s  %s\n", verb, width, path, f.what)
+		fmt.Fprintf(opts.Stdout, "%s %-*s  %s\n", verb, width, printable(path), f.what)
 	}
 	_, err = fmt.Fprint(opts.Stdout, next(what))
 	return err
@@ -92,12 +93,26 @@ func next(what InitOptions) string {
 	var b strings.Builder
 	b.WriteString("next:\n")
 	if clean := filepath.Clean(what.Folder); clean != "." {
-		fmt.Fprintf(&b, "  cd %s\n", clean)
+		fmt.Fprintf(&b, "  cd %s\n", word(clean))
 	}
 	for _, verb := range []string{"check", "test", "run --embedded --watch"} {
 		fmt.Fprintf(&b, "  %s %s\n", what.Command, verb)
 	}
 	return b.String()
+}
+
+// word is a path as a shell takes it for one word.
+func word(path string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+:@%,", r)
+	}
+	if strings.HasPrefix(path, "-") {
+		path = "./" + path
+	}
+	if !strings.ContainsFunc(path, func(r rune) bool { return !plain(r) }) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(printable(path), "'", `'\''`) + "'"
 }
 
 // writeNew never writes over a file that somebody wrote.

@@ -38,7 +38,13 @@ func (p *program) notRefused(ctx context.Context) error {
 func (p *program) reach(ctx context.Context) (away, err error) {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	away = p.redis.Check(ctx)
+	checked := make(chan error, 1)
+	go func() { checked <- p.redis.Check(ctx) }() // closing the client ends it
+	select {
+	case away = <-checked:
+	case <-ctx.Done(): // a Redis that hangs is not waited for
+		away = fmt.Errorf("no answer within %v", reachTimeout)
+	}
 	switch {
 	case away == nil:
 		return nil, nil

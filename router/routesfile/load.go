@@ -92,9 +92,12 @@ func compileSource(src Source, kinds *router.Registry) (*Result, *compiler, erro
 	return done()
 }
 
-// lastFile is the last file that may have routes.
+// lastFile is the last file that may have routes. One of tests may if it is named itself.
 func (r *Result) lastFile() string {
 	files := slices.DeleteFunc(slices.Clone(r.Files), func(file string) bool { return strings.HasSuffix(file, testsSuffix) })
+	if len(files) == 0 {
+		files = r.Files
+	}
 	return files[len(files)-1]
 }
 

@@ -58,6 +58,9 @@ func (c *compiler) compileRoutes(at place) {
 	switch {
 	case len(c.raw.Routes) == 0 && c.root.get("routes") != nil && c.root.get("routes").list == nil: // reported
 	case len(c.raw.Routes) == 0 && c.root.mistypes("routes", topTables()): // reported
+	case len(c.raw.Routes) == 0 && strings.HasSuffix(at.file, testsSuffix):
+		routes := strings.TrimSuffix(at.file, testsSuffix) + ".toml"
+		c.report.errorf(place{file: at.file}, "no routes: it has tests of those in %s; name that one, and this one is found beside it: -c %[1]s", routes)
 	case len(c.raw.Routes) == 0:
 		c.report.errorf(at, "no routes: nothing would be handled; add one:\n  [[routes]]\n  channel = \"…\"\n  type    = \"*\"\n  handler = \"log\"")
 	case disabled == len(c.raw.Routes):

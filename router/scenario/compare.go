@@ -171,7 +171,7 @@ func (h *happening) fate() string {
 	case "failed":
 		fate = "given up"
 	case "waiting":
-		return "still waiting for a target that is away"
+		return "still waiting"
 	}
 	if h.reason != "" {
 		fate += " (" + h.reason + ")"

@@ -67,5 +67,9 @@ func TestSubset(t *testing.T) {
 		if got := strings.Join(subset("data", json.RawMessage(c.want), json.RawMessage(c.have)), "; "); got != c.differs {
 			t.Errorf("%s in %s: %s\nwant %s", c.want, c.have, got, c.differs)
 		}
+		want, _ := parse(json.RawMessage(c.want))
+		if has := (&known{}).has(json.RawMessage(c.have), want); has != (c.differs == "") {
+			t.Errorf("%s in %s: within is %t", c.want, c.have, has)
+		}
 	}
 }

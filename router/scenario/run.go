@@ -200,7 +200,7 @@ func (r *runner) run(ctx context.Context, test routesfile.Test) Result {
 		result.Notes = append(result.Notes, fmt.Sprintf("handlers have published %d messages, and no more were let through; they seem to travel in a circle", mostPublished))
 	}
 	if !p.ended {
-		result.Notes = append(result.Notes, "after a day of the test's time, some events still wait for a target that is away")
+		result.Notes = append(result.Notes, "after a day of the test's time, some events still wait: for a target that is away, or for the next attempt")
 	}
 	return result
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"signalbox/config"
 	"signalbox/handlers"
@@ -245,6 +246,23 @@ handled = [`+vague+`]
 	}
 	if n := len(got.Tests[1].Failures); n != 500 {
 		t.Errorf("%d failures, want one for each expectation that nothing is left for: %v", n, got.Tests[1].Errors)
+	}
+}
+
+// A report has nothing that a terminal would obey, whatever is in messages.
+func TestReportIsPrintable(t *testing.T) {
+	t.Parallel()
+	text, _ := report(t, false, write(t, "routes.toml", base+`
+[[tests]]
+name = "x\u001b[31m"
+send = [
+  { channel = "a", message = { type = "t\u001b[31m", id = "\u202e\u0007", data = { a = "\u001b[2J" } } },
+  { channel = "a", text = "\u001b[2J\u202e" },
+]
+handled = [{ data = { a = "\u202e" } }]
+`))
+	if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 || !strings.Contains(text, "t\ufffd[31m") {
+		t.Errorf("at %d of:\n%s", i, text)
 	}
 }
 

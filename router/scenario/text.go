@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"signalbox/router/internal/wording"
 )
@@ -30,8 +31,16 @@ func (r *Report) WriteText(w io.Writer, verbose bool) error {
 		}
 		fmt.Fprintf(out, "%.2f s\n", r.Took.Seconds())
 	}
-	_, err := io.WriteString(w, out.String())
+	_, err := io.WriteString(w, strings.Map(shown, out.String()))
 	return err
+}
+
+// shown replaces what a terminal would obey: messages may have anything in them.
+func shown(r rune) rune {
+	if r == '\n' || unicode.IsPrint(r) {
+		return r
+	}
+	return unicode.ReplacementChar
 }
 
 // writeFiles says, in the order of the files, how many tests each has.
