@@ -123,7 +123,7 @@ func (g *graph) routes(loaded *routesfile.Result) map[string][]graphRoute {
 			letters[key] = to.Topic
 		}
 		one.DeadLetter = letters[key]
-		if i := slices.IndexFunc(g.Handlers, func(h graphHandler) bool { return h.Handler == r.Handler }); i >= 0 {
+		if i, found := slices.BinarySearchFunc(g.Handlers, r.Handler, func(h graphHandler, name string) int { return strings.Compare(h.Handler, name) }); found {
 			one.handler = g.Handlers[i]
 		}
 		routes[r.Channel] = append(routes[r.Channel], one)
