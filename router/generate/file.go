@@ -10,11 +10,15 @@ import (
 )
 
 // Write writes a text to a file, or to out when no file is named. Who reads the file
-// meanwhile sees the old one or the new one, whole.
+// meanwhile sees the old one or the new one, whole. A .toml is refused: nothing here is one,
+// and it may be somebody's routes.
 func Write(out io.Writer, file string, text []byte) error {
 	if file == "" {
 		_, err := out.Write(text)
 		return err
+	}
+	if filepath.Ext(file) == ".toml" {
+		return fmt.Errorf("write %s: this would go over a TOML file with something else; name another file", file)
 	}
 	err := replace(file, text)
 	if cause, ok := errors.AsType[*fs.PathError](err); ok {

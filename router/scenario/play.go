@@ -56,7 +56,11 @@ func newPlay(test routesfile.Test, config router.Config, kinds *router.Registry)
 // perform runs the test until ctx ends, which is after patience at the latest. What takes
 // too long is left behind.
 func (p *play) perform(ctx context.Context, patience time.Duration) error {
-	box, err := routertest.NewWith(p.config, routertest.Options{Now: p.begin(), Answers: answers(p.test.Answers), MaxPublished: mostPublished})
+	verdicts, err := answers(p.test.Answers)
+	if err != nil {
+		return err
+	}
+	box, err := routertest.NewWith(p.config, routertest.Options{Now: p.begin(), Answers: verdicts, MaxPublished: mostPublished})
 	if err != nil {
 		return err
 	}
@@ -113,7 +117,7 @@ func (s *sent) events(now time.Time) ([]router.Event, error) {
 }
 
 // answers are the verdicts that a test's words mean.
-func answers(words map[string][]string) map[string][]error {
+func answers(words map[string][]string) (map[string][]error, error) {
 	verdicts := map[string]error{
 		"ok":          nil,
 		"error":       errors.New("the test answers error"),
@@ -125,10 +129,14 @@ func answers(words map[string][]string) map[string][]error {
 	all := make(map[string][]error, len(words))
 	for handler, list := range words {
 		for _, word := range list {
-			all[handler] = append(all[handler], verdicts[word])
+			verdict, known := verdicts[word]
+			if !known {
+				return nil, fmt.Errorf("the answer %q of handler %q is none; this is a bug of Signalbox", word, handler)
+			}
+			all[handler] = append(all[handler], verdict)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // exercised are the routes, by channel and name, whose policy an event reached.
