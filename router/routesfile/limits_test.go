@@ -33,6 +33,7 @@ func TestHugeFilesAreQuick(t *testing.T) {
 		"unknown keys":    "[redis]\n" + many(9900, "k# = 1\n"),
 		"wrong channels":  many(4900, "[channels.c#]\nx = 1\n"),
 		"one long line":   "[handlers.save]\ndsn = \"x\"\nbody = { " + many(9900, "k# = 1, ") + "z = 1 }\n" + oneChannel,
+		"conditions":      oneChannel + many(900, "[[routes]]\nchannel = \"a\"\ntype = \"t#\"\nhandler = \"log\"\nwhen = 'event.data.x in ["+strings.Repeat("#, ", 150)+"0]'\n"),
 		"long list":       oneChannel + "types = [" + many(60000, "\"t#\", ") + "]\n",
 		"wrong handlers":  handlers(1000) + channels(1000) + many(1000, "[[routes]]\nchannel = \"a\"\ntype = \"*\"\nhandler = \"hx#\"\n"),
 		"near types":      "[channels.a]\ntransport = \"pubsub\"\ntypes = [" + many(9000, "\"type#\", ") + "]\n" + many(200, "[[routes]]\nchannel = \"a\"\nhandler = \"log\"\ntype = \"typo#\"\n"),
@@ -114,5 +115,26 @@ func TestLongNamesAreShort(t *testing.T) {
 		"[[routes]]\nchannel = \"a\"\nhandler = \"log\"\ntype = \"" + strings.Repeat("y", 300_000) + "\"\n"
 	if _, err := load(t, text, Source{}); err == nil || len(err.Error()) > 1000 {
 		t.Errorf("%.2000v", err)
+	}
+}
+
+// Conditions that are the same are compiled once, and all others together have a limit.
+func TestManyConditions(t *testing.T) {
+	t.Parallel()
+	file := func(routes int, when string) string {
+		var b strings.Builder
+		b.WriteString(oneChannel)
+		for i := range routes {
+			fmt.Fprintf(&b, "[[routes]]\nchannel = \"a\"\ntype = \"t%d\"\nhandler = \"log\"\nwhen = '%s'\n", i, strings.ReplaceAll(when, "#", fmt.Sprint(i)))
+		}
+		return b.String()
+	}
+	list := strings.Repeat("1, ", 250)
+	if _, err := load(t, file(1000, `event.data.x in [`+list+`1]`), Source{}); err != nil {
+		t.Errorf("the same condition in all routes: %v", err)
+	}
+	_, err := load(t, file(1000, `event.data.x in [`+list+`#]`), Source{})
+	if err == nil || !strings.Contains(err.Error(), "when: the conditions are longer than 512 KiB together; write fewer") {
+		t.Errorf("different ones: %.200v", err)
 	}
 }

@@ -172,7 +172,10 @@ type compiler struct {
 	config   router.Config
 
 	conditions *condition.Compiler // made for the first condition
-	schemas    *schema.Compiler
+	compiled   map[string]router.Condition
+
+	conditionBytes int // of those that were compiled
+	schemas        *schema.Compiler
 }
 
 // compile checks everything that needs more than one key to be seen. At is where an

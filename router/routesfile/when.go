@@ -9,6 +9,10 @@ import (
 	"signalbox/router/routesfile/condition"
 )
 
+// maxConditions is how many bytes the conditions of a configuration may have together, those
+// that are the same counted once: compiling more would take more than a second.
+const maxConditions = 512 << 10
+
 // conditionOf compiles what a route says under when. It is nil without that, or when
 // it is wrong or not known.
 func (e *expander) conditionOf(raw *rawRoute) router.Condition {
@@ -26,7 +30,18 @@ func (e *expander) conditionOf(raw *rawRoute) router.Condition {
 			e.report.errorf(n.at, "%s: %s", n.label(), err)
 			return nil
 		}
-		e.conditions = made
+		e.conditions, e.compiled = made, make(map[string]router.Condition)
+	}
+	if known := e.compiled[text]; known != nil {
+		return known
+	}
+	before := e.conditionBytes
+	if e.conditionBytes += len(text); e.conditionBytes > maxConditions {
+		if before > maxConditions {
+			return nil // told once
+		}
+		e.report.errorf(n.at, "%s: the conditions are longer than %d KiB together; write fewer, such as one with event.data.x in [\"a\", \"b\"] for several", n.label(), maxConditions>>10)
+		return nil
 	}
 	when, err := e.conditions.Compile(text)
 	if err != nil {
@@ -45,6 +60,7 @@ func (e *expander) conditionOf(raw *rawRoute) router.Condition {
 		e.report.errorf(at, "%s: %s%s", n.label(), where, err)
 		return nil
 	}
+	e.compiled[text] = when
 	return when
 }
 
