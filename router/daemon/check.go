@@ -34,7 +34,7 @@ func (e *PrintedError) Unwrap() error { return e.Err }
 func Check(opts Options, what CheckOptions) error {
 	opts.Source.Check, opts.Source.Tests = true, true
 	loaded, err := routesfile.Load(opts.Source, opts.Kinds)
-	if err == nil && what.Needed {
+	if what.Needed {
 		opts.Source.Check = false
 		_, err = routesfile.Load(opts.Source, opts.Kinds)
 	}
@@ -45,11 +45,13 @@ func Check(opts Options, what CheckOptions) error {
 	var notes []routesfile.Note
 	if loaded != nil {
 		for _, note := range loaded.Notes {
-			if note.Warning && what.Strict {
+			switch {
+			case note.Warning && what.Strict:
 				found = append(found, note.Error)
-				continue
+			case what.Needed && note.Skipped != nil: // is an error
+			default:
+				notes = append(notes, note)
 			}
-			notes = append(notes, note)
 		}
 	}
 	switch what.Format {
