@@ -88,6 +88,12 @@ type Limiter interface {
 	Limit(to Channel)
 }
 
+// Backlogger is a subscriber that knows what waits in it: how many messages are queued in
+// this process, and how many were handed over and are not done.
+type Backlogger interface {
+	Backlog() (queued, inHand int)
+}
+
 // serves reports whether the feed is what a subscription would open.
 func (f *feed) serves(s *subscription) bool {
 	is, wanted := opening(f.opened), opening(s.channel)

@@ -59,6 +59,11 @@ type Options struct {
 	// many are in Sleep as are busy, and nothing is being published, nothing more happens
 	// until a Sleep ends. It is called with locks held, and must be quick.
 	Busy func(change int)
+	// Measure makes the router tell the time of each handler's call and the age of each
+	// event, for Stats.
+	Measure bool
+	// Onlooker, when not nil, sees some of the outcomes.
+	Onlooker *Onlooker
 	// Observe, when not nil, is told every outcome. It is called by the goroutines
 	// that handle events, must be quick and must not panic.
 	Observe func(Outcome)

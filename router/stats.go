@@ -42,6 +42,7 @@ type Outcome struct {
 	Took    time.Duration // in the handler, by the last attempt; of its whole batch for a BatchHandler
 	Reason  Reason        // why it was given up: when Failed, Rejected or Unmatched and kept
 	Kept    bool          // as a dead letter
+	Payload []byte        // what arrived, when Rejected or CrashLoop
 }
 
 // Stats are the counters of a router since it was made. Reloads neither set them back
@@ -49,18 +50,37 @@ type Outcome struct {
 type Stats struct {
 	Channels map[string]ChannelStats // by declared name; those that have routes, or had
 	Routes   []RouteStats            // in the order of the configuration; then those that are gone
+	// Subscriptions are those of the moment.
+	Subscriptions []SubscriptionStats
+}
+
+// SubscriptionStats is what a subscriber has that is not done: see [Backlogger].
+type SubscriptionStats struct {
+	Channel string
+	Route   string // the isolated route whose own it is; empty: of all others
+	Queued  int
+	InHand  int
 }
 
 // ChannelStats counts the messages of a channel. An array that is split counts as
 // its elements. What isolated routes read beside the others is not counted again.
 type ChannelStats struct {
 	Received  uint64
+	// Types are of Received: those that the channel declares or a route names. All others
+	// are under [OtherTypes], so that nobody outside can make the map grow.
+	Types     map[string]uint64
 	Unmatched uint64
 	Rejected  map[Cause]uint64
 	CrashLoop uint64 // delivered more than Channel.MaxDeliveries times
 	Missing   uint64 // numbers that the producers' messages (Fields.Seq) left out
 	Dead      uint64 // of Unmatched, Rejected and CrashLoop: kept as dead letters
+	// Age is how old events were when they had been decoded, by their own time. Only with
+	// [Options.Measure].
+	Age Distribution
 }
+
+// OtherTypes stands for the types that the configuration does not know.
+const OtherTypes = "other"
 
 // RouteStats counts the events of a route.
 type RouteStats struct {
@@ -77,6 +97,9 @@ type RouteStats struct {
 	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
 	// they are lost.
 	Unfinished uint64
+	// Took is how long the handler's calls took, each attempt by itself; for a
+	// BatchHandler a call is a chunk of events. Only with [Options.Measure].
+	Took Distribution
 }
 
 // maxUnmatchedTypes bounds how many types are logged as unmatched, and remembered.
