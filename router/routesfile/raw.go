@@ -11,6 +11,7 @@ type rawFile struct {
 	Service  rawService             `toml:"service" doc:"who this process is"`
 	Redis    rawRedis               `toml:"redis" doc:"the Redis that carries the channels"`
 	Log      rawLog                 `toml:"log" doc:"what the router says of itself"`
+	HTTP     rawHTTP                `toml:"http" doc:"the live page, metrics and health"`
 	Channels map[string]*rawChannel `toml:"channels" doc:"declared, named places in Redis that messages are sent to"`
 	Handlers map[string]*rawHandler `toml:"handlers" doc:"named handlers: instances of a kind with options"`
 	Defaults rawDefaults            `toml:"defaults" doc:"policies of every route that doesn't say otherwise"`
@@ -36,6 +37,16 @@ type rawLog struct {
 	located
 	Level  string `toml:"level" default:"info" enum:"debug,info,warn,error" doc:"the least important lines to write"`
 	Format string `toml:"format" default:"auto" enum:"auto,text,json" doc:"auto is coloured text on a terminal and plain text elsewhere"`
+}
+
+type rawHTTP struct {
+	located
+	Listen   string `toml:"listen" otherwise:"nothing listens" doc:"host:port, such as 127.0.0.1:8080; port 0 is any that is free"`
+	Token    string `toml:"token" secret:"true" doc:"who asks must know it; needed where others than this machine can connect. Best written ${file:/run/secrets/signalbox}"`
+	Insecure bool   `toml:"insecure" doc:"true: no token, although others than this machine can connect"`
+	Open     names  `toml:"open" values:"health,metrics" doc:"what may be asked for without the token"`
+	Hosts    names  `toml:"hosts" doc:"names by which it is called, besides localhost, this machine's name and addresses"`
+	Write    bool   `toml:"write" doc:"true: the page may publish events and replay dead letters"`
 }
 
 type rawChannel struct {

@@ -15,6 +15,7 @@ type Settings struct {
 	Drain time.Duration
 	Redis Redis
 	Log   Log
+	HTTP  HTTP
 }
 
 // Redis is how to reach the Redis that carries the channels.
@@ -43,6 +44,7 @@ func compileSettings(raw *rawFile, src Source, report *report) Settings {
 		Drain: raw.Service.Drain,
 		Redis: Redis{raw.Redis.URL, raw.Redis.Username, raw.Redis.Password, caFile(&raw.Redis, src, report)},
 		Log:   Log{raw.Log.Level, raw.Log.Format},
+		HTTP:  compileHTTP(&raw.HTTP, report),
 	}
 }
 
