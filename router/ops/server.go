@@ -1,0 +1,148 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// What one request, and all of them, may take. An answer that goes on, as that of the live
+// page does, sets its own time for writing.
+const (
+	maxHeader      = 16 << 10 // bytes
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 10 * time.Second
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = time.Minute
+	maxConnections = 256
+	// bindPause is between attempts to get an address that another program has.
+	bindPause = 5 * time.Second
+	// closeTimeout is how long answers may take to finish at the end.
+	closeTimeout = time.Second
+)
+
+// Config says how the HTTP side is served. Its zero value serves nothing.
+type Config struct {
+	// Listen is host:port; port 0 is one that is free.
+	Listen string
+	// Token is what everybody who asks must know, as "Authorization: Bearer TOKEN" or by
+	// the cookie that the login page sets; empty: nothing.
+	Token string
+	// OpenHealth and OpenMetrics take these out of that.
+	OpenHealth, OpenMetrics bool
+	// Hosts are names by which the listener is called, besides localhost, the name of this
+	// machine, and addresses: any other is refused, or a stranger's page could have the
+	// browser of somebody who may connect ask for it (DNS rebinding).
+	Hosts []string
+	// Write permits to publish events and to replay dead letters.
+	Write bool
+}
+
+// Server is the listener. Make one with [New].
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	handler http.Handler
+	tasks   []func(context.Context) // run as long as it serves
+}
+
+// New makes a server of what p is. It does not listen yet.
+func New(cfg Config, p Program, log *slog.Logger) (*Server, error) {
+	s := &Server{cfg: cfg, log: log}
+	guard, err := newGuard(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	s.routes(mux, p, guard)
+	s.handler = guard.protect(mux)
+	return s, nil
+}
+
+// routes says what there is, and what needs the token.
+func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) {
+	if g.token != nil {
+		mux.HandleFunc("GET /login", g.loginPage)
+		mux.HandleFunc("POST /login", g.login)
+		mux.HandleFunc("POST /logout", g.logout)
+	}
+}
+
+// Serve answers requests until ctx ends. An address that another program has is waited
+// for: events are carried with and without a page. It returns nil.
+func (s *Server) Serve(ctx context.Context) error {
+	listener := s.listen(ctx)
+	if listener == nil {
+		return nil
+	}
+	s.log.Info("http", "page", "http://"+listener.Addr().String()+"/")
+	server := &http.Server{
+		Handler: s.handler, BaseContext: func(net.Listener) context.Context { return ctx },
+		MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	tasks := make(chan struct{})
+	go func() {
+		defer close(tasks)
+		s.run(ctx)
+	}()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(newBounded(listener, maxConnections)) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve %s: %w", s.cfg.Listen, err)
+	case <-ctx.Done():
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if server.Shutdown(closing) != nil {
+		_ = server.Close() // whoever still reads has had his time
+	}
+	<-ended
+	<-tasks
+	return nil
+}
+
+// listen binds the address; nil: ctx has ended.
+func (s *Server) listen(ctx context.Context) net.Listener {
+	for told := false; ; told = true {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
+		if err == nil {
+			return listener
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !told {
+			s.log.Error("nothing is served by HTTP yet; trying again", "listen", s.cfg.Listen, "err", reasonOf(err))
+		}
+		select {
+		case <-time.After(bindPause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// reasonOf is an error of a listener without what the line says already.
+func reasonOf(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Err
+	}
+	return err
+}
+
+// run runs the tasks until ctx ends.
+func (s *Server) run(ctx context.Context) {
+	var tasks sync.WaitGroup
+	for _, task := range s.tasks {
+		tasks.Go(func() { task(ctx) })
+	}
+	tasks.Wait()
+}
