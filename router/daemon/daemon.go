@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -88,6 +89,7 @@ type program struct {
 	side   side
 	router atomic.Pointer[router.Router] // once it is made
 	onStop func(router.Stats)            // prints a summary instead of the log; may be nil
+	page   net.Listener                  // where HTTP is served, if it is bound already; else nil
 
 	schemas []string // schema files among those that were read last
 }
@@ -191,7 +193,11 @@ func (p *program) serve(ctx context.Context, server *ops.Server) (end func()) {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		if err := server.Serve(serving); err != nil {
+		serve := server.Serve
+		if p.page != nil {
+			serve = func(ctx context.Context) error { return server.ServeOn(ctx, p.page) }
+		}
+		if err := serve(serving); err != nil {
 			p.log.Error("nothing is served by HTTP any more", "err", err)
 		}
 	}()
