@@ -123,13 +123,13 @@ func (o *onlooker) look(ctx context.Context, channels []router.Channel) error {
 		// No deadline: the network would notice it first, and take it for a failure.
 		defer time.AfterFunc(o.asked.For, stop).Stop()
 	}
-	v := o.newView(channels, stop)
+	now := o.redis.Now()
+	v := o.newView(channels, now, stop)
 	w := &watch{redis: o.redis.Client(), show: v.show}
 	defer w.close()
 	if err := w.begin(ctx, channels); err != nil {
 		return ended(ctx, err)
 	}
-	now := o.redis.Now()
 	if o.since != nil {
 		if err := o.since.notFuture(now, w.last); err != nil {
 			return err

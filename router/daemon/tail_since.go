@@ -57,6 +57,12 @@ func (s *since) moment(now time.Time) string {
 	return shownTime(at)
 }
 
+// isEarlierDay reports whether a time of day alone would be misread.
+func (s *since) isEarlierDay(now time.Time) bool {
+	_, at := s.begin(now)
+	return at.Local().Format(time.DateOnly) != now.Local().Format(time.DateOnly)
+}
+
 func shownTime(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
 // keepsAny is an error when no channel keeps what was sent.

@@ -31,14 +31,18 @@ type view struct {
 	stop  context.CancelFunc
 
 	channelWidth, typeWidth int
+	times                   string // how times are written
 
 	mu   sync.Mutex
 	left int // 0: no limit
 }
 
 // newView makes columns as wide as what is declared needs.
-func (o *onlooker) newView(channels []router.Channel, stop context.CancelFunc) *view {
-	v := &view{out: o.opts.Stdout, json: o.asked.JSON, types: o.types, where: o.where, left: o.asked.N, stop: stop}
+func (o *onlooker) newView(channels []router.Channel, now time.Time, stop context.CancelFunc) *view {
+	v := &view{out: o.opts.Stdout, json: o.asked.JSON, types: o.types, where: o.where, left: o.asked.N, stop: stop, times: "15:04:05.000"}
+	if o.since != nil && o.since.isEarlierDay(now) {
+		v.times = "2006-01-02 15:04:05.000"
+	}
 	for _, ch := range channels {
 		v.channelWidth = max(v.channelWidth, utf8.RuneCountInString(printable(ch.Name)))
 		for _, typ := range ch.Types {
@@ -173,7 +177,7 @@ func (v *view) begin(ch router.Channel, name string, at time.Time) string {
 	if !ch.Pattern {
 		name = ch.Name
 	}
-	return fmt.Sprintf("%s  %-*s", at.Local().Format("15:04:05.000"), v.channelWidth, printable(name))
+	return fmt.Sprintf("%s  %-*s", at.Local().Format(v.times), v.channelWidth, printable(name))
 }
 
 func toJSON(v any) string {
