@@ -150,6 +150,21 @@ func TestTailSinceHasNoGap(t *testing.T) {
 	}
 }
 
+// TestNextPage keeps pages small where entries are large, and bounded where they are not.
+func TestNextPage(t *testing.T) {
+	for _, tc := range []struct{ count, size, want int }{
+		{firstPage, 0, 2 * firstPage},
+		{maxPage, 0, maxPage},
+		{200, 100, maxPage},
+		{maxPage, pageBytes, maxPage / 2},
+		{1, pageBytes, 1},
+	} {
+		if got := nextPage(tc.count, tc.size); got != tc.want {
+			t.Errorf("after %d entries of %d bytes a page of %d, want %d", tc.count, tc.size, got, tc.want)
+		}
+	}
+}
+
 // tailOptions are those of a configuration with the streams a and b.
 func tailOptions(t *testing.T, url string) Options {
 	t.Helper()
