@@ -9,6 +9,7 @@ import (
 
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/router/routesfile/condition"
 )
 
 func ExampleLoad() {
@@ -139,6 +140,22 @@ handler = "alert"
 	// routes.orders.alert.timeout = "5s" [defaults]
 	// routes.orders.alert.workers = 1
 	// somebody reads what goes to ops <nil>
+}
+
+func ExampleMistakeIn() {
+	compiler, err := condition.NewCompiler("desk")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	const text = `event.dta.price > 97000`
+	if _, err := compiler.Compile(text); err != nil {
+		fmt.Println(routesfile.MistakeIn("--where", text, err).Show())
+	}
+	// Output:
+	// --where:1:7: event has no field "dta"; did you mean "data"?
+	//     1 | event.dta.price > 97000
+	//       |       ^^^
 }
 
 type alertOptions struct {
