@@ -37,7 +37,7 @@ func (r *route) admits(d *delivery) bool {
 		r.tell(Filtered, t, nil, time.Time{})
 		return false
 	}
-	r.deadLog().Error("condition failed", "channel", d.event.Channel, "type", clip(d.event.Type), "id", clip(d.event.ID), "err", err)
+	r.deadLog().Error("condition failed", eventAttrs(&d.event, "err", err)...)
 	d.ticket.hold()
 	l := r.letterTo(t, ReasonPermanent, err, time.Time{})
 	fail := l.done
