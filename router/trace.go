@@ -15,8 +15,8 @@ const (
 const (
 	// traceParentBytes is the length of 00-<trace id>-<parent id>-<flags>.
 	traceParentBytes = 55
-	// maxTrace is how long either value may be. Every system passes on as much, by the
-	// specification; and what is passed on becomes a header and a variable.
+	// maxTrace is how long either value may be: as long as every system should pass on, by
+	// the specification. A stranger's value becomes a header and a variable.
 	maxTrace      = 512
 	maxTraceWord  = 256 // of a key or value in a tracestate
 	maxTraceState = 32  // members of a tracestate
