@@ -1,0 +1,179 @@
+package ops
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"signalbox/router"
+)
+
+const (
+	maxClients = 64
+	// A tick is between two batches of events; so many are between two counts.
+	tick       = 100 * time.Millisecond
+	countTicks = 10
+	// patience is how long a write to a browser may take.
+	patience = 8 * time.Second
+)
+
+// live tells browsers what happens. While nobody watches, it only keeps what failed.
+type live struct {
+	program  Program
+	write    bool
+	onlooker *router.Onlooker
+	patience time.Duration
+
+	events *events
+	asked  asked
+
+	// entrance is held to come and to leave, and guards end, which ends what runs while
+	// somebody watches, and waits for it; nil: nobody does.
+	entrance sync.Mutex
+	end      func()
+
+	// sending is held to make frames and hand them out, and guards what follows.
+	sending sync.Mutex
+	clients map[*client]struct{}
+	config  frame
+	of      told // what config tells
+	tally   tally
+}
+
+func newLive(p Program, write bool) *live {
+	l := &live{
+		program: p, write: write, patience: patience,
+		events: newEvents(), clients: map[*client]struct{}{},
+	}
+	l.onlooker = &router.Onlooker{See: l.look}
+	return l
+}
+
+// look is told what became of events, by who handles them.
+func (l *live) look(o router.Outcome) { l.events.see(&o) }
+
+// join lets a browser in that has seen everything up to last, an id that it was told. It
+// returns what to tell it first, and nil when there is no room.
+func (l *live) join(last string) (c *client, first []frame) {
+	l.entrance.Lock()
+	defer l.entrance.Unlock()
+	if l.end == nil { // before anything is told, or what fails meanwhile would be left out
+		l.begin()
+	}
+	c = newClient()
+	if first = l.admit(c, last); first == nil {
+		return nil, nil
+	}
+	return c, first
+}
+
+// admit makes c one of those that are told. Nothing is told twice, and nothing left out
+// between what is kept and what comes next.
+func (l *live) admit(c *client, last string) []frame {
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	if len(l.clients) >= maxClients {
+		return nil
+	}
+	fresh, kept := l.events.takeAll(l.seen(last))
+	l.tellEvents(fresh)
+	l.tellConfig()
+	l.clients[c] = struct{}{}
+	if l.tally.frame.text != nil {
+		c.putCounts(l.tally.frame)
+	}
+	return []frame{l.config, l.eventsFrame(kept)}
+}
+
+// leave lets a browser go.
+func (l *live) leave(c *client) {
+	l.entrance.Lock()
+	defer l.entrance.Unlock()
+	l.sending.Lock()
+	delete(l.clients, c)
+	nobody := len(l.clients) == 0
+	l.sending.Unlock()
+	if nobody && l.end != nil {
+		l.end()
+		l.end = nil
+	}
+}
+
+// begin runs what is needed while somebody watches.
+func (l *live) begin() {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.events.watch(true)
+	l.onlooker.All.Store(true)
+	l.asked.forget()
+	l.beginTally()
+	var all sync.WaitGroup
+	all.Go(func() { l.run(ctx) })
+	all.Go(func() { l.askReady(ctx) })
+	all.Go(func() { l.askStreams(ctx) })
+	l.end = func() {
+		l.onlooker.All.Store(false)
+		l.events.watch(false)
+		cancel()
+		all.Wait()
+		l.endTally()
+	}
+}
+
+// run tells all browsers what there is to tell, until ctx ends.
+func (l *live) run(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		l.sending.Lock()
+		l.tellEvents(l.events.take())
+		if n%countTicks == 0 {
+			l.tellConfig()
+			l.tellCounts()
+		}
+		l.sending.Unlock()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tellEvents tells all browsers of events. It is called with sending held.
+func (l *live) tellEvents(events []*wireEvent) {
+	if len(events) == 0 {
+		return
+	}
+	f := l.eventsFrame(events)
+	for c := range l.clients {
+		c.putEvents(f)
+	}
+}
+
+func (l *live) eventsFrame(events []*wireEvent) frame {
+	id := ""
+	if n := len(events); n > 0 {
+		id = l.id(events[n-1].Seq)
+	}
+	f := newFrame("events", id, events)
+	f.events = len(events)
+	return f
+}
+
+// id names the run beside the event: after a restart the numbers begin anew, and what a
+// browser has seen before is no reason to leave anything out.
+func (l *live) id(seq uint64) string {
+	return strconv.FormatInt(l.program.Started.UnixMilli(), 10) + "-" + strconv.FormatUint(seq, 10)
+}
+
+// seen is the number in an id, if it is of this run.
+func (l *live) seen(id string) uint64 {
+	run, number, _ := strings.Cut(id, "-")
+	seq, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || run != strconv.FormatInt(l.program.Started.UnixMilli(), 10) {
+		return 0
+	}
+	return seq
+}
