@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
 	maxBody     = 1 << 20
 	maxLetters  = 200 // that are told, or replayed, at a time
 	someLetters = 50  // that are told when nobody says how many
+	maxNamed    = 100 // bytes of what somebody sent, in an error
 	lookTimeout = 10 * time.Second
 )
 
@@ -147,12 +149,23 @@ func wrong(err error) string {
 	if !ok {
 		return strings.TrimPrefix(err.Error(), "jsontext: ")
 	}
-	where := string(semantic.JSONPointer)
-	if where == "" {
-		where = "/"
+	where := start(string(semantic.JSONPointer), maxNamed)
+	switch {
+	case errors.Is(err, json.ErrUnknownName):
+		return where + " is none of these"
+	case where == "":
+		where = "it"
 	}
-	if errors.Is(err, json.ErrUnknownName) {
-		return where + " is not one of them"
+	return where + " is " + article(semantic.JSONKind)
+}
+
+// article is a kind of JSON value in words.
+func article(kind jsontext.Kind) string {
+	switch kind {
+	case jsontext.KindBeginArray:
+		return "an array"
+	case jsontext.KindBeginObject:
+		return "an object"
 	}
-	return where + " is a " + semantic.JSONKind.String()
+	return "a " + kind.String()
 }

@@ -219,7 +219,7 @@ func newWireEvent(o *router.Outcome) *wireEvent {
 // start is a copy of how a text begins.
 func start(text string, most int) string {
 	if len(text) > most {
-		return text[:most-len("…")] + "…"
+		return text[:room(text, most-len("…"))] + "…"
 	}
 	return strings.Clone(text)
 }

@@ -15,16 +15,15 @@ const (
 	// A tick is between two batches of events; so many are between two counts.
 	tick       = 100 * time.Millisecond
 	countTicks = 10
-	// patience is how long a write to a browser may take.
-	patience = 8 * time.Second
+	// writeLimit is how long a write to a browser may take.
+	writeLimit = 8 * time.Second
 )
 
 // live tells browsers what happens. While nobody watches, it only keeps what failed.
 type live struct {
-	program  Program
-	write    bool
-	onlooker *router.Onlooker
-	patience time.Duration
+	program Program
+	write   bool
+	limit   time.Duration // of a write
 
 	events *events
 	asked  asked
@@ -34,20 +33,21 @@ type live struct {
 	entrance sync.Mutex
 	end      func()
 
-	// sending is held to make frames and hand them out, and guards what follows.
+	// sending is held to make notices and hand them out, and guards what follows.
 	sending sync.Mutex
 	clients map[*client]struct{}
-	config  frame
+	config  notice
 	of      told // what config tells
 	tally   tally
 }
 
+// newLive makes p's Onlooker tell it what happens, so it must come before the router runs.
 func newLive(p Program, write bool) *live {
 	l := &live{
-		program: p, write: write, patience: patience,
+		program: p, write: write, limit: writeLimit,
 		events: newEvents(), clients: map[*client]struct{}{},
 	}
-	l.onlooker = &router.Onlooker{See: l.look}
+	p.Onlooker.See = l.look
 	return l
 }
 
@@ -56,7 +56,7 @@ func (l *live) look(o router.Outcome) { l.events.see(&o) }
 
 // join lets a browser in that has seen everything up to last, an id that it was told. It
 // returns what to tell it first, and nil when there is no room.
-func (l *live) join(last string) (c *client, first []frame) {
+func (l *live) join(last string) (c *client, first []notice) {
 	l.entrance.Lock()
 	defer l.entrance.Unlock()
 	if l.end == nil { // before anything is told, or what fails meanwhile would be left out
@@ -71,7 +71,7 @@ func (l *live) join(last string) (c *client, first []frame) {
 
 // admit makes c one of those that are told. Nothing is told twice, and nothing left out
 // between what is kept and what comes next.
-func (l *live) admit(c *client, last string) []frame {
+func (l *live) admit(c *client, last string) []notice {
 	l.sending.Lock()
 	defer l.sending.Unlock()
 	if len(l.clients) >= maxClients {
@@ -81,10 +81,10 @@ func (l *live) admit(c *client, last string) []frame {
 	l.tellEvents(fresh)
 	l.tellConfig()
 	l.clients[c] = struct{}{}
-	if l.tally.frame.text != nil {
-		c.putCounts(l.tally.frame)
+	if l.tally.counts.text != nil {
+		c.putCounts(l.tally.counts)
 	}
-	return []frame{l.config, l.eventsFrame(kept)}
+	return []notice{l.config, l.eventsNotice(kept)}
 }
 
 // leave lets a browser go.
@@ -105,7 +105,7 @@ func (l *live) leave(c *client) {
 func (l *live) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	l.events.watch(true)
-	l.onlooker.All.Store(true)
+	l.program.Onlooker.All.Store(true)
 	l.asked.forget()
 	l.beginTally()
 	var all sync.WaitGroup
@@ -113,7 +113,7 @@ func (l *live) begin() {
 	all.Go(func() { l.askReady(ctx) })
 	all.Go(func() { l.askStreams(ctx) })
 	l.end = func() {
-		l.onlooker.All.Store(false)
+		l.program.Onlooker.All.Store(false)
 		l.events.watch(false)
 		cancel()
 		all.Wait()
@@ -146,18 +146,18 @@ func (l *live) tellEvents(events []*wireEvent) {
 	if len(events) == 0 {
 		return
 	}
-	f := l.eventsFrame(events)
+	f := l.eventsNotice(events)
 	for c := range l.clients {
 		c.putEvents(f)
 	}
 }
 
-func (l *live) eventsFrame(events []*wireEvent) frame {
+func (l *live) eventsNotice(events []*wireEvent) notice {
 	id := ""
 	if n := len(events); n > 0 {
 		id = l.id(events[n-1].Seq)
 	}
-	f := newFrame("events", id, events)
+	f := newNotice("events", id, events)
 	f.events = len(events)
 	return f
 }

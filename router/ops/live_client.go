@@ -10,18 +10,18 @@ import (
 
 // What waits for a browser that is slow. More is dropped, the oldest first.
 const (
-	queueFrames = 64
-	queueBytes  = 4 << 20
+	queueNotices = 64
+	queueBytes   = 4 << 20
 )
 
-// frame is a server-sent event as it is written, made once for all browsers.
-type frame struct {
+// notice is a server-sent event as it is written, made once for all browsers.
+type notice struct {
 	text   []byte
 	events int // that it tells
 }
 
-// newFrame makes a frame; id may be empty.
-func newFrame(kind, id string, body any) frame {
+// newNotice makes a notice; id may be empty.
+func newNotice(kind, id string, body any) notice {
 	data, err := json.Marshal(body)
 	if err != nil { // not reached: what we tell is made of texts and numbers
 		data = []byte("null")
@@ -35,7 +35,7 @@ func newFrame(kind, id string, body any) frame {
 	b.WriteString("data: ")
 	b.Write(data)
 	b.WriteString("\n\n")
-	return frame{text: b.Bytes()}
+	return notice{text: b.Bytes()}
 }
 
 // client is one browser. Of "config" and "counts" only the newest is worth sending.
@@ -43,35 +43,35 @@ type client struct {
 	wake chan struct{} // has one when something waits
 
 	mu     sync.Mutex
-	config frame
-	counts frame
-	events []frame
+	config notice
+	counts notice
+	events []notice
 	bytes  int    // of events
 	missed uint64 // events that were dropped
 }
 
 func newClient() *client { return &client{wake: make(chan struct{}, 1)} }
 
-func (c *client) putConfig(f frame) {
+func (c *client) putConfig(f notice) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.config = f
 	c.rouse()
 }
 
-func (c *client) putCounts(f frame) {
+func (c *client) putCounts(f notice) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts = f
 	c.rouse()
 }
 
-func (c *client) putEvents(f frame) {
+func (c *client) putEvents(f notice) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.events = append(c.events, f)
 	c.bytes += len(f.text)
-	for len(c.events) > queueFrames || c.bytes > queueBytes && len(c.events) > 1 {
+	for len(c.events) > queueNotices || c.bytes > queueBytes && len(c.events) > 1 {
 		c.missed += uint64(c.events[0].events) //nolint:gosec // a count
 		c.bytes -= len(c.events[0].text)
 		c.events = c.events[1:]
@@ -101,11 +101,11 @@ func (c *client) take() [][]byte {
 	if c.counts.text != nil {
 		texts = append(texts, withMissed(c.counts.text, c.missed))
 	}
-	c.config, c.counts, c.events, c.bytes = frame{}, frame{}, nil, 0
+	c.config, c.counts, c.events, c.bytes = notice{}, notice{}, nil, 0
 	return texts
 }
 
-// withMissed puts into a frame of counts, which is made for all, what is one browser's own.
+// withMissed puts into a notice of counts, which is made for all, what is one browser's own.
 func withMissed(counts []byte, missed uint64) []byte {
 	if missed == 0 {
 		return counts

@@ -8,8 +8,8 @@ import (
 	"signalbox/router"
 )
 
-// shownHash is how much of a hash is shown, in hexadecimal digits.
-const shownHash = 12
+// hashDigits is how much of a hash is shown, in hexadecimal digits.
+const hashDigits = 12
 
 // told is what tells one state of the configuration from the next.
 type told struct {
@@ -27,7 +27,7 @@ func (l *live) tellConfig() {
 	if now == l.of && l.config.text != nil {
 		return
 	}
-	l.of, l.config = now, newFrame("config", "", l.wireConfig(&running))
+	l.of, l.config = now, newNotice("config", "", l.wireConfig(&running))
 	for c := range l.clients {
 		c.putConfig(l.config)
 	}
@@ -36,7 +36,7 @@ func (l *live) tellConfig() {
 func (l *live) wireConfig(r *Running) wireConfig {
 	w := wireConfig{
 		Service: l.program.Service, Version: l.program.Version, Started: l.program.Started.UnixMilli(), Write: l.write,
-		Files: append([]string{}, r.Files...), Hash: r.Hash[:min(len(r.Hash), shownHash)], Since: r.Since.UnixMilli(), Refusal: r.Refusal,
+		Files: append([]string{}, r.Files...), Hash: r.Hash[:min(len(r.Hash), hashDigits)], Since: r.Since.UnixMilli(), Refusal: r.Refusal,
 		Channels: make([]wireChannel, 0, len(r.Config.Channels)),
 		Handlers: make([]wireHandler, 0, len(r.Config.Handlers)),
 		Routes:   make([]wireRoute, 0, len(r.Config.Routes)),

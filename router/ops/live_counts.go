@@ -9,11 +9,12 @@ import (
 // tally is what the browsers were told last, and what of all that happened they were not
 // shown.
 type tally struct {
-	frame frame
-	// When somebody began to watch: what had happened and been shown by then, and what had
-	// not been shown while somebody watched before.
-	happened, shown, unshown uint64
-	now                      uint64 // the newest of unshown
+	counts notice
+	// When somebody began to watch: what had happened by then, and been shown, and been left
+	// out of batches; and what had not been shown while somebody watched before.
+	happened, shown, dropped, unshown uint64
+
+	now uint64 // the newest of unshown
 }
 
 // beginTally and endTally enclose the time in which somebody watches.
@@ -22,21 +23,21 @@ func (l *live) beginTally() {
 	l.sending.Lock()
 	defer l.sending.Unlock()
 	l.tally.happened = outcomes(&stats)
-	l.tally.shown, _ = l.events.counted()
+	l.tally.shown, l.tally.dropped = l.events.counted()
 }
 
 func (l *live) endTally() {
 	l.sending.Lock()
 	defer l.sending.Unlock()
-	l.tally.unshown, l.tally.frame = l.tally.now, frame{}
+	l.tally.unshown, l.tally.counts = l.tally.now, notice{}
 }
 
 // tellCounts tells all browsers what has happened. It is called with sending held.
 func (l *live) tellCounts() {
 	stats := l.program.Stats()
-	l.tally.frame = newFrame("counts", "", l.counts(&stats))
+	l.tally.counts = newNotice("counts", "", l.counts(&stats))
 	for c := range l.clients {
-		c.putCounts(l.tally.frame)
+		c.putCounts(l.tally.counts)
 	}
 }
 
@@ -128,8 +129,8 @@ func (l *live) routeCounts(stats *router.Stats) []routeCount {
 // makes it a little wrong, for a second.
 func (l *live) unshown(stats *router.Stats) uint64 {
 	shown, dropped := l.events.counted()
-	missing := int64(outcomes(stats)-l.tally.happened) - int64(shown-l.tally.shown) //nolint:gosec // far from the limits
-	l.tally.now = max(l.tally.unshown+uint64(max(0, missing)), dropped)            //nolint:gosec // not negative
+	missing := int64(outcomes(stats)-l.tally.happened) - int64(shown-l.tally.shown)       //nolint:gosec // far from the limits
+	l.tally.now = l.tally.unshown + max(uint64(max(0, missing)), dropped-l.tally.dropped) //nolint:gosec // not negative
 	return l.tally.now
 }
 

@@ -30,7 +30,7 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // of a proxy between
-	out := &sink{w: w, to: http.NewResponseController(w), patience: l.patience}
+	out := &sink{w: w, to: http.NewResponseController(w), limit: l.limit}
 	// A request that is over when it has been read is not late.
 	_ = out.to.SetReadDeadline(time.Time{})
 	texts := [][]byte{[]byte("retry: " + strconv.Itoa(reconnect) + "\n\n")}
@@ -44,9 +44,9 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // sink is the connection to a browser.
 type sink struct {
-	w        io.Writer
-	to       *http.ResponseController
-	patience time.Duration
+	w     io.Writer
+	to    *http.ResponseController
+	limit time.Duration // of a write
 }
 
 // follow writes what c is told, until ctx ends or a write fails.
@@ -61,8 +61,8 @@ func (s *sink) follow(ctx context.Context, c *client) {
 		case <-beat.C:
 			texts = [][]byte{[]byte(":\n\n")}
 		case <-ctx.Done(): // the browser is gone, and hears nothing, or the server ends
-			s.patience = farewell
-			_ = s.write([][]byte{newFrame("stopping", "", struct{}{}).text})
+			s.limit = farewell
+			_ = s.write([][]byte{newNotice("stopping", "", struct{}{}).text})
 			return
 		}
 		if s.write(texts) != nil {
@@ -73,7 +73,7 @@ func (s *sink) follow(ctx context.Context, c *client) {
 
 // write writes and flushes. A browser that takes nothing for too long loses its connection.
 func (s *sink) write(texts [][]byte) error {
-	if err := s.to.SetWriteDeadline(time.Now().Add(s.patience)); err != nil {
+	if err := s.to.SetWriteDeadline(time.Now().Add(s.limit)); err != nil {
 		return err
 	}
 	for _, text := range texts {

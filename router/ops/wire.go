@@ -148,12 +148,18 @@ const maxShown = 16 << 10
 
 // ShownMessage is what is shown of a message, and whether it is longer. It is a copy.
 func ShownMessage[T string | []byte](message T) (text string, cut bool) {
-	if len(message) <= maxShown {
-		return string([]byte(message)), false
+	n := room(message, maxShown)
+	return string([]byte(message[:n])), n < len(message)
+}
+
+// room is how many bytes of a text there is room for, so that no character is cut.
+func room[T string | []byte](text T, most int) int {
+	if len(text) <= most {
+		return len(text)
 	}
-	end := maxShown
-	for end > maxShown-utf8.UTFMax && !utf8.RuneStart(message[end]) {
+	end := most
+	for end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
 		end--
 	}
-	return string([]byte(message[:end])), true
+	return end
 }
