@@ -29,9 +29,9 @@ type live struct {
 	asked  asked
 
 	// entrance is held to come and to leave, and guards end, which ends what runs while
-	// somebody watches, and waits for it; nil: nobody does.
+	// somebody watches, and returns how to wait for it; nil: nobody does.
 	entrance sync.Mutex
-	end      func()
+	end      func() (wait func())
 
 	// sending is held to make notices and hand them out, and guards what follows.
 	sending sync.Mutex
@@ -43,6 +43,9 @@ type live struct {
 
 // newLive makes p's Onlooker tell it what happens, so it must come before the router runs.
 func newLive(p Program, write bool) *live {
+	if p.Onlooker == nil { // nobody tells
+		p.Onlooker = &router.Onlooker{}
+	}
 	l := &live{
 		program: p, write: write, limit: writeLimit,
 		events: newEvents(), clients: map[*client]struct{}{},
@@ -87,18 +90,20 @@ func (l *live) admit(c *client, last string) []notice {
 	return []notice{l.config, l.eventsNotice(kept)}
 }
 
-// leave lets a browser go.
+// leave lets a browser go. The last one waits for what ran for all; that may be a question
+// to a Redis that hangs, so who comes meanwhile does not wait.
 func (l *live) leave(c *client) {
+	wait := func() {}
 	l.entrance.Lock()
-	defer l.entrance.Unlock()
 	l.sending.Lock()
 	delete(l.clients, c)
 	nobody := len(l.clients) == 0
 	l.sending.Unlock()
 	if nobody && l.end != nil {
-		l.end()
-		l.end = nil
+		wait, l.end = l.end(), nil
 	}
+	l.entrance.Unlock()
+	wait()
 }
 
 // begin runs what is needed while somebody watches.
@@ -112,12 +117,12 @@ func (l *live) begin() {
 	all.Go(func() { l.run(ctx) })
 	all.Go(func() { l.askReady(ctx) })
 	all.Go(func() { l.askStreams(ctx) })
-	l.end = func() {
+	l.end = func() func() {
 		l.program.Onlooker.All.Store(false)
 		l.events.watch(false)
 		cancel()
-		all.Wait()
 		l.endTally()
+		return all.Wait
 	}
 }
 
@@ -126,18 +131,27 @@ func (l *live) run(ctx context.Context) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
-		l.sending.Lock()
-		l.tellEvents(l.events.take())
-		if n%countTicks == 0 {
-			l.tellConfig()
-			l.tellCounts()
-		}
-		l.sending.Unlock()
+		l.tell(ctx, n%countTicks == 0)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// tell tells all browsers of events, and perhaps the rest. Once ctx has ended, others may
+// watch, who are told by somebody else.
+func (l *live) tell(ctx context.Context, all bool) {
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	l.tellEvents(l.events.take())
+	if all {
+		l.tellConfig()
+		l.tellCounts()
 	}
 }
 

@@ -90,7 +90,7 @@ func (l *live) askReady(ctx context.Context) {
 // ends. What cannot be told now keeps its last answer for a while.
 func (l *live) askStreams(ctx context.Context) {
 	repeat(ctx, streamsEvery, func(ctx context.Context) {
-		streams, _ := l.program.Streams(ctx) // an error is told by the program's readiness
+		streams, _ := l.program.Streams(ctx) // what is left out stays unknown
 		channels := streamCounts(streams)
 		cfg := l.program.Running().Config
 		for _, ch := range cfg.Channels {

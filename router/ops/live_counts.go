@@ -118,10 +118,17 @@ func (l *live) routeCounts(stats *router.Stats) []routeCount {
 		counts[i] = routeCount{
 			Handled: r.Handled, Failed: r.Failed, Retried: r.Retried, Skipped: r.Skipped, Filtered: r.Filtered,
 			Duplicates: r.Duplicates, Withdrawn: r.Withdrawn, Unfinished: r.Unfinished, Dead: r.Dead,
-			Calls: r.Took.Count, Micros: uint64(r.Took.Sum.Microseconds()), //nolint:gosec // no time is negative
 		}
+		counts[i].time(&r.Took)
 	}
 	return counts
+}
+
+// time tells how long the handler's calls took, if that is measured.
+func (c *routeCount) time(took *router.Distribution) {
+	if took != nil {
+		c.Calls, c.Micros = took.Count, uint64(took.Sum.Microseconds()) //nolint:gosec // no time is negative
+	}
 }
 
 // unshown is how much of what happened while somebody watched was not shown: most of it

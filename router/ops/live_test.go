@@ -581,6 +581,25 @@ func TestLiveCountsWhatIsNotShown(t *testing.T) {
 	})
 }
 
+// A Redis that hangs keeps nobody from opening the page.
+func TestLiveOpensWhileRedisHangs(t *testing.T) {
+	p, hangs := newFake().program(), make(chan struct{})
+	p.Ready = func(context.Context) []Reason {
+		<-hangs
+		return nil
+	}
+	l := newLive(p, false)
+	url := serveLive(t, l)
+	t.Cleanup(func() { close(hangs) }) // before the server waits for its requests
+	for range 3 {
+		ctx, leave := context.WithCancel(t.Context())
+		page, _ := browseUntil(ctx, t, url, "")
+		page.await("counts")
+		leave()
+		eventually(t, "nobody watches", func() bool { return !p.Onlooker.All.Load() })
+	}
+}
+
 // paper is a browser that takes everything at once.
 type paper struct {
 	mu sync.Mutex
