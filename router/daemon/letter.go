@@ -103,28 +103,15 @@ type place struct {
 	until  string
 }
 
-// entries goes through a place from the oldest entry on.
+// entries goes through a place from the oldest entry on. However long it is, few
+// entries are in memory.
 func (p place) entries(ctx context.Context, client *redis.Client) iter.Seq2[redis.XMessage, error] {
-	return pages(p.stream, "-", func(from string, count int64) ([]redis.XMessage, error) {
-		return client.XRangeN(ctx, p.stream, from, p.until, count).Result()
-	})
-}
-
-// newest goes through a place from the newest entry back.
-func (p place) newest(ctx context.Context, client *redis.Client) iter.Seq2[redis.XMessage, error] {
-	return pages(p.stream, "+", func(from string, count int64) ([]redis.XMessage, error) {
-		return client.XRevRangeN(ctx, p.stream, from, "-", count).Result()
-	})
-}
-
-// pages goes through a stream by what read reads of it, some entries at a time. However
-// long it is, few entries are in memory.
-func pages(stream, from string, read func(from string, count int64) ([]redis.XMessage, error)) iter.Seq2[redis.XMessage, error] {
 	return func(yield func(redis.XMessage, error) bool) {
-		for count := int64(firstPage); ; {
-			page, err := read(from, count)
+		after, count := "-", int64(firstPage)
+		for {
+			page, err := client.XRangeN(ctx, p.stream, after, p.until, count).Result()
 			if err != nil {
-				yield(redis.XMessage{}, fmt.Errorf("read %q: %w", stream, err))
+				yield(redis.XMessage{}, fmt.Errorf("read %q: %w", p.stream, err))
 				return
 			}
 			size := 0
@@ -138,7 +125,7 @@ func pages(stream, from string, read func(from string, count int64) ([]redis.XMe
 			if int64(len(page)) < count {
 				return
 			}
-			from = "(" + page[len(page)-1].ID
+			after = "(" + page[len(page)-1].ID
 			if size > pageBytes/2 {
 				count = max(1, count/2)
 			} else {

@@ -58,23 +58,24 @@ func (d *desk) newest(ctx context.Context, n int) (letters []ops.Letter, total i
 }
 
 // newestOf are those of one stream, and how many entries on the way are no letters of the
-// channel.
+// channel. Few entries are in memory, however large they are.
 func (d *desk) newestOf(ctx context.Context, p place, n int) (letters []ops.Letter, foreign int, err error) {
-	if n <= 0 {
-		return nil, 0, nil
-	}
-	for entry, err := range p.newest(ctx, d.redis.Client()) {
+	for from := "+"; len(letters) < n && len(letters)+foreign < maxLooked; {
+		page, err := d.redis.Client().XRevRangeN(ctx, p.stream, from, "-", firstPage).Result()
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, fmt.Errorf("read %q: %w", p.stream, err)
 		}
-		if l, ok := d.own(p, entry); ok {
-			letters = append(letters, newOpsLetter(&l))
-		} else {
-			foreign++
+		for _, entry := range page {
+			if l, ok := d.own(p, entry); !ok {
+				foreign++
+			} else if len(letters) < n {
+				letters = append(letters, newOpsLetter(&l))
+			}
 		}
-		if len(letters) == n || len(letters)+foreign == maxLooked {
+		if len(page) < firstPage {
 			break
 		}
+		from = "(" + page[len(page)-1].ID
 	}
 	return letters, foreign, nil
 }

@@ -141,11 +141,6 @@ handler = "alert"
 	// somebody reads what goes to ops <nil>
 }
 
-func ExampleWithoutLogins() {
-	fmt.Println(routesfile.WithoutLogins("dial redis://bot:hunter2@db:6379: connection refused"))
-	// Output: dial redis://bot:***@db:6379: connection refused
-}
-
 type alertOptions struct {
 	To   string `toml:"to"`
 	Code string `toml:"code" secret:"true"`
