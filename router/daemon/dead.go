@@ -97,6 +97,7 @@ type desk struct {
 	*program
 	opts    Options
 	channel router.Channel
+	streams []router.Channel // that may hold its letters
 	places  []place
 	filter  *deadFilter
 }
@@ -114,28 +115,37 @@ func openDesk(ctx context.Context, opts Options, what DeadOptions) (*desk, error
 		return nil, err
 	}
 	d := &desk{program: p, opts: opts, filter: filter}
-	if err := d.find(ctx, what.Channel); err != nil {
+	if err = d.choose(what.Channel); err == nil {
+		err = d.mustFind(ctx)
+	}
+	if err != nil {
 		p.close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *desk) find(ctx context.Context, name string) error {
+// choose is for the letters of a channel. It asks Redis nothing.
+func (d *desk) choose(name string) error {
 	var ok bool
 	if d.channel, ok = d.program.channel(name); !ok {
 		return &UsageError{d.unknownChannel(name)}
 	}
-	streams := d.loaded.Config.DeadLetters(name)
-	if len(streams) == 0 {
+	d.streams = d.loaded.Config.DeadLetters(name)
+	if len(d.streams) == 0 {
 		value := "true"
 		if d.channel.Pattern {
 			value = `"CHANNEL", a declared stream,`
 		}
 		return &UsageError{fmt.Errorf("channel %q keeps no dead letters; dead_letter = %s in [channels.%s] makes it", name, value, name)}
 	}
-	needed := []string{name}
-	for _, s := range streams {
+	return nil
+}
+
+// mustFind is find for a command.
+func (d *desk) mustFind(ctx context.Context) error {
+	needed := []string{d.channel.Name}
+	for _, s := range d.streams {
 		needed = append(needed, s.Name)
 	}
 	if err := lacks(d.opts.Source, d.loaded.Notes, needed); err != nil {
@@ -144,8 +154,13 @@ func (d *desk) find(ctx context.Context, name string) error {
 	if err := d.mustReach(ctx); err != nil {
 		return err
 	}
+	return d.find(ctx)
+}
+
+// find finds out how far the letters go.
+func (d *desk) find(ctx context.Context) error {
 	d.filter.now = d.redis.Now()
-	for _, s := range streams {
+	for _, s := range d.streams {
 		until, err := lastID(ctx, d.redis.Client(), s.Topic)
 		if err != nil {
 			return fmt.Errorf("read %q: %w", s.Topic, err)

@@ -33,18 +33,9 @@ func ReplayDead(ctx context.Context, opts Options, what ReplayOptions) error {
 		return err
 	}
 	defer d.close()
-	onStream := d.channel.Transport == router.Stream
-	if !onStream && !what.AllRoutes {
-		return &UsageError{fmt.Errorf("channel %q is pubsub: a replay goes to all who subscribe, and there to all routes, also those that were through with it; --all-routes says that this is right", d.channel.Name)}
-	}
 	r := &replay{desk: d, what: what}
-	if err := r.plan(ctx); err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return because(ctx, err)
-	}
-	if onStream {
-		if err := r.lookAtGroups(ctx); err != nil {
-			return because(ctx, err)
-		}
 	}
 	letters := fmt.Sprintf("%s of %s", wording.Count(r.total, "dead letter"), d.channel.Name)
 	switch {
@@ -126,6 +117,18 @@ func (r *replay) lost(l *letter) bool {
 }
 
 func (r *replay) skip(l *letter) bool { return r.lost(l) || r.loops(l) }
+
+// prepare finds out what will happen, and what speaks against it.
+func (r *replay) prepare(ctx context.Context) error {
+	onStream := r.channel.Transport == router.Stream
+	if !onStream && !r.what.AllRoutes {
+		return &UsageError{fmt.Errorf("channel %q is pubsub: a replay goes to all who subscribe, and there to all routes, also those that were through with it; --all-routes says that this is right", r.channel.Name)}
+	}
+	if err := r.plan(ctx); err != nil || !onStream {
+		return err
+	}
+	return r.lookAtGroups(ctx)
+}
 
 // plan counts what will happen.
 func (r *replay) plan(ctx context.Context) error {
@@ -223,17 +226,21 @@ func (r *replay) targets(out io.Writer) error {
 
 // remarks says which letters are left, and what to look out for.
 func (r *replay) remarks(out io.Writer) error {
-	lines := slices.Clone(r.warnings)
+	for _, line := range slices.Concat(r.warnings, r.left()) {
+		if _, err := fmt.Fprintln(out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// left says which letters are left.
+func (r *replay) left() (lines []string) {
 	if r.looped > 0 {
 		lines = append(lines, fmt.Sprintf("left: %s came back from %d replays or more; --again replays them too", wording.Count(r.looped, "dead letter"), maxReplays))
 	}
 	if r.homeless > 0 {
 		lines = append(lines, fmt.Sprintf("left: %s came by Pub/Sub, and %q is a stream now; dead show and publish --raw send them", wording.Count(r.homeless, "dead letter"), r.channel.Name))
 	}
-	for _, line := range lines {
-		if _, err := fmt.Fprintln(out, line); err != nil {
-			return err
-		}
-	}
-	return nil
+	return lines
 }

@@ -49,12 +49,8 @@ func Publish(ctx context.Context, opts Options, what PublishOptions) error {
 		return err
 	}
 	defer p.close()
-	counted := &countingPublisher{redis: p.redis, channel: ch}
-	s := sender{
-		channel: ch, what: what, raw: counted,
-		publisher: router.NewPublisher(p.loaded.Config, func(router.Channel) (message.Publisher, error) { return counted, nil }),
-		limit:     rate.NewLimiter(rate.Inf, 1),
-	}
+	s := p.sender(ch, what)
+	counted := s.raw
 	if what.Rate > 0 {
 		s.limit.SetLimit(rate.Limit(what.Rate))
 	}
@@ -77,6 +73,16 @@ type sender struct {
 	publisher *router.Publisher
 	raw       *countingPublisher
 	limit     *rate.Limiter
+}
+
+// sender makes a sender to one channel, which is as fast as it can be.
+func (p *program) sender(ch router.Channel, what PublishOptions) *sender {
+	counted := &countingPublisher{redis: p.redis, channel: ch}
+	return &sender{
+		channel: ch, what: what, raw: counted,
+		publisher: router.NewPublisher(p.loaded.Config, func(router.Channel) (message.Publisher, error) { return counted, nil }),
+		limit:     rate.NewLimiter(rate.Inf, 1),
+	}
 }
 
 // maxLine is the longest line read from standard input.
@@ -248,16 +254,12 @@ func openFor(ctx context.Context, opts Options, channel string) (*program, route
 	if err != nil {
 		return nil, router.Channel{}, err
 	}
-	ch, ok := p.channel(channel)
-	switch {
-	case !ok:
-		err = &UsageError{p.unknownChannel(channel)}
-	case ch.Pattern:
-		err = &UsageError{fmt.Errorf("channel %q is the pattern %q, which has no one place to send to; declare a channel for the place that you mean", channel, ch.Topic)}
-	default:
-		if err = lacks(opts.Source, p.loaded.Notes, []string{channel}); err == nil {
-			err = p.mustReach(ctx)
-		}
+	ch, err := p.oneChannel(channel)
+	if err == nil {
+		err = lacks(opts.Source, p.loaded.Notes, []string{channel})
+	}
+	if err == nil {
+		err = p.mustReach(ctx)
 	}
 	if err != nil {
 		p.close()
@@ -266,11 +268,26 @@ func openFor(ctx context.Context, opts Options, channel string) (*program, route
 	return p, ch, nil
 }
 
+// oneChannel finds a channel that can be sent to.
+func (p *program) oneChannel(name string) (router.Channel, error) {
+	ch, ok := p.channel(name)
+	switch {
+	case !ok:
+		return ch, &UsageError{p.unknownChannel(name)}
+	case ch.Pattern:
+		return ch, &UsageError{fmt.Errorf("channel %q is the pattern %q, which has no one place to send to; declare a channel for the place that you mean", name, ch.Topic)}
+	}
+	return ch, nil
+}
+
 // unknownChannel says which channel was probably meant, else which there are.
 func (p *program) unknownChannel(name string) error {
-	names := p.declared()
-	if near, ok := nearest.Name(name, names); ok {
-		return fmt.Errorf("channel %q is not declared in %s; did you mean %q?", name, strings.Join(p.loaded.Files, " "), near)
+	names, where := p.declared(), ""
+	if len(p.loaded.Files) > 0 {
+		where = " in " + strings.Join(p.loaded.Files, " ")
 	}
-	return fmt.Errorf("channel %q is not declared in %s; channels: %s", name, strings.Join(p.loaded.Files, " "), strings.Join(names, ", "))
+	if near, ok := nearest.Name(name, names); ok {
+		return fmt.Errorf("channel %q is not declared%s; did you mean %q?", name, where, near)
+	}
+	return fmt.Errorf("channel %q is not declared%s; channels: %s", name, where, strings.Join(names, ", "))
 }

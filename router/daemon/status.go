@@ -33,7 +33,7 @@ func Status(ctx context.Context, opts Options, what StatusOptions) error {
 	if err := p.mustReach(ctx); err != nil {
 		return err
 	}
-	s := &survey{program: p, streams: map[string]surveyed{}, now: p.redis.Now()}
+	s := newSurvey(p)
 	channels, unread := s.channels(ctx)
 	if ctx.Err() != nil {
 		return errInterrupted
@@ -54,12 +54,40 @@ func Status(ctx context.Context, opts Options, what StatusOptions) error {
 type survey struct {
 	*program
 	streams map[string]surveyed // that were looked at, by their names in Redis
+	groups  map[string]groups   // by channel
 	now     time.Time
 }
 
 type surveyed struct {
 	transport.StreamStatus
 	err error
+}
+
+// groups are those that the routers of a configuration read a channel with, and the
+// isolated route of each, which is empty for the group of all others.
+type groups map[string]string
+
+func newSurvey(p *program) *survey {
+	return &survey{program: p, streams: map[string]surveyed{}, groups: groupsOf(p.loaded.Config), now: p.redis.Now()}
+}
+
+// groupsOf are the groups of each channel that has routes.
+func groupsOf(cfg router.Config) map[string]groups {
+	all, base := map[string]groups{}, map[string]string{}
+	for _, ch := range cfg.Channels {
+		base[ch.Name] = ch.Group
+	}
+	for _, r := range cfg.Routes {
+		if all[r.Channel] == nil {
+			all[r.Channel] = groups{}
+		}
+		if r.Isolated {
+			all[r.Channel][base[r.Channel]+"."+r.Name] = r.Name
+		} else {
+			all[r.Channel][base[r.Channel]] = ""
+		}
+	}
+	return all
 }
 
 // channelStatus is a channel as `status -o json` prints it.
@@ -178,7 +206,7 @@ func (s *survey) stream(ctx context.Context, ch router.Channel, status *channelS
 	if !found.Newest.IsZero() {
 		status.Newest = &found.Newest
 	}
-	own := s.groupsOf(ch)
+	own := s.groups[ch.Name]
 	for _, g := range found.Groups {
 		row := newGroupStatus(g)
 		row.Route, row.Own = own[g.Name]
@@ -188,22 +216,6 @@ func (s *survey) stream(ctx context.Context, ch router.Channel, status *channelS
 		return fmt.Errorf("channel %q: %w", ch.Name, err)
 	}
 	return nil
-}
-
-// groupsOf are the groups that a router of this configuration reads a stream with, and the
-// isolated route of each, which is empty for the group of all others.
-func (s *survey) groupsOf(ch router.Channel) map[string]string {
-	groups := map[string]string{}
-	for _, line := range wiring(s.loaded.Config) {
-		switch {
-		case line.channel.Name != ch.Name:
-		case line.isolated != "":
-			groups[ch.Group+"."+line.isolated] = line.isolated
-		default:
-			groups[ch.Group] = ""
-		}
-	}
-	return groups
 }
 
 func newGroupStatus(g transport.GroupStatus) groupStatus {

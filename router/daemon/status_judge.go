@@ -34,7 +34,7 @@ const startIt = "start its router: router run"
 // configuration's events from being handled; what concerns other services is a note.
 func (s *survey) judge(ch router.Channel, status *channelStatus) {
 	if ch.Transport == router.PubSub {
-		judgeListeners(status, len(s.groupsOf(ch)) > 0)
+		judgeListeners(status, len(s.groups[ch.Name]) > 0)
 	} else if _, looked := s.streams[ch.Topic]; looked && s.streams[ch.Topic].err == nil {
 		s.judgeStream(ch, status)
 	}
@@ -59,7 +59,7 @@ func judgeListeners(status *channelStatus, routed bool) {
 }
 
 func (s *survey) judgeStream(ch router.Channel, status *channelStatus) {
-	own := s.groupsOf(ch)
+	own := s.groups[ch.Name]
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		if !slices.ContainsFunc(status.Groups, func(g groupStatus) bool { return g.Group == name }) {
 			status.problem(startIt, "group %q is not there: no router has read for it yet, or somebody removed it", name)

@@ -43,10 +43,11 @@ type Program struct {
 	// SetLevel changes it, until the next reload or restart; the error says what is wrong.
 	SetLevel func(level string) error
 
-	// Publish sends an event to a declared channel and says who got it, in a line.
+	// Publish sends an event to a declared channel and says who got it, in a line. Its error
+	// and those below are a [RequestError] where what was asked for is wrong.
 	Publish func(ctx context.Context, channel, typ string, data json.RawMessage) (string, error)
-	// Dead are the newest dead letters of a channel, the newest first, n at most; total is
-	// how many there are.
+	// Dead are the newest dead letters of a channel, the newest first, n at most, and none
+	// when n is 0; total is how many there are.
 	Dead func(ctx context.Context, channel string, n int) (letters []Letter, total int, err error)
 	// Replay sends dead letters of a channel again, as `router dead replay` does, and says
 	// what became of them, in a line.
@@ -65,7 +66,13 @@ type Running struct {
 	Reloads, Refused uint64
 	Attempt          time.Time
 	Refusal          string
+	// Shown is how the routes of Config are told, in their order.
+	Shown []Shown
 }
+
+// Shown is what may be told of a route: a condition as it is written, since a variable in
+// it may hold a secret, and its policy in words.
+type Shown struct{ When, Policy string }
 
 // Loss adds up what was lost on a channel for one reason: "overflow", "gap", "shutdown"
 // or "trimmed" (entries of a stream that were trimmed before they could be delivered).
@@ -94,7 +101,8 @@ type Stream struct {
 	Pending int64  // entries that it has read and not acknowledged
 	// Oldest is when the oldest pending entry was added; zero: there is none.
 	Oldest time.Time
-	// Dead is how many dead letters there are of the channel; the same for each of its groups.
+	// Dead is how many dead letters there are of the channel; the same for each of its
+	// groups; -1: Redis cannot tell.
 	Dead int64
 }
 
@@ -117,6 +125,13 @@ type Letter struct {
 	Attempts int       `json:"attempts"`
 	Replays  int       `json:"replays"`
 	At       time.Time `json:"at"`      // given up
-	Message  string    `json:"message"` // as it arrived, cut to maxShown bytes
+	Message  string    `json:"message"` // as it arrived, as far as ShownMessage goes
 	Cut      bool      `json:"cut,omitempty"`
 }
+
+// RequestError is an error of somebody who asks for what is wrong: it is no use to ask for
+// it again.
+type RequestError struct{ Err error }
+
+func (e *RequestError) Error() string { return e.Err.Error() }
+func (e *RequestError) Unwrap() error { return e.Err }

@@ -1,10 +1,15 @@
 package ops
 
+import (
+	"encoding/json"
+	"unicode/utf8"
+)
+
 // What the live page is told, as JSON. It comes as server-sent events from GET
-// /api/live: at first a "config", then a "counts" every second, "events" as they happen, a
-// "config" after each reload. Numbers that count go on from the start of the router, and
-// begin anew when it restarts; the page makes rates of their differences. Times are
-// milliseconds since 1970.
+// /api/live: at first a "config", then "events" that happened before, then a "counts" every
+// second, "events" as they happen, a "config" after each reload, and "stopping" when the
+// router ends. Numbers that count go on from the start of the router, and begin anew when
+// it restarts; the page makes rates of their differences. Times are milliseconds since 1970.
 
 // wireConfig is what is wired.
 type wireConfig struct {
@@ -57,7 +62,7 @@ type wireCounts struct {
 	Reconnects uint64                  `json:"reconnects"`
 	Channels   map[string]channelCount `json:"channels"`
 	Routes     []routeCount            `json:"routes"`           // as in wireConfig
-	Missed     uint64                  `json:"missed,omitempty"` // frames that this browser was too slow for
+	Missed     uint64                  `json:"missed,omitempty"` // events that this browser was too slow for
 	Unshown    uint64                  `json:"unshown"`          // events that were not shown, being too many
 }
 
@@ -95,7 +100,7 @@ type wireEvent struct {
 	Seq     uint64 `json:"seq"` // grows
 	At      int64  `json:"at"`  // when it happened
 	Channel string `json:"channel"`
-	Name    string `json:"name,omitempty"` // in Redis, where it came by a pattern
+	Name    string `json:"name,omitempty"` // in Redis, where it is called otherwise
 	Type    string `json:"type,omitempty"`
 	ID      string `json:"id,omitempty"`
 	Key     string `json:"key,omitempty"`
@@ -114,5 +119,47 @@ type wireEvent struct {
 	Cut     bool   `json:"cut,omitempty"` // the message is longer
 }
 
+// wireLetters answer GET /api/dead.
+type wireLetters struct {
+	Letters []Letter `json:"letters"` // the newest first
+	Total   int      `json:"total"`   // that there are
+}
+
+// wireReplay is the body of POST /api/replay.
+type wireReplay struct {
+	Channel string   `json:"channel"`
+	IDs     []string `json:"ids"` // of the letters
+}
+
+// wirePublish is the body of POST /api/publish.
+type wirePublish struct {
+	Channel string          `json:"channel"`
+	Type    string          `json:"type"`
+	Data    json.RawMessage `json:"data"`
+}
+
+// wireResult answers both.
+type wireResult struct {
+	Result string `json:"result"` // what became of it, for people
+}
+
 // maxShown is how much of a message is shown, in bytes.
 const maxShown = 16 << 10
+
+// ShownMessage is what is shown of a message, and whether it is longer. It is a copy.
+func ShownMessage[T string | []byte](message T) (text string, cut bool) {
+	n := room(message, maxShown)
+	return string([]byte(message[:n])), n < len(message)
+}
+
+// room is how many bytes of a text there is room for, so that no character is cut.
+func room[T string | []byte](text T, most int) int {
+	if len(text) <= most {
+		return len(text)
+	}
+	end := most
+	for end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return end
+}

@@ -131,6 +131,10 @@ func (c *censor) show(text string, how secrecy) string {
 	return c.withoutPasswords(text)
 }
 
+// WithoutLogins is a text, such as an error, that may be shown to others: without what has
+// the form of a password, as in an address.
+func WithoutLogins(text string) string { return newCensor().withoutLogins(text) }
+
 // withoutPasswords hides the password of an address, and all that follows a name of which
 // it says that it is a secret: where the secret ends, only who wrote it knows.
 func (c *censor) withoutPasswords(text string) string {
