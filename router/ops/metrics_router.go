@@ -15,7 +15,7 @@ type routerMeters struct {
 
 func newRouterMeters(all *meters) routerMeters {
 	return routerMeters{
-		received:  all.counter("events_received_total", "Messages that reached the routes or were rejected. Types that the configuration does not name are other.", "channel", "type"),
+		received:  all.counter("events_received_total", "Events by type. Types that the configuration does not name are other; what is rejected is no event.", "channel", "type"),
 		unmatched: all.counter("events_unmatched_total", "Events whose type no route takes.", "channel"),
 		rejected:  all.counter("events_rejected_total", "Messages that are no event, and those of a crash loop.", "channel", "cause"),
 		missing:   all.counter("events_missing_total", "Numbers that the producers' messages left out; only channels with seq_field.", "channel"),
