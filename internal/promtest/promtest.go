@@ -34,8 +34,9 @@ func Tool(tb testing.TB, stdin io.Reader, args ...string) (string, error) {
 
 // Server is a Prometheus.
 type Server struct {
-	tb  testing.TB
-	url string
+	tb     testing.TB
+	url    string
+	client http.Client
 }
 
 // Start runs a Prometheus that scrapes target (host:port) every second, native histograms
@@ -81,7 +82,7 @@ func Start(tb testing.TB, target string) *Server {
 			tb.Logf("prometheus:\n%s", &log)
 		}
 	})
-	return &Server{tb: tb, url: "http://" + address}
+	return &Server{tb: tb, url: "http://" + address, client: http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 }
 
 // Sample is one result of a query: its labels, and its value as text.
@@ -113,7 +114,7 @@ func (s *Server) query(ctx context.Context, query string) ([]Sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := s.client.Do(request)
 	if err != nil {
 		return nil, err
 	}
