@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/parser"
-	"go/token"
+	gotoken "go/token"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -194,7 +194,7 @@ func golden(t *testing.T, file, got string) {
 		t.Fatal(err)
 	}
 	if string(want) != got {
-		t.Errorf("%s differs (run with -update to accept):\n%s", file, got)
+		t.Errorf("%s differs; run with -update, and look at the difference", file)
 	}
 }
 
@@ -253,7 +253,7 @@ func TestFromTheStart(t *testing.T) {
 
 func TestCausesAreAll(t *testing.T) {
 	t.Parallel()
-	file, err := parser.ParseFile(token.NewFileSet(), "../malformed.go", nil, 0)
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "../malformed.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
