@@ -4,6 +4,9 @@ import (
 	"runtime"
 )
 
+// hashShown is how much of the configuration's hash is told, as in the log.
+const hashShown = 12
+
 // serviceMeters tell what runs and since when.
 type serviceMeters struct {
 	ready, reloads, reloaded, loaded, config, build *meter
@@ -15,7 +18,7 @@ func newServiceMeters(all *meters) serviceMeters {
 		reloads:  all.counter("config_reloads_total", "Attempts to replace the configuration, by their result: success or refused.", "result"),
 		reloaded: all.gauge("config_last_reload_successful", "Whether the last attempt to replace the configuration succeeded, or there was none: 1 or 0."),
 		loaded:   all.gauge("config_last_reload_timestamp_seconds", "When the configuration that runs began to run."),
-		config:   all.gauge("config_info", "The configuration that runs, as a hash of its files. Always 1.", "hash"),
+		config:   all.gauge("config_info", "The configuration that runs, as the hash that the log tells. Always 1.", "hash"),
 		build:    all.gauge("build_info", "The program that runs. Always 1.", "service", "version", "goversion"),
 	}
 }
@@ -28,6 +31,6 @@ func (m serviceMeters) read(s sheet, p Program, running Running, reasons []Reaso
 	if !running.Since.IsZero() {
 		s.add(m.loaded, float64(running.Since.UnixMilli())/1000)
 	}
-	s.add(m.config, 1, running.Hash)
+	s.add(m.config, 1, running.Hash[:min(hashShown, len(running.Hash))])
 	s.add(m.build, 1, p.Service, p.Version, runtime.Version())
 }

@@ -54,7 +54,7 @@ func filled() Program {
 						{Channel: "trade_commands", Handler: "trade", Policy: router.Policy{Timeout: 5 * time.Second}},
 					},
 				},
-				Hash: "0123456789ab", Since: time.Unix(1_750_000_100, 500_000_000), Reloads: 3, Refused: 1, Refusal: "no",
+				Hash: "0123456789abcdef", Since: time.Unix(1_750_000_100, 500_000_000), Reloads: 3, Refused: 1, Refusal: "no",
 			}
 		},
 		Stats: func() router.Stats {
