@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
@@ -13,13 +12,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -293,63 +290,6 @@ func TestLabelsThatAreNoText(t *testing.T) {
 	}
 }
 
-// TestRedisIsSlow has Redis not answer: the rest is told.
-func TestRedisIsSlow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := filled()
-		p.Streams = func(ctx context.Context) ([]Stream, error) {
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}
-		begun := time.Now()
-		families := scrape(t, handler(t, p), plain)
-		if took := time.Since(begun); took != askFor {
-			t.Errorf("the scrape took %v, want %v", took, askFor)
-		}
-		if got := value(t, families["signalbox_redis_scrape_success"]); got != 0 {
-			t.Errorf("redis_scrape_success is %v", got)
-		}
-		if families["signalbox_stream_lag_entries"] != nil {
-			t.Error("a lag is told that nobody knows")
-		}
-		if got := value(t, families["signalbox_events_unmatched_total"], "channel", "price_data"); got != 2 {
-			t.Errorf("the rest is not told: %v unmatched", got)
-		}
-	})
-}
-
-func TestRedisIsAskedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int64
-		p := filled()
-		p.Streams = func(context.Context) ([]Stream, error) {
-			time.Sleep(time.Second)
-			return []Stream{{Channel: "c", Group: "g", Lag: asked.Add(1)}}, nil
-		}
-		h := handler(t, p)
-		var scrapes sync.WaitGroup
-		lag := func(want float64) {
-			families := scrape(t, h, plain)
-			if got := value(t, families["signalbox_stream_lag_entries"], "channel", "c", "group", "g"); got != want {
-				t.Errorf("the lag is %v, want %v", got, want)
-			}
-			if got := value(t, families["signalbox_redis_scrape_success"]); got != 1 {
-				t.Errorf("redis_scrape_success is %v", got)
-			}
-		}
-		for range 5 {
-			scrapes.Go(func() { lag(1) })
-		}
-		scrapes.Wait()
-		lag(1)
-		time.Sleep(keepFor)
-		lag(2)
-		if n := asked.Load(); n != 2 {
-			t.Errorf("Redis was asked %d times, want 2", n)
-		}
-	})
-}
-
 // TestPanicEndsNoRouter relies on the registry, which collects on goroutines of its own and
 // recovers there.
 func TestPanicEndsNoRouter(t *testing.T) {
@@ -380,54 +320,6 @@ func TestScrapesAtTheSameTime(t *testing.T) {
 		})
 	}
 	scrapes.Wait()
-}
-
-// TestMetricsPage compares docs/metrics.md with what there is, or writes its table with
-// -update.
-func TestMetricsPage(t *testing.T) {
-	t.Parallel()
-	const (
-		page  = "../../docs/metrics.md"
-		begin = "<!-- written by go test ./router/ops -update -->\n"
-		end   = "<!-- end -->\n"
-	)
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(text), begin)
-	_, after, closed := strings.Cut(rest, end)
-	if !found || !closed {
-		t.Fatalf("%s has no place for the table", page)
-	}
-	golden(t, page, before+begin+table(newCollector(filled()).all)+end+after)
-
-	// The others are not ours: those that are named must be there.
-	families := scrape(t, handler(t, filled()), plain)
-	for _, row := range regexp.MustCompile("(?m)^\\| `((?:go|process|promhttp)_\\w+)` \\| (\\w+) \\|").FindAllStringSubmatch(after, -1) {
-		name, kind := row[1], row[2]
-		if strings.HasPrefix(name, "process_") && runtime.GOOS != "linux" {
-			continue
-		}
-		if family := families[name]; !strings.EqualFold(family.GetType().String(), kind) || family == nil {
-			t.Errorf("%s lists the %s %s, there is %v", page, kind, name, family)
-		}
-	}
-}
-
-// table is the page's.
-func table(all meters) string {
-	var out strings.Builder
-	out.WriteString("\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
-	for _, m := range all {
-		var labels []string
-		for _, label := range m.labels {
-			labels = append(labels, "`"+label+"`")
-		}
-		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", m.name, m.kind, strings.Join(labels, " "), m.help)
-	}
-	out.WriteString("\n")
-	return out.String()
 }
 
 // BenchmarkScrape is a scrape of a thousand routes on a hundred channels.
