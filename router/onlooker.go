@@ -31,7 +31,11 @@ type watcher struct {
 }
 
 func newWatcher(opts Options) watcher {
-	return watcher{observe: opts.Observe, onlooker: opts.Onlooker}
+	w := watcher{observe: opts.Observe, onlooker: opts.Onlooker}
+	if w.onlooker != nil && w.onlooker.See == nil {
+		w.onlooker = nil
+	}
+	return w
 }
 
 // wants reports whether anybody is to be told of such a result, before the trouble is

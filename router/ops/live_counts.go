@@ -119,7 +119,7 @@ func (l *live) routeCounts(stats *router.Stats) []routeCount {
 			Handled: r.Handled, Failed: r.Failed, Retried: r.Retried, Skipped: r.Skipped, Filtered: r.Filtered,
 			Duplicates: r.Duplicates, Withdrawn: r.Withdrawn, Unfinished: r.Unfinished, Dead: r.Dead,
 		}
-		counts[i].time(&r.Took)
+		counts[i].time(r.Took)
 	}
 	return counts
 }

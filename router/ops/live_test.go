@@ -26,7 +26,7 @@ func TestLive(t *testing.T) {
 		}},
 		Routes: []router.RouteStats{
 			{Channel: "orders", Route: "gone", Handled: 99},
-			{Channel: "orders", Route: "trade", Handled: 8, Failed: 1, Dead: 1, Took: router.Distribution{Count: 9, Sum: 9 * time.Millisecond}},
+			{Channel: "orders", Route: "trade", Handled: 8, Failed: 1, Dead: 1, Took: &router.Distribution{Count: 9, Sum: 9 * time.Millisecond}},
 		},
 		Subscriptions: []router.SubscriptionStats{{Channel: "orders", Queued: 1, InHand: 2}, {Channel: "orders", Route: "trade", Queued: 10, InHand: 20}},
 	}

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"maps"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,7 +21,7 @@ type place struct {
 type series struct {
 	labels []string
 	value  float64
-	times  router.Distribution // instead of value, of a histogram
+	times  *router.Distribution // instead of value, of a histogram
 }
 
 // at is the series with these labels, and a new one the first time.
@@ -51,22 +50,23 @@ func (s sheet) most(m *meter, value float64, labels ...string) {
 	}
 }
 
-func (s sheet) times(m *meter, d router.Distribution, labels ...string) {
+// times tells a histogram, unless nothing is measured.
+func (s sheet) times(m *meter, d *router.Distribution, labels ...string) {
+	if d == nil {
+		return
+	}
 	to, isNew := s.at(m, labels)
 	if isNew {
 		to.times = d
 		return
 	}
-	buckets := maps.Clone(to.times.Buckets)
-	if buckets == nil {
-		buckets = map[int]uint64{}
+	sum := router.Distribution{Sum: to.times.Sum + d.Sum, Zero: to.times.Zero + d.Zero, Buckets: map[int]uint64{}}
+	for _, buckets := range []map[int]uint64{to.times.Buckets, d.Buckets} {
+		for i, n := range buckets {
+			sum.Buckets[i] += n
+		}
 	}
-	for i, n := range d.Buckets {
-		buckets[i] += n
-	}
-	to.times.Sum += d.Sum
-	to.times.Zero += d.Zero
-	to.times.Buckets = buckets
+	to.times = &sum
 }
 
 // send hands over all that was found.

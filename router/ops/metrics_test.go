@@ -33,7 +33,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // filled is a program in which everything has happened.
 func filled() Program {
-	took := router.Distribution{Count: 5, Sum: 3200 * time.Millisecond, Zero: 1, Buckets: map[int]uint64{-80: 2, 0: 1, 9: 1}}
+	took := &router.Distribution{Count: 5, Sum: 3200 * time.Millisecond, Zero: 1, Buckets: map[int]uint64{-80: 2, 0: 1, 9: 1}}
 	return Program{
 		Service: "desk", Version: "1.2.3", Started: time.Unix(1_750_000_000, 0),
 		Running: func() Running {
@@ -60,13 +60,13 @@ func filled() Program {
 					"price_data": {
 						Received: 12, Types: map[string]uint64{"tick": 9, router.OtherTypes: 3}, Unmatched: 2,
 						Rejected: map[router.Cause]uint64{router.CauseNaN: 1}, Missing: 4,
-						Age: router.Distribution{Count: 1, Sum: time.Millisecond, Buckets: map[int]uint64{-79: 1}},
+						Age: &router.Distribution{Count: 1, Sum: time.Millisecond, Buckets: map[int]uint64{-79: 1}},
 					},
 					"trade_commands": {Received: 3, Types: map[string]uint64{"enter": 3, "exit": 0, router.OtherTypes: 0}, CrashLoop: 1, Dead: 1},
 				},
 				Routes: []router.RouteStats{
 					{Channel: "price_data", Route: "save", Handler: "save", Handled: 8, Filtered: 1, Took: took},
-					{Channel: "price_data", Route: "chart", Handler: "save", Handled: 7, Unfinished: 2},
+					{Channel: "price_data", Route: "chart", Handler: "save", Handled: 7, Unfinished: 2, Took: &router.Distribution{}},
 					{
 						Channel: "trade_commands", Route: "trade", Handler: "trade", Handled: 1, Failed: 2, Retried: 5, Skipped: 1,
 						Withdrawn: 1, Duplicates: 1, Unmarked: 1, Abandoned: 1, Dead: 1,
@@ -330,7 +330,7 @@ func BenchmarkScrape(b *testing.B) {
 	for i := range 60 {
 		buckets[i-100] = uint64(i)
 	}
-	took := router.Distribution{Buckets: buckets}
+	took := &router.Distribution{Buckets: buckets}
 	for i := range 1000 {
 		channel := "channel" + strconv.Itoa(i/10)
 		stats.Channels[channel] = router.ChannelStats{Types: map[string]uint64{"a": 1, "b": 2}, Age: took}

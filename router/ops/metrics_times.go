@@ -15,8 +15,6 @@ const (
 	// schema says how wide the buckets of a router.Distribution are: eight to each doubling.
 	schema    = 3
 	perOctave = 1 << schema
-	// zeroOctave is the octave of the shortest duration that doesn't count as zero.
-	zeroOctave = -23
 	// The classic buckets end at 2^firstBound s (61 µs), four times that, and so on up to
 	// 2^lastBound s (17 minutes). Each end is one of the native buckets' too.
 	firstBound, lastBound, boundStep = -14, 10, 2
@@ -27,10 +25,10 @@ const (
 type times struct {
 	desc   *prometheus.Desc
 	labels []*dto.LabelPair
-	of     router.Distribution
+	of     *router.Distribution
 }
 
-func newTimes(desc *prometheus.Desc, of router.Distribution, labels []string) (prometheus.Metric, error) {
+func newTimes(desc *prometheus.Desc, of *router.Distribution, labels []string) (prometheus.Metric, error) {
 	// This one checks the labels.
 	if _, err := prometheus.NewConstHistogram(desc, 0, 0, nil, labels...); err != nil {
 		return nil, err //nolint:wrapcheck // it says which label of which metric
@@ -48,7 +46,7 @@ func (t times) Write(to *dto.Metric) error {
 	return nil
 }
 
-func toHistogram(d router.Distribution) *dto.Histogram {
+func toHistogram(d *router.Distribution) *dto.Histogram {
 	filled := slices.Sorted(maps.Keys(d.Buckets))
 	// Counted while events go on, Count may differ; a sum that isn't the buckets' is refused.
 	count := d.Zero
@@ -61,7 +59,7 @@ func toHistogram(d router.Distribution) *dto.Histogram {
 		SampleSum:     new(d.Sum.Seconds()),
 		Bucket:        toClassic(d, filled),
 		Schema:        new(int32(schema)),
-		ZeroThreshold: new(math.Exp2(zeroOctave)),
+		ZeroThreshold: new(router.ZeroDuration),
 		ZeroCount:     new(d.Zero),
 		PositiveSpan:  spans,
 		PositiveDelta: deltas,
@@ -70,7 +68,7 @@ func toHistogram(d router.Distribution) *dto.Histogram {
 
 // toSpans writes the native buckets: runs of those that follow each other, and of each by
 // how much it differs from the one before.
-func toSpans(d router.Distribution, filled []int) (spans []*dto.BucketSpan, deltas []int64) {
+func toSpans(d *router.Distribution, filled []int) (spans []*dto.BucketSpan, deltas []int64) {
 	var before int64
 	next := 0
 	for _, i := range filled {
@@ -87,7 +85,7 @@ func toSpans(d router.Distribution, filled []int) (spans []*dto.BucketSpan, delt
 
 // toClassic adds the native buckets up to those that every Prometheus understands. The
 // last, up to infinity, is the count and need not be told.
-func toClassic(d router.Distribution, filled []int) []*dto.Bucket {
+func toClassic(d *router.Distribution, filled []int) []*dto.Bucket {
 	var buckets []*dto.Bucket
 	below := d.Zero
 	for bound := firstBound; bound <= lastBound; bound += boundStep {

@@ -18,11 +18,11 @@ import (
 )
 
 // measured is the distribution of some durations.
-func measured(durations ...time.Duration) router.Distribution {
-	d := router.Distribution{Count: uint64(len(durations)), Buckets: map[int]uint64{}}
+func measured(durations ...time.Duration) *router.Distribution {
+	d := &router.Distribution{Count: uint64(len(durations)), Buckets: map[int]uint64{}}
 	for _, took := range durations {
 		d.Sum += took
-		if took.Seconds() <= math.Exp2(zeroOctave) {
+		if took.Seconds() <= router.ZeroDuration {
 			d.Zero++
 			continue
 		}
@@ -55,7 +55,7 @@ func FuzzTimes(f *testing.F) {
 	f.Add([]byte{0, 0, 9, 1, 0, 7, 0x80, 3}, uint64(3))
 	f.Add([]byte{0xff, 0xf0, 1, 0xff, 0xf1, 2, 0xff, 0xf4, 3, 0, 160, 9}, uint64(0))
 	f.Fuzz(func(t *testing.T, data []byte, zero uint64) {
-		d := router.Distribution{Zero: zero % 1e9, Buckets: map[int]uint64{}, Sum: time.Second}
+		d := &router.Distribution{Zero: zero % 1e9, Buckets: map[int]uint64{}, Sum: time.Second}
 		for ; len(data) >= 3; data = data[3:] {
 			d.Buckets[int(int16(binary.BigEndian.Uint16(data)))] += uint64(data[2])
 		}
@@ -95,7 +95,7 @@ func TestTimesAgree(t *testing.T) {
 		bounds = append(bounds, math.Exp2(float64(bound)))
 	}
 	theirs := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "x", Help: "x", Buckets: bounds, NativeHistogramBucketFactor: 1.1, NativeHistogramZeroThreshold: math.Exp2(zeroOctave),
+		Name: "x", Help: "x", Buckets: bounds, NativeHistogramBucketFactor: 1.1, NativeHistogramZeroThreshold: router.ZeroDuration,
 	})
 	random := rand.New(rand.NewPCG(1, 2))
 	durations := []time.Duration{0, 1, time.Second, 4 * time.Second, 250 * time.Millisecond, time.Hour}
