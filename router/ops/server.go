@@ -71,6 +71,8 @@ func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) {
 		mux.HandleFunc("POST /login", g.login)
 		mux.HandleFunc("POST /logout", g.logout)
 	}
+	s.routeHealth(mux, p, g)
+	routeChanges(mux, p, g)
 }
 
 // Serve answers requests until ctx ends. An address that another program has is waited
