@@ -47,7 +47,7 @@ func BenchmarkMatch(b *testing.B) {
 		for i := range sets {
 			sets[i] = []string{fmt.Sprintf("type.%d", i)}
 		}
-		table := newTable(compile(b, sets))
+		table := newTable(compile(b, sets), nil, &channelCounters{})
 		for name, typ := range map[string]string{"hit": fmt.Sprintf("type.%d", n/2), "miss": "other.type"} {
 			b.Run(fmt.Sprintf("routes=%d/%s", n, name), func(b *testing.B) {
 				b.ReportAllocs()

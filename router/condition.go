@@ -2,7 +2,6 @@ package router
 
 import (
 	"runtime/debug"
-	"time"
 )
 
 // Condition decides whether a route takes an event whose type it takes. It is asked
@@ -34,12 +33,12 @@ func (r *route) admits(d *delivery) bool {
 	t := try{delivery: d}
 	if err == nil {
 		r.filtered.Add(1)
-		r.tell(Filtered, t, nil, time.Time{})
+		r.tell(Filtered, t, nil, 0)
 		return false
 	}
 	r.deadLog().Error("condition failed", "channel", d.event.Channel, "type", clip(d.event.Type), "id", clip(d.event.ID), "err", err)
 	d.ticket.hold()
-	l := r.letterTo(t, ReasonPermanent, err, time.Time{})
+	l := r.letterTo(t, ReasonPermanent, err, 0)
 	fail := l.done
 	l.done = func(kept bool) {
 		r.refused.Add(1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -109,7 +110,7 @@ func (g *gate) explain(tries []try, err error, waits int, pause time.Duration) {
 	for _, t := range tries {
 		switch {
 		case err != nil:
-			g.route.retry(t, fmt.Errorf("dedupe: %w", err), pause, true, time.Time{})
+			g.route.retry(t, fmt.Errorf("dedupe: %w", err), pause, true, 0)
 		case waits == 0:
 			g.route.log.Warn("the same event is in progress; this one waits", "channel", t.event.Channel, "type", clip(t.event.Type), "id", clip(t.event.ID), "lease", g.lease)
 		}
@@ -161,10 +162,10 @@ func (g *gate) claim(work context.Context, tries []try) (ours, others []try, err
 // pass finishes an event that is a duplicate.
 func (r *route) pass(t try, err error) {
 	r.duplicates.Add(1)
-	if r.debug {
+	if r.log.Enabled(&t.ctx, slog.LevelDebug) {
 		r.log.Debug("duplicate", "channel", t.event.Channel, "type", clip(t.event.Type), "id", clip(t.event.ID), "err", err)
 	}
-	r.tell(Duplicate, t, err, time.Time{})
+	r.tell(Duplicate, t, err, 0)
 	t.ticket.release()
 }
 

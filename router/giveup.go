@@ -39,11 +39,11 @@ func (s *subscription) reject(t *ticket, part *partError) letter {
 	if m, ok := AsMalformed(err); ok {
 		cause, place = m.Cause, m.Offset
 	}
-	s.received.Add(1)
+	s.noEvents.Add(1)
 	s.rejectedFor(cause)
 	s.log.Warn("message rejected", "channel", s.channel.Name, "cause", string(cause), "name", clip(t.item.Topic), "byte", place, "err", err)
 	t.hold()
-	l := s.letter(t, ReasonMalformed, err, Outcome{Result: Rejected, Err: err})
+	l := s.letter(t, ReasonMalformed, err, Outcome{Result: Rejected, Err: err, Payload: part.msg.Payload})
 	l.payload = part.msg.Payload
 	return l
 }
@@ -57,12 +57,12 @@ func (s *subscription) loops(item *batch.Item) bool {
 func (s *subscription) crashLoop(t *ticket) letter {
 	err := fmt.Errorf("in hand whenever one of %d processes died; max_deliveries is %d", t.item.Deliveries-1, s.channel.MaxDeliveries)
 	if s.speaks {
-		s.received.Add(1)
+		s.noEvents.Add(1)
 	}
 	s.channelCounters.crashLoop.Add(1)
 	s.log.Error("message given up", "channel", s.channel.Name, "reason", string(ReasonCrashLoop), "id", clip(t.item.ID), "err", err)
 	t.hold()
-	l := s.letter(t, ReasonCrashLoop, err, Outcome{Result: CrashLoop, Err: err})
+	l := s.letter(t, ReasonCrashLoop, err, Outcome{Result: CrashLoop, Err: err, Payload: t.item.Payload})
 	l.attempts = t.item.Deliveries
 	return l
 }
@@ -82,11 +82,10 @@ func (s *subscription) letter(t *ticket, reason Reason, err error, o Outcome) le
 	}
 }
 
-// observed tells the observer what became of a message that reached no route.
+// observed tells who wants to know what became of a message that reached no route.
 func (s *subscription) observed(o Outcome) {
-	if s.observe == nil {
-		return
+	if s.watcher.wants(o.Result) {
+		o.Channel = s.channel.Name
+		s.watcher.see(o)
 	}
-	o.Channel = s.channel.Name
-	s.observe(o)
 }

@@ -32,10 +32,11 @@ type route struct {
 	batch   BatchHandler // handler, if it takes batches
 	lanes   *lanes
 	log     *slog.Logger
-	observe func(Outcome)
+	watcher watcher
+	timed   bool // how long the handler takes is of interest
+	born    time.Time
 	now     func() time.Time
 	pauses  pauses
-	debug   bool  // a line for each event that was handled
 	watched bool  // by a test, whose handlers may ask for the route
 	gate    *gate // nil: every event passes
 	keeper  *keeper
@@ -52,16 +53,16 @@ type routeCounters struct {
 	kept                                                               atomic.Uint64 // of failed: as dead letters
 	refused                                                            atomic.Uint64 // of failed: by an error of the condition, before the lanes
 	duplicates, unmarked, withdrawn                                    atomic.Uint64
+	took                                                               distribution // only if it is timed
 }
 
 func newRoute(cfg Route, ch *Channel, handler *instance, opts Options, keeper *keeper, running *workforce) *route {
 	r := &route{
-		Route: cfg, handler: handler, observe: opts.Observe, now: opts.Now, pauses: pauses{opts.Sleep}, watched: opts.Busy != nil, keeper: keeper, channel: ch,
+		Route: cfg, handler: handler, watcher: newWatcher(opts), timed: opts.Measure || opts.Observe != nil || opts.Onlooker != nil, now: opts.Now, pauses: pauses{opts.Sleep}, watched: opts.Busy != nil, keeper: keeper, channel: ch, born: time.Now(),
 		replaced: make(chan struct{}), routeCounters: &routeCounters{},
 	}
 	log := opts.Logger
 	r.log = log.With("route", cfg.Name, "handler", cfg.Handler)
-	r.debug = r.log.Enabled(context.Background(), slog.LevelDebug)
 	r.batch, _ = handler.Handler.(BatchHandler)
 	r.lanes = newLanes(r, running)
 	return r
@@ -83,11 +84,7 @@ func (r *route) run(w *worker) bool {
 			}
 			continue
 		}
-		var begin time.Time
-		if r.observe != nil {
-			begin = time.Now()
-		}
-		verdicts, verdict := r.call(w.begin(work, r), w)
+		verdicts, verdict, took := r.call(w.begin(work, r), w)
 		expired, ok := w.end()
 		if !ok {
 			r.log.Warn("a handler that was left behind has returned", "channel", r.Channel)
@@ -105,7 +102,7 @@ func (r *route) run(w *worker) bool {
 		}
 		r.gate.settle(work, w.tries, result)
 		var pause time.Duration
-		w.tries, pause = r.judge(work, w.tries, result, failures, begin)
+		w.tries, pause = r.judge(work, w.tries, result, failures, took)
 		if len(w.tries) > 0 {
 			r.pauses.sleep(work, r.replaced, pause)
 		}
@@ -120,7 +117,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 		r.gate.release(tries)
 		for _, t := range tries {
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, stopped, time.Time{})
+			r.tell(Unfinished, t, stopped, 0)
 			t.ticket.leave()
 		}
 		return nil
@@ -142,7 +139,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 		}
 		r.gate.release([]try{t})
 		r.skipped.Add(1)
-		r.tell(Skipped, t, fmt.Errorf("%v old, max age %v", age.Round(max(time.Millisecond, r.Policy.MaxAge/50)), r.Policy.MaxAge), time.Time{})
+		r.tell(Skipped, t, fmt.Errorf("%v old, max age %v", age.Round(max(time.Millisecond, r.Policy.MaxAge/50)), r.Policy.MaxAge), 0)
 		t.ticket.release()
 	}
 	return left
@@ -154,7 +151,7 @@ func (r *route) orphan(work context.Context, tries []try) {
 	r.gate.release(tries)
 	letters := make([]letter, len(tries))
 	for i, t := range tries {
-		letters[i] = r.letter(t, errGone, time.Time{})
+		letters[i] = r.letter(t, errGone, 0)
 	}
 	r.keeper.settle(work, letters)
 }
@@ -172,10 +169,10 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 		r.gate.release([]try{t})
 		if stopped := work.Err(); stopped != nil {
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, stopped, time.Time{})
+			r.tell(Unfinished, t, stopped, 0)
 		} else {
 			r.withdrawn.Add(1)
-			r.tell(Withdrawn, t, errTakenOver, time.Time{})
+			r.tell(Withdrawn, t, errTakenOver, 0)
 		}
 		t.ticket.leave()
 	}
@@ -183,18 +180,31 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 }
 
 // call hands a worker's events to the handler, which was entered. It returns one verdict
-// on all of them, or one on each.
-func (r *route) call(ctx context.Context, w *worker) (verdicts []error, verdict error) {
+// on all of them, or one on each, and how long that took if somebody wants to know.
+func (r *route) call(ctx context.Context, w *worker) (verdicts []error, verdict error, took time.Duration) {
 	defer r.handler.leave()
+	var events []*Event
+	if r.batch != nil {
+		events = make([]*Event, len(w.tries))
+		for i, t := range w.tries {
+			events[i] = &t.event
+		}
+	}
+	var begin time.Duration
+	if r.timed {
+		begin = time.Since(r.born) // cheaper than two times of day
+	}
 	if r.batch == nil {
 		d := w.tries[0].delivery
-		return nil, r.handle(d.attempt(ctx), d)
+		verdict = r.handle(d.attempt(ctx), d)
+	} else {
+		verdicts, verdict = r.handleBatch(ctx, events)
 	}
-	events := make([]*Event, len(w.tries))
-	for i, t := range w.tries {
-		events[i] = &t.event
+	if r.timed {
+		took = time.Since(r.born) - begin
+		r.took.add(took)
 	}
-	return r.handleBatch(ctx, events)
+	return verdicts, verdict, took
 }
 
 // handle makes an attempt; a panic is an error.
@@ -216,7 +226,7 @@ func (r *route) handleBatch(ctx context.Context, events []*Event) (verdicts []er
 
 // judge finishes the events whose verdict is final. It returns those that are to be
 // tried again, after so many failures, and when.
-func (r *route) judge(work context.Context, tries []try, verdict func(int) error, failures int, begin time.Time) ([]try, time.Duration) {
+func (r *route) judge(work context.Context, tries []try, verdict func(int) error, failures int, took time.Duration) ([]try, time.Duration) {
 	again := tries[:0]
 	var pause, wait time.Duration
 	var letters []letter
@@ -224,7 +234,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		err := verdict(i)
 		if err == nil {
 			t.attempts++
-			r.finish(t, begin)
+			r.finish(t, took)
 			continue
 		}
 		after, away := IsUnavailable(err)
@@ -234,10 +244,10 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		switch {
 		case interrupted(&t.ctx, err):
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, err, begin)
+			r.tell(Unfinished, t, err, took)
 			t.ticket.leave()
 		case r.final(err, t.attempts):
-			letters = append(letters, r.letter(t, err, begin))
+			letters = append(letters, r.letter(t, err, took))
 		default:
 			if pause == 0 {
 				pause = r.pauses.of(r.Policy.Retry, failures)
@@ -247,7 +257,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 				t.failedAt = r.now()
 			}
 			again = append(again, t)
-			r.retry(t, err, max(pause, after), away, begin)
+			r.retry(t, err, max(pause, after), away, took)
 		}
 	}
 	r.keeper.settle(work, letters)
@@ -261,20 +271,20 @@ func (r *route) final(err error, attempts int) bool {
 }
 
 // finish completes an event that is done.
-func (r *route) finish(t try, begin time.Time) {
+func (r *route) finish(t try, took time.Duration) {
 	r.handled.Add(1)
-	if r.debug {
+	if r.log.Enabled(&t.ctx, slog.LevelDebug) {
 		r.log.Debug("handled", "channel", t.event.Channel, "type", clip(t.event.Type), "id", clip(t.event.ID), "attempt", t.attempts)
 	}
-	r.tell(Handled, t, nil, begin)
+	r.tell(Handled, t, nil, took)
 	t.ticket.release()
 }
 
 // letter gives up an event: it failed once its letter is settled.
-func (r *route) letter(t try, err error, begin time.Time) letter {
+func (r *route) letter(t try, err error, took time.Duration) letter {
 	reason := reasonOf(err)
 	logError(r.deadLog().With("attempt", t.attempts, "reason", string(reason)), &t.msg, err)
-	return r.letterTo(t, reason, err, begin)
+	return r.letterTo(t, reason, err, took)
 }
 
 // deadLog says where what is given up is kept.
@@ -286,8 +296,7 @@ func (r *route) deadLog() *slog.Logger {
 }
 
 // letterTo is the letter of an event whose failure is logged already.
-func (r *route) letterTo(t try, reason Reason, err error, begin time.Time) letter {
-	took := since(begin)
+func (r *route) letterTo(t try, reason Reason, err error, took time.Duration) letter {
 	to := r.dead
 	if isOwn(t.event.Type) {
 		to = nil // what we say of ourselves never causes more of it
@@ -315,17 +324,17 @@ func (r *route) giveUp(t try, err error) {
 	if errors.Is(err, errAbandoned) {
 		if stopped := t.ctx.Err(); stopped != nil { // deaf to the end of the drain as well
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, stopped, time.Time{})
+			r.tell(Unfinished, t, stopped, 0)
 			t.ticket.leave()
 			return
 		}
 		r.abandoned.Add(1)
 	}
-	r.keeper.settle(t.ctx.Context, []letter{r.letter(t, err, time.Time{})})
+	r.keeper.settle(t.ctx.Context, []letter{r.letter(t, err, 0)})
 }
 
 // retry counts and tells that an event will be tried again.
-func (r *route) retry(t try, err error, pause time.Duration, away bool, begin time.Time) {
+func (r *route) retry(t try, err error, pause time.Duration, away bool, took time.Duration) {
 	r.retried.Add(1)
 	attrs := []any{"channel", t.event.Channel, "type", clip(t.event.Type), "id", clip(t.event.ID), "again_in", pause.Round(time.Millisecond), "err", err}
 	if away {
@@ -333,32 +342,22 @@ func (r *route) retry(t try, err error, pause time.Duration, away bool, begin ti
 	} else {
 		r.log.Warn("attempt failed", append(attrs, "attempt", t.attempts, "attempts", r.Policy.Retry.Attempts)...)
 	}
-	r.observed(Outcome{Result: Retried, Event: &t.event, Err: err, Attempt: t.attempts, Took: since(begin), Pause: pause})
+	r.observed(Outcome{Result: Retried, Event: &t.event, Err: err, Attempt: t.attempts, Took: took, Pause: pause})
 }
 
-// tell tells the observer, if there is one.
-func (r *route) tell(result Result, t try, err error, begin time.Time) {
-	if r.observe == nil { // as usual
-		return
+// tell tells who wants to know of a result.
+func (r *route) tell(result Result, t try, err error, took time.Duration) {
+	if r.watcher.wants(result) { // seldom
+		r.observed(Outcome{Result: result, Event: &t.event, Err: err, Attempt: t.attempts, Took: took})
 	}
-	r.observed(Outcome{Result: result, Event: &t.event, Err: err, Attempt: t.attempts, Took: since(begin)})
 }
 
-// observed tells the observer what became of an event on this route.
+// observed tells who wants to know what became of an event on this route.
 func (r *route) observed(o Outcome) {
-	if r.observe == nil {
-		return
+	if r.watcher.wants(o.Result) {
+		o.Channel, o.Route, o.Handler = o.Event.Channel, r.Name, r.Handler
+		r.watcher.see(o)
 	}
-	o.Channel, o.Route, o.Handler = o.Event.Channel, r.Name, r.Handler
-	r.observe(o)
-}
-
-// since is how long ago begin was; 0 when nobody looked at the clock.
-func since(begin time.Time) time.Duration {
-	if begin.IsZero() {
-		return 0
-	}
-	return time.Since(begin)
 }
 
 // interrupted reports whether err only says that the router stopped.

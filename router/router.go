@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -86,6 +87,8 @@ type Router struct {
 
 	running chan struct{}
 	over    chan struct{} // closed when Run has returned
+	turns   chan struct{} // received from whenever Run's loop turns
+	busy    atomic.Bool   // it applies a reload
 	lost    chan *feed    // feeds that ended by themselves
 	reloads chan reload
 	open    []*feed     // started, or about to be, and not closed; only Run knows
@@ -109,7 +112,7 @@ func New(cfg Config, opts Options) (*Router, error) {
 	}
 	r := &Router{
 		handlerLog: opts.Logger, quiet: newQuiet(opts.Logger.Handler()), running: make(chan struct{}),
-		over: make(chan struct{}), lost: make(chan *feed), reloads: make(chan reload), setup: &setup{},
+		over: make(chan struct{}), lost: make(chan *feed), reloads: make(chan reload), turns: make(chan struct{}), setup: &setup{},
 	}
 	r.log, r.lanes.tell = slog.New(r.quiet), opts.Busy
 	opts.Logger = r.log
@@ -171,9 +174,35 @@ func (r *Router) Run(ctx context.Context) error {
 			}
 			r.drain(cancel)
 			return errors.New("all subscriptions ended")
+		case <-r.turns:
 		case next := <-r.reloads:
+			r.busy.Store(true)
 			next.applied <- r.apply(ctx, work, next.setup)
+			r.busy.Store(false)
 		}
+	}
+}
+
+// Turning is an error when Run is stuck, or nothing reads a channel any more that it
+// should read, so that only another process will. It waits for Run until ctx ends, but
+// not while Run applies a reload, for which there are other limits.
+func (r *Router) Turning(ctx context.Context) error {
+	now := r.current()
+	for i, f := range now.feeds {
+		if f.lost.Load() {
+			return fmt.Errorf("the subscription to channel %q ended by itself", now.subscriptions[i].channel.Name)
+		}
+	}
+	select {
+	case r.turns <- struct{}{}:
+		return nil
+	case <-r.over:
+		return errors.New("the router has stopped")
+	case <-ctx.Done():
+		if r.busy.Load() {
+			return nil
+		}
+		return fmt.Errorf("the router's loop does not turn: %w", ctx.Err())
 	}
 }
 
@@ -249,7 +278,7 @@ func (r *Router) Stats() Stats {
 	now := r.current()
 	stats := Stats{Channels: make(map[string]ChannelStats, len(now.channels))}
 	for name, counters := range now.channels {
-		stats.Channels[name] = counters.stats()
+		stats.Channels[name] = counters.stats(r.opts.Measure)
 	}
 	for _, route := range slices.Concat(now.routes, now.past) {
 		of := RouteStats{
@@ -259,10 +288,19 @@ func (r *Router) Stats() Stats {
 			Withdrawn: route.withdrawn.Load(), Duplicates: route.duplicates.Load(), Unmarked: route.unmarked.Load(),
 			Unfinished: route.unfinished.Load(),
 		}
+		if r.opts.Measure {
+			of.Took = route.took.snapshot()
+		}
 		if r.gaveUp.Load() { // what was left behind will tell too late, or never
 			of.Unfinished = route.lanes.pushed() + route.refused.Load() - of.Handled - of.Failed - of.Skipped - of.Duplicates - of.Withdrawn
 		}
 		stats.Routes = append(stats.Routes, of)
+	}
+	for _, s := range now.subscriptions {
+		if of, knows := s.feed.subscriber.(Backlogger); knows {
+			queued, inHand := of.Backlog()
+			stats.Subscriptions = append(stats.Subscriptions, SubscriptionStats{s.channel.Name, s.isolated, queued, inHand})
+		}
 	}
 	return stats
 }

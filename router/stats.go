@@ -65,7 +65,7 @@ type SubscriptionStats struct {
 // ChannelStats counts the messages of a channel. An array that is split counts as
 // its elements. What isolated routes read beside the others is not counted again.
 type ChannelStats struct {
-	Received  uint64
+	Received uint64
 	// Types are of Received: those that the channel declares or a route names. All others
 	// are under [OtherTypes], so that nobody outside can make the map grow.
 	Types     map[string]uint64
@@ -74,9 +74,9 @@ type ChannelStats struct {
 	CrashLoop uint64 // delivered more than Channel.MaxDeliveries times
 	Missing   uint64 // numbers that the producers' messages (Fields.Seq) left out
 	Dead      uint64 // of Unmatched, Rejected and CrashLoop: kept as dead letters
-	// Age is how old events were when they had been decoded, by their own time. Only with
+	// Age is how old events were when they had been decoded, by their own time. Nil without
 	// [Options.Measure].
-	Age Distribution
+	Age *Distribution
 }
 
 // OtherTypes stands for the types that the configuration does not know.
@@ -98,19 +98,35 @@ type RouteStats struct {
 	// they are lost.
 	Unfinished uint64
 	// Took is how long the handler's calls took, each attempt by itself; for a
-	// BatchHandler a call is a chunk of events. Only with [Options.Measure].
-	Took Distribution
+	// BatchHandler a call is a chunk of events. Nil without [Options.Measure].
+	Took *Distribution
 }
 
 // maxUnmatchedTypes bounds how many types are logged as unmatched, and remembered.
 const maxUnmatchedTypes = 1000
 
 type channelCounters struct {
-	received, unmatched, crashLoop, missing, kept atomic.Uint64
+	noEvents                            atomic.Uint64 // that were received
+	unmatched, crashLoop, missing, kept atomic.Uint64
+	ages                                distribution
 
 	mu       sync.Mutex
+	types    map[string]*atomic.Uint64 // of the events that were received; see ChannelStats
 	rejected map[Cause]uint64
 	seen     map[string]bool // unmatched types
+}
+
+// ofType is the counter of a type that the configuration knows, or of [OtherTypes].
+func (c *channelCounters) ofType(typ string) *atomic.Uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.types == nil {
+		c.types = map[string]*atomic.Uint64{}
+	}
+	if c.types[typ] == nil {
+		c.types[typ] = new(atomic.Uint64)
+	}
+	return c.types[typ]
 }
 
 func (c *channelCounters) rejectedFor(cause Cause) {
@@ -139,11 +155,19 @@ func (c *channelCounters) unmatchedType(typ string) (first bool) {
 	return true
 }
 
-func (c *channelCounters) stats() ChannelStats {
+func (c *channelCounters) stats(measured bool) ChannelStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ChannelStats{
-		Received: c.received.Load(), Unmatched: c.unmatched.Load(), Rejected: maps.Clone(c.rejected),
+	s := ChannelStats{
+		Received: c.noEvents.Load(), Types: make(map[string]uint64, len(c.types)), Unmatched: c.unmatched.Load(), Rejected: maps.Clone(c.rejected),
 		CrashLoop: c.crashLoop.Load(), Missing: c.missing.Load(), Dead: c.kept.Load(),
 	}
+	for typ, n := range c.types {
+		s.Types[typ] = n.Load()
+		s.Received += s.Types[typ]
+	}
+	if measured {
+		s.Age = c.ages.snapshot()
+	}
+	return s
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -27,7 +28,8 @@ type subscription struct {
 	table      *table
 	gatherings sync.Pool
 	log        *slog.Logger
-	observe    func(Outcome)
+	watcher    watcher
+	now        func() time.Time // nil: ages are not told
 	keeper     *keeper
 	dead       *Channel // where what reaches no route is kept; nil: nowhere
 	feed       *feed
@@ -39,12 +41,15 @@ type subscription struct {
 // the channel, so its table has all routes, also those that it doesn't run.
 func subscriptions(ch Channel, routes []compiled, counters *channelCounters, opts Options) (all []*subscription) {
 	add := func(s *subscription, runs ...compiled) {
-		s.log, s.observe, s.channelCounters = opts.Logger, opts.Observe, counters
-		known := runs
-		if s.speaks = len(all) == 0; s.speaks {
-			known = routes
+		s.log, s.watcher, s.channelCounters = opts.Logger, newWatcher(opts), counters
+		if opts.Measure {
+			s.now = opts.Now
 		}
-		s.prepare(newTable(known), runs, opts.Middleware)
+		known, declared := runs, []string(nil)
+		if s.speaks = len(all) == 0; s.speaks {
+			known, declared = routes, ch.Types
+		}
+		s.prepare(newTable(known, declared, counters), runs, opts.Middleware)
 		all = append(all, s)
 	}
 	var plain, isolated []compiled
@@ -89,6 +94,9 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		values = foreign.Context()
 	}
 	g := s.gatherings.Get().(*gathering)
+	if s.now != nil {
+		g.at = s.now()
+	}
 	tickets, deliveries := make([]ticket, len(items)), make([]delivery, len(items))
 	for i, item := range items {
 		t := &tickets[i]
@@ -131,7 +139,8 @@ type gathering struct {
 	byRoute [][]*delivery // by route.index
 	sizes   []int         // likewise: how many there were the last time
 	touched []*route
-	events  int // of all routes
+	events  int       // of all routes
+	at      time.Time // when they came this far; zero: nobody asks
 	letters []letter
 }
 
@@ -175,8 +184,12 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	if late && d.event.Replayed {
 		return nil, nil // it was handled, or its successor was
 	}
+	of := s.table.of(d.event.Type)
 	if s.speaks {
-		s.received.Add(1)
+		of.received.Add(1)
+		if s.now != nil && !d.event.Replayed {
+			s.ages.add(d.batch.at.Sub(d.event.Time))
+		}
 	}
 	if d.event.seq.known && !d.event.Replayed {
 		s.follow(&d.event)
@@ -184,7 +197,7 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	if late {
 		return nil, nil
 	}
-	routes := s.table.routes(d.event.Type)
+	routes := of.routes
 	if replay := d.ticket.item.Replay; replay != nil {
 		// No other subscription may take it: who takes its type in another group never will.
 		if routes = s.replayed(routes, replay); len(routes) == 0 {

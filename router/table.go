@@ -3,6 +3,7 @@ package router
 import (
 	"cmp"
 	"slices"
+	"sync/atomic"
 )
 
 // table maps a type to the routes that take it. It is immutable.
@@ -11,10 +12,18 @@ import (
 // only be told apart by the prefixes it begins with, and the longest of those that
 // occur in a pattern implies all the others, so one entry per prefix is enough. A
 // look-up thus costs one map access, plus one per distinct length of prefix.
+//
+// Types that the channel declares have entries, too, for they are counted by themselves.
 type table struct {
-	exact    map[string][]*route
-	prefixes map[string][]*route
+	exact    map[string]*entry
+	prefixes map[string]*entry
 	lengths  []int // of the prefixes, longest first
+}
+
+// entry is the routes that take a type, and where events of it are counted.
+type entry struct {
+	routes   []*route
+	received *atomic.Uint64
 }
 
 // compiled is a route with its types, in the order of the configuration.
@@ -23,14 +32,18 @@ type compiled struct {
 	types TypeSet
 }
 
-func newTable(routes []compiled) *table {
-	t := &table{exact: map[string][]*route{}, prefixes: map[string][]*route{"": nil, OwnPrefix: nil}}
+func newTable(routes []compiled, declared []string, counters *channelCounters) *table {
+	others := counters.ofType(OtherTypes)
+	t := &table{exact: map[string]*entry{}, prefixes: map[string]*entry{"": {received: others}, OwnPrefix: {received: others}}}
+	for _, typ := range declared {
+		t.exact[typ] = &entry{received: counters.ofType(typ)}
+	}
 	for _, c := range routes {
 		for _, p := range slices.Concat(c.types.include, c.types.exclude) {
 			if p.prefix {
-				t.prefixes[p.text] = nil
+				t.prefixes[p.text] = &entry{received: others}
 			} else {
-				t.exact[p.text] = nil
+				t.exact[p.text] = &entry{received: counters.ofType(p.text)}
 			}
 		}
 	}
@@ -71,25 +84,28 @@ func (t *table) fill(routes []compiled) {
 		}
 		return found
 	}
-	for typ := range t.exact {
-		t.exact[typ] = matching(slices.Clone(exact[typ]), typ, func(s TypeSet) bool { return s.Match(typ) })
+	for typ, of := range t.exact {
+		of.routes = matching(slices.Clone(exact[typ]), typ, func(s TypeSet) bool { return s.Match(typ) })
 	}
-	for prefix := range t.prefixes {
-		t.prefixes[prefix] = matching(nil, prefix, func(s TypeSet) bool { return s.matchPrefix(prefix) })
+	for prefix, of := range t.prefixes {
+		of.routes = matching(nil, prefix, func(s TypeSet) bool { return s.matchPrefix(prefix) })
 	}
 }
 
-// routes returns the routes that take typ, in the order of the configuration.
-func (t *table) routes(typ string) []*route {
-	if routes, ok := t.exact[typ]; ok {
-		return routes
+// of returns the entry of a type. Its routes are in the order of the configuration.
+func (t *table) of(typ string) *entry {
+	if of := t.exact[typ]; of != nil {
+		return of
 	}
 	for _, n := range t.lengths {
 		if n <= len(typ) {
-			if routes, ok := t.prefixes[typ[:n]]; ok {
-				return routes
+			if of := t.prefixes[typ[:n]]; of != nil {
+				return of
 			}
 		}
 	}
-	return nil
+	return nil // not reached: there is an entry for what begins with nothing
 }
+
+// routes returns the routes that take typ.
+func (t *table) routes(typ string) []*route { return t.of(typ).routes }

@@ -120,7 +120,7 @@ func agree(t *testing.T, routes []compiled, typ string) {
 			want = append(want, c.route)
 		}
 	}
-	if got := newTable(routes).routes(typ); !slices.Equal(got, want) {
+	if got := newTable(routes, nil, &channelCounters{}).routes(typ); !slices.Equal(got, want) {
 		t.Errorf("type %q: the table has %s, the filter %s", typ, names(got), names(want))
 	}
 }
@@ -184,7 +184,7 @@ func TestTableCompilesManyRoutes(t *testing.T) {
 			sets[n-1] = []string{"*"}
 			routes := compile(t, sets)
 			begin := time.Now()
-			table := newTable(routes)
+			table := newTable(routes, nil, &channelCounters{})
 			took := time.Since(begin)
 			t.Logf("compiled in %v", took)
 			if took > 2*time.Second { // generous: the race detector, a busy machine

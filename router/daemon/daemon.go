@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router"
+	"signalbox/router/ops"
 	"signalbox/router/routesfile"
 	"signalbox/router/transport"
 )
@@ -84,8 +86,10 @@ type program struct {
 	redis  *transport.Redis
 	log    *slog.Logger
 	losses losses
+	side   side
 	router atomic.Pointer[router.Router] // once it is made
 	onStop func(router.Stats)            // prints a summary instead of the log; may be nil
+	page   net.Listener                  // where HTTP is served, if it is bound already; else nil
 
 	schemas []string // schema files among those that were read last
 }
@@ -142,15 +146,25 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	if len(p.loaded.Config.Routes) == 0 { // switched off on purpose: that is no reason to crash and be restarted
 		p.log.Warn("no route is enabled; nothing to do")
 	}
-	r, err := router.New(p.loaded.Config, router.Options{
+	server, err := p.newSide(begin)
+	if err != nil {
+		return err
+	}
+	options := router.Options{
 		Subscriber: p.subscriber, Publisher: p.publisher, Ready: p.redis.Ready, MayIdle: true,
 		Dedupe: p.redis.Dedupe(), Latest: p.redis.Latest(), Now: p.redis.Now, Logger: p.log, Drain: p.loaded.Settings.Drain, Observe: observe,
-	})
+	}
+	if server != nil {
+		options.Measure, options.Onlooker = true, &p.side.onlooker
+	}
+	r, err := router.New(p.loaded.Config, options)
 	if err != nil {
 		return err
 	}
 	p.config.Store(&p.loaded.Config)
 	p.router.Store(r)
+	endServing := p.serve(ctx, server)
+	defer endServing()
 	memory := newHeap()
 	defer memory.end()
 	beside, stop := context.WithCancel(ctx)
@@ -167,6 +181,31 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 		p.summarize(r.Stats(), time.Since(begin))
 	}
 	return err
+}
+
+// serve answers HTTP requests until end is called: also while the router drains.
+func (p *program) serve(ctx context.Context, server *ops.Server) (end func()) {
+	if server == nil {
+		return func() {}
+	}
+	stopping := context.AfterFunc(ctx, func() { p.side.stopping.Store(true) })
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		serve := server.Serve
+		if p.page != nil {
+			serve = func(ctx context.Context) error { return server.ServeOn(ctx, p.page) }
+		}
+		if err := serve(serving); err != nil {
+			p.log.Error("nothing is served by HTTP any more", "err", err)
+		}
+	}()
+	return func() {
+		stopping()
+		stop()
+		<-served
+	}
 }
 
 // announce logs what is wired, once every subscription is confirmed.

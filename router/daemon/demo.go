@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -35,22 +36,39 @@ func Demo(ctx context.Context, opts Options, demo DemoOptions) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
+	page, err := demoPage()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = page.Close() }() // if nothing is served
+	set := map[string]string{failEvery: "2", "http.listen": page.Addr().String(), "http.write": "true"}
 	// No variable of the environment counts, or what is shown might go to a real database.
-	opts.Source = routesfile.Source{Paths: []string{folder}, Set: withRedis(map[string]string{failEvery: "2"}, redis.URL())}
+	opts.Source = routesfile.Source{Paths: []string{folder}, Set: withRedis(set, redis.URL())}
 	loaded, err := routesfile.Load(opts.Source, opts.Kinds)
 	if err != nil {
 		return fmt.Errorf("the demo's routes: %w", err)
 	}
 	screen := newScreen(opts.Stdout, demo.Command, loaded.Config)
-	screen.header(redis, loaded.Config)
-	return demonstrate(ctx, redis.URL(), loaded, screen)
+	screen.header(redis, page.Addr(), loaded.Config)
+	// What the log would say is on the screen already.
+	p := &program{opts: opts, digest: loaded.Digest, schemas: loaded.Schemas, loaded: loaded, log: slog.New(slog.DiscardHandler), page: page}
+	return demonstrate(ctx, redis.URL(), p, screen)
 }
 
-func demonstrate(ctx context.Context, url string, loaded *routesfile.Result, screen *screen) error {
-	// What the log would say is on the screen already.
-	p := &program{loaded: loaded, log: slog.New(slog.DiscardHandler)}
+// demoPage binds the address that the shipped routes name, or one that is free.
+func demoPage() (net.Listener, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:8080")
+	if err != nil {
+		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, fmt.Errorf("serve the demo's page: %w", err)
+		}
+	}
+	return listener, nil
+}
+
+func demonstrate(ctx context.Context, url string, p *program, screen *screen) error {
 	var err error
-	if p.redis, err = openRedis(loaded, p.lost, p.log); err != nil {
+	if p.redis, err = openRedis(p.loaded, p.lost, p.log); err != nil {
 		return err
 	}
 	feeding, stopFeed := context.WithCancel(ctx)

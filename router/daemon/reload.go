@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -37,13 +38,16 @@ func (p *program) reloads(ctx context.Context, r *router.Router) {
 			return
 		case <-p.opts.Reload:
 			p.digest = p.opts.Source.Digest(p.schemas...)
-			p.reload(ctx, r)
+			_ = p.reload(ctx, r) // it was told
+		case answer := <-p.side.reloads:
+			p.digest = p.opts.Source.Digest(p.schemas...)
+			answer <- p.reload(ctx, r)
 		case <-look:
 			now := p.opts.Source.Digest(p.schemas...)
 			// What changes may not be written whole yet: it has to stay for a while.
 			if stays := now == seen; stays && now != p.digest {
 				p.digest = now
-				p.reload(ctx, r)
+				_ = p.reload(ctx, r)
 			}
 			seen = now
 		}
@@ -51,8 +55,8 @@ func (p *program) reloads(ctx context.Context, r *router.Router) {
 }
 
 // reload reads the configuration and makes it that of the router, or keeps the old one
-// and says why.
-func (p *program) reload(ctx context.Context, r *router.Router) {
+// and tells the log and who asked why.
+func (p *program) reload(ctx context.Context, r *router.Router) error {
 	loaded, err := routesfile.Load(p.opts.Source, p.opts.Kinds)
 	if loaded != nil { // also when it has mistakes: they may be mended in a schema that is new
 		p.digest, p.schemas = loaded.Digest, loaded.Schemas
@@ -73,8 +77,9 @@ func (p *program) reload(ctx context.Context, r *router.Router) {
 		p.level.Set(level)
 		if ctx.Err() == nil { // else the router stops, and nothing is wrong
 			p.tellRefusal(err)
+			p.refused(err)
 		}
-		return
+		return err
 	}
 	for _, ch := range p.loaded.Config.Channels {
 		if !slices.ContainsFunc(p.gone, func(old router.Channel) bool { return old.Name == ch.Name }) {
@@ -85,6 +90,8 @@ func (p *program) reload(ctx context.Context, r *router.Router) {
 	p.tellNotes(loaded)
 	attrs := []any{"config", strings.Join(loaded.Files, " "), "hash", p.digest[:12], "routes", len(loaded.Config.Routes)}
 	p.log.Info("reloaded", append(attrs, told(changes)...)...)
+	p.runs(time.Now())
+	return nil
 }
 
 // unchangeable is an error when a setting changed that only a restart can apply.
@@ -99,6 +106,7 @@ func (p *program) unchangeable(loaded *routesfile.Result) error {
 		{"[service] drain", was.Drain != now.Drain},
 		{"[redis]", was.Redis != now.Redis},
 		{"[log] format", was.Log.Format != now.Log.Format},
+		{"[http]", !reflect.DeepEqual(was.HTTP, now.HTTP)},
 	} {
 		if setting.changed {
 			changed = append(changed, setting.name)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -48,8 +49,8 @@ func (s *screen) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.out, format, args...)
 }
 
-func (s *screen) header(redis *embeddedRedis, cfg router.Config) {
-	s.printf("Signalbox demo · Ctrl-C ends it · nothing is kept\n  redis  %s (embedded%s)\n", redis.Addr(), redis.elsewhere())
+func (s *screen) header(redis *embeddedRedis, page net.Addr, cfg router.Config) {
+	s.printf("Signalbox demo · Ctrl-C ends it · nothing is kept\n  redis  %s (embedded%s)     page  http://%s/\n", redis.Addr(), redis.elsewhere(), page)
 	lines := wiring(cfg)
 	width := 0
 	for _, line := range lines {

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/ops"
 	"signalbox/router/transport"
 )
 
@@ -13,14 +15,42 @@ import (
 type losses struct {
 	mu     sync.Mutex
 	events int
-	blind  time.Duration
+	blind  time.Duration // the longest gap
+	of     map[lossKey]ops.Loss
 }
+
+// lossKey is what was lost where: the Redis name or pattern, and why.
+type lossKey struct{ topic, reason string }
 
 func (l *losses) add(loss transport.Loss) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.events += loss.Events
 	l.blind = max(l.blind, loss.Blind)
+	if l.of == nil {
+		l.of = map[lossKey]ops.Loss{}
+	}
+	key := lossKey{loss.Topic, loss.Reason}
+	sum := l.of[key]
+	sum.Reason, sum.Channel = loss.Reason, loss.Topic
+	sum.Events += uint64(loss.Events) //nolint:gosec // a count
+	sum.Times++
+	sum.Blind += loss.Blind
+	l.of[key] = sum
+}
+
+// byChannel are the sums, under the names that a configuration declares.
+func (l *losses) byChannel(cfg router.Config) []ops.Loss {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sums := make([]ops.Loss, 0, len(l.of))
+	for key, sum := range l.of {
+		if i := slices.IndexFunc(cfg.Channels, func(ch router.Channel) bool { return ch.Topic == key.topic }); i >= 0 {
+			sum.Channel = cfg.Channels[i].Name
+		}
+		sums = append(sums, sum)
+	}
+	return sums
 }
 
 func (l *losses) total() (events int, blind time.Duration) {

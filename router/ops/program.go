@@ -16,6 +16,9 @@ type Program struct {
 	Version string
 	Started time.Time
 
+	// Onlooker is who the router tells what becomes of events. New sets what it calls.
+	Onlooker *router.Onlooker
+
 	// Running is the configuration of the moment.
 	Running func() Running
 	// Stats are the router's counters.

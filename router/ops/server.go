@@ -76,28 +76,35 @@ func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) {
 }
 
 // Serve answers requests until ctx ends. An address that another program has is waited
-// for: events are carried with and without a page. It returns nil.
+// for: events are carried with and without a page.
 func (s *Server) Serve(ctx context.Context) error {
-	listener := s.listen(ctx)
-	if listener == nil {
-		return nil
+	if listener := s.listen(ctx); listener != nil {
+		return s.ServeOn(ctx, listener)
 	}
-	s.log.Info("http", "page", "http://"+listener.Addr().String()+"/")
+	return nil
+}
+
+// ServeOn is Serve on a listener, which it closes.
+func (s *Server) ServeOn(ctx context.Context, listener net.Listener) error {
+	s.log.Info("serving http", "page", "http://"+listener.Addr().String()+"/")
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	server := &http.Server{
 		Handler: s.handler, BaseContext: func(net.Listener) context.Context { return ctx },
 		MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	tasks := make(chan struct{})
-	go func() {
-		defer close(tasks)
-		s.run(ctx)
-	}()
+	var tasks sync.WaitGroup
+	for _, task := range s.tasks {
+		tasks.Go(func() { task(ctx) })
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(newBounded(listener, maxConnections)) }()
 	select {
 	case err := <-ended:
+		stop()
+		tasks.Wait()
 		return fmt.Errorf("serve %s: %w", s.cfg.Listen, err)
 	case <-ctx.Done():
 	}
@@ -107,7 +114,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		_ = server.Close() // whoever still reads has had his time
 	}
 	<-ended
-	<-tasks
+	tasks.Wait()
 	return nil
 }
 
@@ -138,13 +145,4 @@ func reasonOf(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-// run runs the tasks until ctx ends.
-func (s *Server) run(ctx context.Context) {
-	var tasks sync.WaitGroup
-	for _, task := range s.tasks {
-		tasks.Go(func() { task(ctx) })
-	}
-	tasks.Wait()
 }

@@ -100,6 +100,13 @@ func (g *group) remove(s *streamSub, undelivered []*entry) {
 	}
 }
 
+// inHand is how many entries are not done.
+func (g *group) inHand() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open
+}
+
 // take notes that s has the ids in hand and returns those that nobody had yet.
 func (g *group) take(s *streamSub, ids []string) []*hold {
 	g.mu.Lock()

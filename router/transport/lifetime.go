@@ -19,6 +19,8 @@ type lifetime struct {
 	closed chan struct{} // closed when it has ended
 	ready  *gate
 	limit  func(Limits) // changes its limits while it runs
+	// backlog is what waits in it, and what it has handed over that is not done.
+	backlog func() (queued, inHand int)
 }
 
 // begin registers a new subscription. The values of parent reach the messages, its
@@ -85,6 +87,20 @@ func (s *Subscriber) Limit(to Limits) {
 	for _, l := range s.subs {
 		l.limit(to)
 	}
+}
+
+// Backlog is how many messages wait in this process, and how many were handed over and
+// are not done.
+func (s *Subscriber) Backlog() (queued, inHand int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.subs {
+		if !l.hasEnded() {
+			q, h := l.backlog()
+			queued, inHand = queued+q, inHand+h
+		}
+	}
+	return queued, inHand
 }
 
 // Subscribe returns at once and connects in the background.

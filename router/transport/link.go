@@ -27,8 +27,9 @@ func (e *episode) end() (time.Duration, bool) {
 // link tells the log once that Redis is away and once that it is back, however many
 // connections notice it.
 type link struct {
-	log  *slog.Logger
-	away episode
+	log   *slog.Logger
+	away  episode
+	times atomic.Uint64 // it came back
 }
 
 func (l *link) down(err error) {
@@ -39,6 +40,7 @@ func (l *link) down(err error) {
 
 func (l *link) up() {
 	if after, was := l.away.end(); was {
+		l.times.Add(1)
 		l.log.Info("redis is back", "after", after)
 	}
 }

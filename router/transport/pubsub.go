@@ -106,7 +106,7 @@ func newPubsubSub(r *Redis, cfg PubSubConfig, l *lifetime) *pubsubSub {
 		wake:     make(chan struct{}, 1),
 	}
 	s.inFlight.Store(int64(cfg.InFlight))
-	l.limit = s.limitTo
+	l.limit, l.backlog = s.limitTo, s.backlog
 	s.courier = courier{
 		values:   context.WithoutCancel(l.ctx),
 		out:      make(chan *message.Message),
@@ -126,6 +126,12 @@ func (s *pubsubSub) limitTo(to Limits) {
 	s.dropped.Add(int64(s.queue.resize(cfg.Queue, cfg.QueueBytes, to.Key)))
 	s.mu.Unlock()
 	s.poke()
+}
+
+func (s *pubsubSub) backlog() (queued, inHand int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.n + len(s.first), int(s.open.Load())
 }
 
 func (s *pubsubSub) decorate(msg *message.Message, _ *batch.Item) {

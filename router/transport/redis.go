@@ -172,6 +172,21 @@ func (r *Redis) Client() *redis.Client { return r.writer }
 // Consumer returns the name this process has in every consumer group.
 func (r *Redis) Consumer() string { return r.consumer }
 
+// LinkStatus is how the connections to Redis are.
+type LinkStatus struct {
+	Away       bool   // as far as a command has noticed
+	Reconnects uint64 // how often Redis was back after it had been away
+	Unverified bool   // nobody looks at its certificate, see [Config]
+}
+
+// Link returns how the connections are. It asks nobody.
+func (r *Redis) Link() LinkStatus {
+	return LinkStatus{
+		Away: r.link.away.since.Load() != 0, Reconnects: r.link.times.Load(),
+		Unverified: r.opts.TLSConfig != nil && r.opts.TLSConfig.InsecureSkipVerify,
+	}
+}
+
 // Now is the time by Redis' clock, once a subscription was made or [Redis.Synchronize]
 // has asked for it; else by the clock of this machine.
 func (r *Redis) Now() time.Time { return r.clock.at(time.Now()) }

@@ -109,7 +109,7 @@ func newStreamSub(r *Redis, cfg StreamConfig, l *lifetime) *streamSub {
 	}
 	s.claimAfter.Store(int64(cfg.ClaimAfter))
 	s.inFlight.Store(int64(cfg.InFlight))
-	l.limit = s.limitTo
+	l.limit, l.backlog = s.limitTo, s.backlog
 	s.reread.Store(true) // an earlier subscription of this process may have left some
 	s.client = r.client(func(o *redis.Options) {
 		o.PoolSize = 1
@@ -140,6 +140,14 @@ func (s *streamSub) limitTo(to Limits) {
 	s.inFlight.Store(int64(inFlight))
 	s.claimAfter.Store(int64(claimAfter))
 	s.window.resize(inFlight)
+}
+
+// backlog counts what is in hand of the whole group: a process has one subscription to it.
+func (s *streamSub) backlog() (queued, inHand int) {
+	s.mu.Lock()
+	queued = s.queue.len()
+	s.mu.Unlock()
+	return queued, max(0, s.group.inHand()-queued)
 }
 
 // quarter is a quarter of what may be in flight: how much is worth a read.
