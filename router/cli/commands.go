@@ -27,7 +27,8 @@ that refuses us (password, TLS) is an error at once.
 
 SIGHUP and router reload read the configuration again, and --watch does whenever it has
 changed: what is wrong with it is logged, and the old one goes on. No event is lost or
-handled twice on channels that stay. [redis], [service] and [log] format need a restart.`,
+handled twice on channels that stay. [redis], [service], [http] and [log] format need a
+restart.`,
 		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		Example: `  router run                                  config/routes.toml, Redis as it says
   router run -c channels.toml -c bot.toml     several files are one configuration
