@@ -12,8 +12,7 @@ ARG VERSION=dev
 # The program to build: the router, or a bot with kinds of its own.
 ARG MAIN=./cmd/router
 # Static, so that scratch can run it; time zones inside, because scratch has none.
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags timetzdata \
-      -ldflags "-s -w -X main.version=${VERSION}" -o /out/router ${MAIN} \
+RUN GOFLAGS=-buildvcs=false TAGS=timetzdata scripts/build /out/router ${MAIN} ${VERSION} \
  && mkdir /out/data
 
 FROM scratch

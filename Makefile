@@ -20,7 +20,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build the static binary bin/router
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/router ./cmd/router
+	scripts/build bin/router ./cmd/router $(VERSION)
 
 .PHONY: demo
 demo: ## run the demo (the first build is silent for one to three minutes)

@@ -26,6 +26,7 @@ func cases() []benchCase {
 		{"forward stream to stream", func(b *bench) ([]result, error) { return b.forwardDrain("stream", "XADD for each entry") }},
 		{"sql", saveDrain},
 		{"hop", hop},
+		{"watched", watched},
 		{"weight", weigh},
 		{"allocations", allocations},
 	}

@@ -24,6 +24,8 @@ type contender struct {
 	blind   bool                        // it looks at nothing
 	forward bool                        // what it handles is counted in the stream that it forwards to
 	save    bool                        // what it handles is counted in the database
+	http    bool                        // of Signalbox: with [http]
+	page    bool                        // and somebody looks at the live page
 }
 
 // patience is how long anything may take that is under way.
@@ -39,6 +41,7 @@ type process struct {
 	began   time.Time
 	took    time.Duration // until it was ready
 	drained int           // drains so far
+	address string        // where it serves HTTP; empty: nowhere
 }
 
 // start starts a contender on a channel that nobody else has used, and waits until it is
@@ -69,12 +72,25 @@ func (b *bench) startOn(c *contender, channel string, env ...string) (*process, 
 	p.cmd.Env = append(os.Environ(), contenderEnv+"="+runs, redisEnv+"="+b.server.addr, channelEnv+"="+p.channel,
 		countEnv+"="+strconv.Itoa(c.load.n), configEnv+"="+dir, postgresEnv+"="+b.postgres)
 	p.cmd.Env = append(p.cmd.Env, env...)
+	if c.http {
+		if p.address, err = freeAddress(); err != nil {
+			return nil, err
+		}
+		p.cmd.Env = append(p.cmd.Env, "SIGNALBOX_HTTP__LISTEN="+p.address)
+	}
 	if c.routes != nil {
 		if err := c.routes(p.channel).write(dir); err != nil {
 			return nil, err
 		}
 	}
-	return p, p.run()
+	if err := p.run(); err != nil || !c.page {
+		return p, err
+	}
+	if err := p.look(); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
 }
 
 // run starts the process.

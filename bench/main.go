@@ -101,8 +101,7 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 		return nil, err
 	}
 	b.binary = filepath.Join(b.dir, "router")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", b.binary, "./cmd/router")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.CommandContext(ctx, "scripts/build", b.binary, "./cmd/router")
 	if out, err := build.CombinedOutput(); err != nil {
 		b.close()
 		return nil, fmt.Errorf("build the router (bench runs in the top folder of the project): %w\n%s", err, out)

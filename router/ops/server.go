@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -66,6 +67,9 @@ func New(cfg Config, p Program, log *slog.Logger) (*Server, error) {
 
 // routes says what there is, and what needs the token.
 func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) {
+	mux.Handle("/", g.secret(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.URL.Path))
+	})))
 	if g.token != nil {
 		mux.HandleFunc("GET /login", g.loginPage)
 		mux.HandleFunc("POST /login", g.login)
