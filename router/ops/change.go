@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,9 +23,25 @@ const shownHash = 12
 // routeChanges says where the running program is changed. Write does not matter: that is
 // about events, and who may connect, and knows the token, is who may operate the router.
 func routeChanges(mux *http.ServeMux, p Program, g *guard) {
-	mux.Handle("POST /-/reload", g.secret(reload(p)))
-	mux.Handle("GET /-/log-level", g.secret(showLevel(p)))
-	mux.Handle("POST /-/log-level", g.secret(setLevel(p)))
+	mux.Handle("/-/reload", g.secret(methods{"POST": reload(p)}))
+	mux.Handle("/-/log-level", g.secret(methods{"GET": showLevel(p), "POST": setLevel(p)}))
+}
+
+// methods are what answers for a path. Who may GET may HEAD.
+type methods map[string]http.Handler
+
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	if h, ok := m[method]; ok {
+		h.ServeHTTP(w, r)
+		return
+	}
+	allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+	w.Header().Set("Allow", allowed)
+	fail(w, http.StatusMethodNotAllowed, r.URL.Path+" takes "+allowed)
 }
 
 // reloaded is the configuration that a reload made the running one.

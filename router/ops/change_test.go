@@ -21,15 +21,15 @@ func (m mistakes) Error() string { return "mistakes" }
 func (m mistakes) Show() string  { return string(m) }
 
 func reloading(err error) Program {
-	return Program{
-		Reload: func(context.Context) error { return err },
-		Running: func() Running {
-			return Running{
-				Config: router.Config{Channels: make([]router.Channel, 3), Routes: make([]router.Route, 8)}, Files: []string{"config/routes.toml"},
-				Hash: strings.Repeat("0123456789abcdef", 4), Since: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC),
-			}
-		},
+	p := nothing()
+	p.Reload = func(context.Context) error { return err }
+	p.Running = func() Running {
+		return Running{
+			Config: router.Config{Channels: make([]router.Channel, 3), Routes: make([]router.Route, 8)}, Files: []string{"config/routes.toml"},
+			Hash: strings.Repeat("0123456789abcdef", 4), Since: time.Date(2026, 11, 22, 2, 0, 0, 0, time.UTC),
+		}
 	}
+	return p
 }
 
 func TestReload(t *testing.T) {
@@ -57,9 +57,7 @@ func TestReload(t *testing.T) {
 			h := probed(t, Config{}, reloading(test.err))
 			wantAnswer(t, ask(h, "POST", "/-/reload", ""), test.status, test.json+"\n")
 			wantAnswer(t, ask(h, "POST", "/-/reload", "", "Accept", "text/plain"), test.status, test.text+"\n")
-			if w := ask(h, "GET", "/-/reload", ""); w.Code != http.StatusMethodNotAllowed {
-				t.Errorf("GET is %d", w.Code)
-			}
+			wantAnswer(t, ask(h, "GET", "/-/reload", ""), 405, `{"error":"/-/reload takes POST"}`+"\n")
 			if w := ask(h, "POST", "/-/reload", "", "Sec-Fetch-Site", "cross-site"); w.Code != http.StatusForbidden {
 				t.Errorf("from a page of a stranger: %d", w.Code)
 			}
@@ -96,17 +94,18 @@ func TestReloadOutlivesTimeouts(t *testing.T) {
 func TestLogLevel(t *testing.T) {
 	t.Parallel()
 	level := "info"
-	h := probed(t, Config{}, Program{
-		Level: func() string { return level },
-		SetLevel: func(to string) error {
-			if to == "verbose" || strings.Contains(to, "=") {
-				return fmt.Errorf("no level is called %q", to)
-			}
-			level = to
-			return nil
-		},
-	})
+	p := nothing()
+	p.Level = func() string { return level }
+	p.SetLevel = func(to string) error {
+		if to == "verbose" || strings.Contains(to, "=") {
+			return fmt.Errorf("no level is called %q", to)
+		}
+		level = to
+		return nil
+	}
+	h := probed(t, Config{}, p)
 	wantAnswer(t, ask(h, "GET", "/-/log-level", ""), 200, `{"level":"info"}`+"\n")
+	wantAnswer(t, ask(h, "PUT", "/-/log-level", "debug"), 405, `{"error":"/-/log-level takes GET, POST"}`+"\n")
 	const form = "application/x-www-form-urlencoded"
 	for _, test := range []struct {
 		body, contentType string

@@ -29,10 +29,10 @@ func (s *Server) routeHealth(mux *http.ServeMux, p Program, g *guard) {
 	if s.cfg.OpenHealth {
 		protect = func(open http.Handler) http.Handler { return open }
 	}
-	ready := protect(readyz(p))
-	mux.Handle("GET /livez", protect(livez(p)))
-	mux.Handle("GET /readyz", ready)
-	mux.Handle("GET /healthz", ready)
+	ready := protect(methods{"GET": readyz(p)})
+	mux.Handle("/livez", protect(methods{"GET": livez(p)}))
+	mux.Handle("/readyz", ready)
+	mux.Handle("/healthz", ready)
 }
 
 // livez is 200 as long as a restart would not help.

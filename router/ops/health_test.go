@@ -30,14 +30,6 @@ func probed(t *testing.T, cfg Config, p Program) http.Handler {
 	return s.handler
 }
 
-// healthy is a program that nothing is wrong with.
-func healthy() Program {
-	return Program{
-		Live:  func(context.Context) error { return nil },
-		Ready: func(context.Context) []Reason { return nil },
-	}
-}
-
 func ask(h http.Handler, method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, "http://127.0.0.1"+path, strings.NewReader(body))
 	for i := 0; i+1 < len(header); i += 2 {
@@ -57,11 +49,10 @@ func wantAnswer(t *testing.T, w *httptest.ResponseRecorder, status int, body str
 
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	ill := Program{
-		Live: func(context.Context) error { return errors.New("channel orders reads nothing any more") },
-		Ready: func(context.Context) []Reason {
-			return []Reason{{"redis", "redis at redis://127.0.0.1:6379 does not answer"}, {"subscription", "price_data is not confirmed"}}
-		},
+	ill := nothing()
+	ill.Live = func(context.Context) error { return errors.New("channel orders reads nothing any more") }
+	ill.Ready = func(context.Context) []Reason {
+		return []Reason{{"redis", "redis at redis://127.0.0.1:6379 does not answer"}, {"subscription", "price_data is not confirmed"}}
 	}
 	for _, test := range []struct {
 		path    string
@@ -69,9 +60,9 @@ func TestHealth(t *testing.T) {
 		status  int
 		body    string
 	}{
-		{"/livez", healthy(), 200, `{"status":"ok"}`},
-		{"/readyz", healthy(), 200, `{"status":"ready"}`},
-		{"/healthz", healthy(), 200, `{"status":"ready"}`},
+		{"/livez", nothing(), 200, `{"status":"ok"}`},
+		{"/readyz", nothing(), 200, `{"status":"ready"}`},
+		{"/healthz", nothing(), 200, `{"status":"ready"}`},
 		{"/livez", ill, 503, `{"status":"stuck","reasons":[{"what":"stuck","text":"channel orders reads nothing any more"}]}`},
 		{"/readyz", ill, 503, `{"status":"not ready","reasons":[{"what":"redis","text":"redis at redis://127.0.0.1:6379 does not answer"},` +
 			`{"what":"subscription","text":"price_data is not confirmed"}]}`},
@@ -92,6 +83,8 @@ func TestHealth(t *testing.T) {
 		}
 		if w := ask(h, "POST", test.path, ""); w.Code != http.StatusMethodNotAllowed {
 			t.Errorf("POST %s is %d", test.path, w.Code)
+		} else if got := w.Header().Get("Allow"); got != "GET" {
+			t.Errorf("POST %s: Allow is %q", test.path, got)
 		}
 	}
 }
@@ -99,7 +92,7 @@ func TestHealth(t *testing.T) {
 // A HEAD over a connection has no body.
 func TestHeadOfHealth(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(probed(t, Config{}, healthy()))
+	server := httptest.NewServer(probed(t, Config{}, nothing()))
 	defer server.Close()
 	response, err := server.Client().Head(server.URL + "/readyz")
 	if err != nil {
@@ -116,7 +109,7 @@ func TestLooksAreShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var looks atomic.Int32
-		p := healthy()
+		p := nothing()
 		p.Ready = func(context.Context) []Reason {
 			looks.Add(1)
 			time.Sleep(500 * time.Millisecond)
@@ -146,7 +139,7 @@ func notReady(what, text string) string {
 func TestLookOutlivesWhoAsked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := healthy()
+		p := nothing()
 		p.Ready = func(ctx context.Context) []Reason {
 			select {
 			case <-time.After(time.Second):
@@ -171,7 +164,7 @@ func TestLookOutlivesWhoAsked(t *testing.T) {
 func TestLooksEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := healthy()
+		p := nothing()
 		p.Live = func(ctx context.Context) error {
 			<-ctx.Done()
 			return errors.New("redis does not answer")
@@ -209,7 +202,7 @@ func TestLooksEnd(t *testing.T) {
 
 func TestLookThatPanics(t *testing.T) {
 	t.Parallel()
-	p := healthy()
+	p := nothing()
 	p.Ready = func(context.Context) []Reason { panic("no such luck") }
 	wantAnswer(t, ask(probed(t, Config{}, p), "GET", "/readyz", ""), 503, notReady("panic", "no such luck"))
 }
@@ -217,11 +210,10 @@ func TestLookThatPanics(t *testing.T) {
 func TestHealthTellsNoPassword(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter/2@x"
-	p := Program{
-		Live: func(context.Context) error { return fmt.Errorf("redis at redis://desk:%s@10.0.0.5:6379 hangs", canary) },
-		Ready: func(context.Context) []Reason {
-			return []Reason{{"redis", fmt.Sprintf("redis at redis://:%[1]s@10.0.0.5 and rediss://%[1]s@10.0.0.6/0 hang", canary)}}
-		},
+	p := nothing()
+	p.Live = func(context.Context) error { return fmt.Errorf("redis at redis://desk:%s@10.0.0.5:6379 hangs", canary) }
+	p.Ready = func(context.Context) []Reason {
+		return []Reason{{"redis", fmt.Sprintf("redis at redis://:%[1]s@10.0.0.5 and rediss://%[1]s@10.0.0.6/0 hang", canary)}}
 	}
 	h := probed(t, Config{}, p)
 	for path, want := range map[string]string{
@@ -236,8 +228,7 @@ func TestHealthTellsNoPassword(t *testing.T) {
 
 func TestWhoMayAskForHealth(t *testing.T) {
 	t.Parallel()
-	p := healthy()
-	p.Level = func() string { return "info" }
+	p := nothing()
 	bearer := []string{"Authorization", "Bearer " + healthToken}
 	closed := probed(t, Config{Token: healthToken}, p)
 	open := probed(t, Config{Token: healthToken, OpenHealth: true}, p)
