@@ -16,10 +16,10 @@ func (a *app) reloadCommand() *cobra.Command {
 		Short: "Have the router that runs read its configuration again",
 		Long: `Have the router that runs read its configuration again, and wait until the new one runs.
 
-What is wrong with it is printed as check does, the exit code is 1, and the old
-one goes on. The router is asked at the address of [http] listen, with its token; it
-reads the files and variables that it was started with. Where [http] is off, SIGHUP does
-the same, and the log says what became of it.`,
+What is wrong with it is printed as check does, the exit code is 1, and the old one goes
+on. The router is asked at the address of [http] listen, with its token; it reads the
+files and variables that it was started with. Where [http] is off, SIGHUP does the same,
+and the log says what became of it.`,
 		Example: `  router reload
   router reload --url http://10.0.0.5:8080`,
 		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,

@@ -23,6 +23,8 @@ func TestLoadHTTP(t *testing.T) {
 		{"a file that is no TOML", map[string]string{"a.toml": listens, "b.toml": "[redis"}, nil, "127.0.0.1:8080 ", ""},
 		{"the file that is no TOML had it", map[string]string{"a.toml": oneChannel, "b.toml": listens + "[redis"}, nil, "", "b.toml:3:"},
 		{"the environment", map[string]string{"a.toml": listens}, []string{"SIGNALBOX_HTTP__LISTEN=:80", "SIGNALBOX_HTTP__TOKEN=0123456789abcdef", "SIGNALBOX_HANDLERS__NONE__X=1"}, ":80 0123456789abcdef", ""},
+		{"switched off by the environment", map[string]string{"a.toml": listens}, []string{"SIGNALBOX_HTTP__LISTEN="}, " ", ""},
+		{"a mistake in a list of the environment", map[string]string{"a.toml": listens}, []string{"SIGNALBOX_HTTP__OPEN=health,metric"}, "", `$SIGNALBOX_HTTP__OPEN: [http] open: there is no "metric" (from $SIGNALBOX_HTTP__OPEN); did you mean "metrics"?`},
 		{"the environment alone", map[string]string{"a.toml": "[redis"}, []string{"SIGNALBOX_HTTP__LISTEN=localhost:80"}, "localhost:80 ", ""},
 		{"two files", map[string]string{"a.toml": listens, "b.toml": "[http]\ntoken = \"0123456789abcdef\"\n"}, nil, "127.0.0.1:8080 0123456789abcdef", ""},
 		{"a variable", map[string]string{"a.toml": "[http]\nlisten = \"${AT:-:80}\"\ninsecure = true\n"}, []string{"AT=[::1]:81"}, "[::1]:81 ", ""},
