@@ -145,6 +145,7 @@ func Exec() router.Kind[ExecOptions] {
 				path: path, args: options.Command, dir: options.dir, env: options.environment(),
 				secrets: newSecrets(options.Env), withMsg: options.Msg,
 			}
+			_, p.traced = options.Env[strings.ToUpper(traceParent)]
 			p.output = &execOutput{log: env.Log, secrets: p.secrets}
 			if options.Mode == modeOnce {
 				return &execOnce{program: p}, nil
@@ -163,6 +164,7 @@ type execProgram struct {
 	secrets execSecrets
 	output  *execOutput
 	withMsg bool
+	traced  bool // env has a trace context
 }
 
 // name is how errors call the program. Its arguments may hold secrets.

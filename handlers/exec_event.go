@@ -13,8 +13,9 @@ import (
 )
 
 // execLine is an event as a program reads it: one line of JSON with all the fields, also
-// those that are empty, so that a program need not ask whether they are there. The whole
-// message is among them only when it is wanted: it mostly repeats the data.
+// those that are empty, so that a program need not ask whether they are there. A trace
+// context is among them only where there is one, since hardly any event has; the whole
+// message only when it is wanted: it mostly repeats the data.
 func execLine(e *router.Event, withMsg bool) ([]byte, error) {
 	line := make([]byte, 0, 192+len(e.Data)+len(e.ID)+len(e.Name))
 	at := ""
@@ -32,6 +33,9 @@ func execLine(e *router.Event, withMsg bool) ([]byte, error) {
 	} {
 		line = appendQuoted(append(line, f.before...), f.text)
 	}
+	eachTrace(e, func(name, value string) {
+		line = appendQuoted(append(line, `,"`+name+`":`...), value)
+	})
 	line, err := appendOneLine(append(line, `,"data":`...), e.Data)
 	if err != nil {
 		return nil, fmt.Errorf("the data of the event is no JSON: %w", err)

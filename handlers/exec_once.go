@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,17 +35,18 @@ func (o *execOnce) Handle(ctx context.Context, event *router.Event) error {
 	// The kernel ends the program with the thread that started it (dieWithRouter).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	running, err := o.program.start()
+	running, err := o.program.start(o.trace(event)...)
 	if err != nil {
 		return router.Unavailable(err, 0)
 	}
 	var stderr execTail
+	about := eventAttrs(event)
 	running.read(running.stdout, maxOutputLine, func(line []byte, _ bool) {
-		o.program.output.say(slog.LevelInfo, "program output", "stdout", line)
+		o.program.output.say(slog.LevelInfo, "program output", "stdout", line, about...)
 	})
 	running.read(running.stderr, maxOutputLine, func(line []byte, _ bool) {
 		stderr.add(line)
-		o.program.output.say(slog.LevelInfo, "program output", "stderr", line)
+		o.program.output.say(slog.LevelInfo, "program output", "stderr", line, about...)
 	})
 	var writing sync.WaitGroup
 	writing.Go(func() {
@@ -60,6 +62,18 @@ func (o *execOnce) Handle(ctx context.Context, event *router.Event) error {
 		return &cutShort{fmt.Sprintf("program %q was stopped%s", o.program.name(), stderr.about(o.program.secrets)), ctx.Err()}
 	}
 	return o.verdict(err, &stderr)
+}
+
+// trace is the trace context of an event in the variables where programs look for it, unless
+// env says what the program is part of.
+func (o *execOnce) trace(event *router.Event) (variables []string) {
+	if o.program.traced {
+		return nil
+	}
+	eachTrace(event, func(name, value string) {
+		variables = append(variables, strings.ToUpper(name)+"="+value)
+	})
+	return variables
 }
 
 func (o *execOnce) verdict(ended error, stderr *execTail) error {

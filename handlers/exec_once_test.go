@@ -107,6 +107,46 @@ func TestExecOnceTimeout(t *testing.T) {
 	gone(t, child)
 }
 
+// The process of an event has its trace context in its variables, and each line that it
+// writes tells of which event, and which trace, it is.
+func TestExecOnceTrace(t *testing.T) {
+	t.Parallel()
+	const show = `echo "$TRACEPARENT|$TRACESTATE"; echo oops >&2`
+	for name, test := range map[string]struct {
+		env   map[string]string
+		event router.Event
+		want  string
+	}{
+		"both":       {nil, router.Event{TraceParent: traceParent, TraceState: traceState}, traceParent + "|" + traceState},
+		"one":        {nil, router.Event{TraceParent: traceParent}, traceParent + "|"},
+		"none":       {nil, router.Event{}, "|"},
+		"no one":     {nil, router.Event{TraceParent: "x", TraceState: traceState}, "|"},
+		"of its own": {map[string]string{"TRACEPARENT": "mine"}, router.Event{TraceParent: traceParent, TraceState: traceState}, "mine|"},
+	} {
+		h := newExec(t, handlers.ExecOptions{Command: []string{"sh", "-c", show}, Mode: "once", Processes: 1, Env: test.env})
+		for _, event := range []router.Event{test.event, {}} { // nothing stays of one process for the next
+			event.ID, event.Type = "e-1", "a"
+			if err := h.handle(t, long, &event); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		h.close()
+		said := 0
+		for _, line := range h.log.of("program output") {
+			_, traced := line["trace_id"]
+			if line["id"] != "e-1" || traced && line["trace_id"] != traceID {
+				t.Errorf("%s: %v", name, line)
+			}
+			if line["line"] == test.want && traced == (test.event.TraceID() != "") {
+				said++
+			}
+		}
+		if said == 0 {
+			t.Errorf("%s: no line is %q: %v", name, test.want, h.log.of("program output"))
+		}
+	}
+}
+
 // A gigabyte of output is read, a hundred lines a second of it are logged, and the verdict counts.
 func TestExecOnceHugeOutput(t *testing.T) {
 	t.Parallel()

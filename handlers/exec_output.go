@@ -66,12 +66,14 @@ type execOutput struct {
 	leftOut int
 }
 
-func (o *execOutput) say(level slog.Level, message string, stream string, line []byte) {
+// say logs a line, and about what it is.
+func (o *execOutput) say(level slog.Level, message string, stream string, line []byte, about ...any) {
 	if len(line) == 0 || !o.log.Enabled(context.Background(), level) {
 		return
 	}
 	if o.admit() {
-		o.log.Log(context.Background(), level, message, "stream", stream, "line", oneLine(o.secrets.in(string(line)))) //nolint:sloglint // one of two constants
+		attrs := append(slices.Clip(about), "stream", stream, "line", oneLine(o.secrets.in(string(line))))
+		o.log.Log(context.Background(), level, message, attrs...) //nolint:sloglint // one of two constants
 	}
 }
 

@@ -30,7 +30,8 @@ type execProcess struct {
 
 // start starts the program. The caller locks its goroutine to its thread, and calls wait
 // on the same: on Linux the kernel kills the program with the thread that started it.
-func (p *execProgram) start() (*execProcess, error) {
+// Variables that env sets, too, have the value from there.
+func (p *execProgram) start(variables ...string) (*execProcess, error) {
 	pipes := make([]*os.File, 0, 6)
 	closeAll := func(files []*os.File) {
 		for _, f := range files {
@@ -47,7 +48,7 @@ func (p *execProgram) start() (*execProcess, error) {
 	}
 	running := &execProcess{stdin: pipes[1], stdout: pipes[2], stderr: pipes[4]}
 	theirs := []*os.File{pipes[0], pipes[3], pipes[5]}
-	running.cmd = &exec.Cmd{Path: p.path, Args: p.args, Dir: p.dir, Env: p.env, Stdin: theirs[0], Stdout: theirs[1], Stderr: theirs[2]}
+	running.cmd = &exec.Cmd{Path: p.path, Args: p.args, Dir: p.dir, Env: append(variables, p.env...), Stdin: theirs[0], Stdout: theirs[1], Stderr: theirs[2]}
 	ownGroup(running.cmd)
 	err := running.cmd.Start()
 	closeAll(theirs)

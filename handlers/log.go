@@ -97,11 +97,14 @@ func (l *logger) Handle(ctx context.Context, event *router.Event) error {
 	if !pass {
 		return nil
 	}
-	attrs := make([]slog.Attr, 0, len(l.fields)+1)
+	attrs := make([]slog.Attr, 0, len(l.fields)+2)
 	for _, f := range l.fields {
 		if value, ok := f.value(event); ok {
 			attrs = append(attrs, slog.Attr{Key: f.name, Value: value})
 		}
+	}
+	if trace := event.TraceID(); trace != "" {
+		attrs = append(attrs, slog.String("trace_id", trace))
 	}
 	if skipped > 0 {
 		attrs = append(attrs, slog.Int("skipped", skipped))

@@ -116,7 +116,7 @@ func (b *paperBot) obey(ctx context.Context, event *router.Event, order paperOrd
 		return router.Permanent(err)
 	}
 	if b.log != nil {
-		b.log.Debug("obeyed on paper", "bot", oneLine(status.Bot), "state", status.State, "symbol", oneLine(status.Symbol), "position", status.Position)
+		b.log.Debug("obeyed on paper", eventAttrs(event, "bot", oneLine(status.Bot), "state", status.State, "symbol", oneLine(status.Symbol), "position", status.Position)...)
 	}
 	// The id follows from the command's, so that whoever gets the answer twice can tell.
 	return forwardVerdict(b.publisher.Publish(ctx, b.options.Status, router.Event{

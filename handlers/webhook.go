@@ -135,6 +135,7 @@ func (w *webhook) request(ctx context.Context, event *router.Event) (*http.Reque
 	}
 	request.URL = w.url
 	request.Header = maps.Clone(w.header)
+	eachTrace(event, request.Header.Set)
 	return request, w.signer.sign(request.Header, event.ID, time.Now(), body)
 }
 

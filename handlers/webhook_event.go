@@ -31,6 +31,11 @@ func cloudEvent(event *router.Event, service string) []byte {
 	if event.Key != "" && !slices.Contains(names, "partitionkey") {
 		out = appendString(append(out, `,"partitionkey":`...), event.Key)
 	}
+	eachTrace(event, func(name, value string) {
+		if !slices.Contains(names, name) {
+			out = appendString(append(append(out, `,"`...), name+`":`...), value)
+		}
+	})
 	if len(event.Data) > 0 {
 		out = append(append(out, `,"data":`...), event.Data...)
 	}

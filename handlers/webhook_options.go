@@ -126,6 +126,8 @@ func whyNotHeader(canonical string) string {
 		return "it is application/json with body, else application/cloudevents+json"
 	case "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature":
 		return "it belongs to the signature"
+	case "Traceparent", "Tracestate":
+		return "it would be the same for every event; the trace context of an event is sent if it has one"
 	case "Idempotency-Key", "X-Idempotency-Key":
 		return "it would be the same for every event; receivers find the event's id in webhook-id"
 	default:

@@ -70,6 +70,8 @@ func TestWebhookOptions(t *testing.T) {
 		"header Host":       {headers("Host", "x"), `headers: "Host" can't be set: it is the host of url`},
 		"header type":       {headers("Content-Type", "text/plain"), `headers: "Content-Type" can't be set: it is application/json with body`},
 		"header signature":  {headers("webhook-signature", "x"), `headers: "webhook-signature" can't be set: it belongs to the signature`},
+		"header trace":      {headers("traceparent", "x"), `headers: "traceparent" can't be set: it would be the same for every event; the trace context of an event is sent if it has one`},
+		"header state":      {headers("TraceState", "x"), `headers: "TraceState" can't be set: it would be the same for every event`},
 		"header key":        {headers("Idempotency-Key", "x"), `headers: "Idempotency-Key" can't be set: it would be the same for every event`},
 		"header name":       {headers("X Y", "x"), `headers: "X Y" is no name of a field`},
 		"header name break": {headers("X\r\nY", "x"), `headers: "X\\u000d\\u000aY" is no name of a field`},

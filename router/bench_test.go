@@ -19,14 +19,19 @@ const tick = `{"specversion":"1.0","id":"0190a1b2-0000-7000-8000-000000000001","
 	`"datacontenttype":"application/json","data":{"symbol":"BTCUSDT","bid":"97393.22512375","ask":"97393.23512375","bid_size":"2.04110000","ask_size":"0.73500000","seq":400900217}}`
 
 func BenchmarkDecode(b *testing.B) {
-	for name, ch := range map[string]Channel{
-		"CloudEvents":       {Name: "in"},
-		"CloudEvents+key":   {Name: "in", Fields: Fields{Key: "data.symbol"}},
-		"type only, id set": {Name: "in", Fields: Fields{Time: "none"}},
+	traced := `{"traceparent":"` + aParent + `","tracestate":"` + aState + `",` + tick[1:]
+	for name, bc := range map[string]struct {
+		channel Channel
+		message string
+	}{
+		"CloudEvents":       {Channel{Name: "in"}, tick},
+		"CloudEvents+key":   {Channel{Name: "in", Fields: Fields{Key: "data.symbol"}}, tick},
+		"CloudEvents+trace": {Channel{Name: "in"}, traced},
+		"type only, id set": {Channel{Name: "in", Fields: Fields{Time: "none"}}, tick},
 	} {
 		b.Run(name, func(b *testing.B) {
-			d := newDecoder(ch)
-			payload := []byte(tick)
+			d := newDecoder(bc.channel)
+			payload := []byte(bc.message)
 			b.SetBytes(int64(len(payload)))
 			b.ReportAllocs()
 			var e Event

@@ -36,7 +36,7 @@ func (r *route) admits(d *delivery) bool {
 		r.tell(Filtered, t, nil, 0)
 		return false
 	}
-	r.deadLog().Error("condition failed", "channel", d.event.Channel, "type", clip(d.event.Type), "id", clip(d.event.ID), "err", err)
+	r.deadLog().Error("condition failed", eventAttrs(&d.event, "err", err)...)
 	d.ticket.hold()
 	l := r.letterTo(t, ReasonPermanent, err, 0)
 	fail := l.done

@@ -315,6 +315,9 @@ func (k *keeper) message(ctx context.Context, l *letter) *message.Message {
 		if l.event.Key != "" {
 			about["key"] = plainText(l.event.Key)
 		}
+		if trace := l.event.TraceID(); trace != "" {
+			about["trace_id"] = trace
+		}
 	}
 	if replay := l.item.Replay; replay != nil {
 		about["replays"] = strconv.Itoa(replay.Count)

@@ -35,6 +35,9 @@ func newDecoder(ch Channel) *decoder {
 		slotKey:    f.Key,
 		slotData:   "data",
 		slotSeq:    f.Seq,
+
+		slotTraceParent: traceParentField,
+		slotTraceState:  traceStateField,
 	}
 	members, count := memberTree(paths)
 	d := &decoder{channel: ch, members: members, carrier: &member{}}
@@ -171,6 +174,10 @@ func (d *decoder) event(ev *Event, in Message) error {
 	}
 	if ev.Key = w.slots[slotKey].text(); ev.Key == "" && d.channel.Fields.KeyFromName {
 		ev.Key = in.Name
+	}
+	ev.TraceParent, ev.TraceState = "", ""
+	if parent := &w.slots[slotTraceParent]; parent.kind == quoted {
+		ev.TraceParent, ev.TraceState = traceContext(parent.text(), w.slots[slotTraceState].text())
 	}
 	ev.seq = sequenceOf(&w.slots[slotSeq])
 	ev.Data = in.Payload

@@ -39,7 +39,24 @@ func encode(f Fields, event *Event) (_ json.RawMessage, err error) {
 			out = with
 		}
 	}
-	return out, nil
+	return withTrace(out, event), nil
+}
+
+// withTrace adds the trace context of an event, unless the message brings one.
+func withTrace(message json.RawMessage, event *Event) json.RawMessage {
+	at := gjson.ParseBytes(message)
+	if event.TraceParent == "" || at.Get(traceParentField).Exists() || at.Get(traceStateField).Exists() {
+		return message
+	}
+	for _, field := range []struct{ name, value string }{{traceParentField, event.TraceParent}, {traceStateField, event.TraceState}} {
+		if field.value == "" {
+			continue
+		}
+		if with, err := set(message, field.name, field.value, false); err == nil {
+			message = with
+		}
+	}
+	return message
 }
 
 // envelope writes CloudEvents' structured mode, as far as Signalbox reads it.

@@ -27,6 +27,9 @@ type Event struct {
 	Data json.RawMessage
 	// Msg is the whole message as it was received.
 	Msg json.RawMessage
+	// TraceParent and TraceState are the message's trace context, as W3C Trace Context
+	// has it, or empty: what is not valid, or stands twice, is none. See [Event.TraceID].
+	TraceParent, TraceState string
 	// Replayed says that the event was kept and happened earlier: a channel with
 	// [StartLatest] begins with such events.
 	Replayed bool

@@ -58,6 +58,8 @@ func FuzzDecode(f *testing.F) {
 			f.Add(line, "", "")
 		}
 	}
+	f.Add(`{"type":"a","traceparent":"`+aParent+`","tracestate":"`+aState+`"}`, "", "")
+	f.Add(`{"type":"a","traceparent":"`+aParent+`","x":1,"traceparent":"01-`+aTrace+`-b7ad6b7169203331-01-x","tracestate":"a=\r\n"}`, "", "")
 	f.Add(`[{"type":"a"},{}]`, ".", "")
 	f.Add(`{"id":"x","items":[{"type":"a"},7]}`, "items", "")
 	f.Add(`{"type":"\ud800"}`, "", "")
@@ -75,6 +77,9 @@ func FuzzDecode(f *testing.F) {
 			if !strings.Contains(payload, string(e.Msg)) || !strings.Contains(string(e.Msg), string(e.Data)) {
 				t.Errorf("the bytes are not the message's: %q, %q", e.Msg, e.Data)
 			}
+			if parent, state := traceContext(e.TraceParent, e.TraceState); parent != e.TraceParent || state != e.TraceState {
+				t.Errorf("the trace context %q, %q is none", e.TraceParent, e.TraceState)
+			}
 			if or(typeField, "type") == "type" {
 				if types, ok := typesOf(e.Msg); !ok || len(types) != 1 {
 					t.Errorf("accepted with the types %q: %s", types, e.Msg)
@@ -91,6 +96,9 @@ func FuzzDecode(f *testing.F) {
 			}
 			if m.Offset < 0 || m.Offset > len(payload) || m.Cause == "" || m.Detail == "" || !utf8.ValidString(m.Error()) {
 				t.Errorf("%q: cause %q, offset %d, %v", payload, m.Cause, m.Offset, err)
+			}
+			if m.Cause == CauseTwice && strings.Contains(m.Detail, `"trace`) && typeField == "" && split == "" {
+				t.Errorf("rejected for its trace context: %v", err)
 			}
 			// The converse: a good message is not rejected.
 			types, understood := typesOf([]byte(payload))

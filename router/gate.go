@@ -112,7 +112,7 @@ func (g *gate) explain(tries []try, err error, waits int, pause time.Duration) {
 		case err != nil:
 			g.route.retry(t, fmt.Errorf("dedupe: %w", err), pause, true, 0)
 		case waits == 0:
-			g.route.log.Warn("the same event is in progress; this one waits", "channel", t.event.Channel, "type", clip(t.event.Type), "id", clip(t.event.ID), "lease", g.lease)
+			g.route.log.Warn("the same event is in progress; this one waits", eventAttrs(&t.event, "lease", g.lease)...)
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (g *gate) claim(work context.Context, tries []try) (ours, others []try, err
 func (r *route) pass(t try, err error) {
 	r.duplicates.Add(1)
 	if r.log.Enabled(&t.ctx, slog.LevelDebug) {
-		r.log.Debug("duplicate", "channel", t.event.Channel, "type", clip(t.event.Type), "id", clip(t.event.ID), "err", err)
+		r.log.Debug("duplicate", eventAttrs(&t.event, "err", err)...)
 	}
 	r.tell(Duplicate, t, err, 0)
 	t.ticket.release()

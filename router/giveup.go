@@ -10,7 +10,7 @@ import (
 func (s *subscription) passBy(d *delivery) {
 	event := &d.event
 	if s.unmatchedType(event.Type) {
-		s.log.Info("no route takes this type", "channel", s.channel.Name, "type", clip(event.Type), "id", clip(event.ID))
+		s.log.Info("no route takes this type", eventAttrs(event)...)
 	}
 	keep := s.channel.KeepUnmatched || d.ticket.item.Replay != nil // what was kept once is not lost now
 	if keep && s.dead != nil && !isOwn(event.Type) {

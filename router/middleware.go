@@ -164,7 +164,7 @@ func recovered(err *error) {
 }
 
 // LogErrors returns Watermill middleware that logs every error with the channel,
-// type and id of its event. An error that trying again cannot mend ([*Malformed] or
+// type, id and trace id of its event. An error that trying again cannot mend ([*Malformed] or
 // [Permanent]) ends here, so that Watermill acks the message; any other is returned,
 // so that Watermill nacks it.
 func LogErrors(log *slog.Logger) message.HandlerMiddleware {
@@ -212,7 +212,7 @@ func logError(log *slog.Logger, msg *message.Message, err error) {
 	}
 	var attrs []any
 	if event := EventFrom(ctx); event != nil {
-		attrs = append(attrs, "channel", event.Channel, "type", clip(event.Type), "id", clip(event.ID))
+		attrs = eventAttrs(event)
 	}
 	attrs = append(attrs, "err", err)
 	if panicked, ok := errors.AsType[*PanicError](err); ok {

@@ -51,7 +51,7 @@ func (r *Router) Blind(topic string, lasted time.Duration) {
 	}
 	for _, f := range r.current().feeds {
 		if f.channel.Transport == PubSub && f.channel.Topic == topic {
-			f.say(TypeGap, "", Gap{Seconds: lasted.Seconds()})
+			f.say(TypeGap, "", Gap{Seconds: lasted.Seconds()}, nil)
 		}
 	}
 }
@@ -68,17 +68,18 @@ func (r *Router) dead(l *letter) {
 	now := r.current()
 	for i, f := range now.feeds {
 		if now.subscriptions[i].channel.Name == l.channel.Name {
-			f.say(TypeDead, data.Key, data)
+			f.say(TypeDead, data.Key, data, l.event)
 		}
 	}
 }
 
-// say hands an own event to the routes that the feed's messages go to.
-func (f *feed) say(typ, key string, about any) {
+// say hands an own event to the routes that the feed's messages go to. It continues the
+// trace of its cause, which may be nil.
+func (f *feed) say(typ, key string, about any, cause *Event) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if !f.mute && f.to != nil {
-		f.to.say(typ, key, about)
+		f.to.say(typ, key, about, cause)
 	}
 }
 
@@ -92,7 +93,7 @@ func (f *feed) silence() {
 // say hands an own event to the routes that name its type, in this process only. It is
 // never sent to Redis, so that no replica is told what happened to another, and a fault
 // never makes traffic.
-func (s *subscription) say(typ, key string, about any) {
+func (s *subscription) say(typ, key string, about any, cause *Event) {
 	var routes []*route
 	for _, route := range s.table.routes(typ) {
 		if route.home == s {
@@ -115,8 +116,11 @@ func (s *subscription) say(typ, key string, about any) {
 		ID: newID(), Type: typ, Source: "/signalbox/" + s.service, Time: s.feed.now(), Key: key,
 		Channel: s.channel.Name, Name: s.channel.Topic, Data: data,
 	}
+	if cause != nil {
+		event.TraceParent, event.TraceState = cause.TraceParent, cause.TraceState
+	}
 	if event.Msg, err = encode(s.channel.Fields, &event); err != nil { // the type does not fit into it there
-		event.Msg = envelope(&event)
+		event.Msg = withTrace(envelope(&event), &event)
 	}
 	item := &batch.Item{Topic: event.Name, ID: event.ID, Time: event.Time, Payload: event.Msg, Owner: own{s.feed}}
 	t := &ticket{}

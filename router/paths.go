@@ -1,6 +1,9 @@
 package router
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // slot is one of the places in a message that the decoder reads.
 type slot int
@@ -13,6 +16,8 @@ const (
 	slotKey
 	slotData
 	slotSeq
+	slotTraceParent
+	slotTraceState
 	slotSplit // only of a message around an array
 	slotCount
 	noSlot slot = -1
@@ -54,6 +59,11 @@ func (m *member) child(name string, count *int) *member {
 	*count++
 	m.children = append(m.children, c)
 	return c
+}
+
+// onlyTraces reports whether nothing but the trace context is read from this member.
+func (m *member) onlyTraces() bool {
+	return len(m.children) == 0 && !slices.ContainsFunc(m.slots, func(s slot) bool { return s != slotTraceParent && s != slotTraceState })
 }
 
 func (m *member) find(name string) *member {

@@ -77,6 +77,11 @@ func (p *Publisher) adopt(cfgs ...Config) {
 // Type, and ID, Time and Key where the message has none, are set where the channel
 // keeps them.
 //
+// With the ctx of a handler, or one derived from it, the message continues the trace of
+// the event that is being handled, unless the event has a TraceParent of its own. A
+// [BatchHandler] handles several at a time, and sets TraceParent and TraceState itself.
+// A message that isn't accepted because of its trace context is sent without.
+//
 // When an event is not right, the error is [Permanent] and nothing is sent. When only
 // some could be sent, the error wraps one error for each that could not.
 func (p *Publisher) Publish(ctx context.Context, channel string, events ...Event) error {
@@ -87,7 +92,7 @@ func (p *Publisher) Publish(ctx context.Context, channel string, events ...Event
 	msgs := make([]*message.Message, len(events))
 	for i := range events {
 		event := events[i]
-		payload, err := p.complete(t, &event)
+		payload, err := p.complete(ctx, t, &event)
 		if err != nil {
 			return Permanent(fmt.Errorf("publish to %q: %w", channel, err))
 		}
@@ -220,7 +225,7 @@ func (t *target) checkType(typ string) error {
 }
 
 // complete fills in what an event lacks and returns its message.
-func (p *Publisher) complete(t *target, event *Event) (json.RawMessage, error) {
+func (p *Publisher) complete(ctx context.Context, t *target, event *Event) (json.RawMessage, error) {
 	if event.Msg != nil {
 		return event.Msg, t.read(event)
 	}
@@ -241,11 +246,22 @@ func (p *Publisher) complete(t *target, event *Event) (json.RawMessage, error) {
 			return nil, fmt.Errorf("data: %w", err)
 		}
 	}
+	event.TraceParent, event.TraceState = traceFor(ctx, event)
+	payload, err := t.encode(event)
+	if err != nil && event.TraceParent != "" { // too large with it, or a schema that takes no more members
+		event.TraceParent, event.TraceState = "", ""
+		return t.encode(event)
+	}
+	return payload, err
+}
+
+// encode writes the message of an event. What we send must be what a reader of the
+// channel accepts.
+func (t *target) encode(event *Event) (json.RawMessage, error) {
 	payload, err := encode(t.channel.Fields, event)
 	if err != nil {
 		return nil, err
 	}
-	// What we send must be what a reader of the channel accepts.
 	sent := Event{Msg: payload}
 	if err := t.read(&sent); err != nil {
 		return nil, err

@@ -274,7 +274,7 @@ func (r *route) final(err error, attempts int) bool {
 func (r *route) finish(t try, took time.Duration) {
 	r.handled.Add(1)
 	if r.log.Enabled(&t.ctx, slog.LevelDebug) {
-		r.log.Debug("handled", "channel", t.event.Channel, "type", clip(t.event.Type), "id", clip(t.event.ID), "attempt", t.attempts)
+		r.log.Debug("handled", eventAttrs(&t.event, "attempt", t.attempts)...)
 	}
 	r.tell(Handled, t, nil, took)
 	t.ticket.release()
@@ -336,7 +336,7 @@ func (r *route) giveUp(t try, err error) {
 // retry counts and tells that an event will be tried again.
 func (r *route) retry(t try, err error, pause time.Duration, away bool, took time.Duration) {
 	r.retried.Add(1)
-	attrs := []any{"channel", t.event.Channel, "type", clip(t.event.Type), "id", clip(t.event.ID), "again_in", pause.Round(time.Millisecond), "err", err}
+	attrs := eventAttrs(&t.event, "again_in", pause.Round(time.Millisecond), "err", err)
 	if away {
 		r.log.Warn("target is away; the event waits", attrs...)
 	} else {

@@ -165,7 +165,12 @@ func (w *walker) named(m *member, from, to int) *member {
 		return nil
 	}
 	if w.seen[of.index] {
-		if w.twice == nil {
+		switch {
+		case of.onlyTraces(): // it decides nothing, so readers may differ, and we take neither
+			for _, s := range of.slots {
+				w.slots[s] = found{}
+			}
+		case w.twice == nil:
 			w.twice, w.where = of, from
 		}
 		return nil

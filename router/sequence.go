@@ -74,5 +74,5 @@ func (s *subscription) follow(event *Event) {
 		s.missing.Add(missing)
 		s.log.Warn("messages are missing", "channel", s.channel.Name, "key", clip(event.Key), "events", missing, "after", after)
 	}
-	s.say(TypeGap, event.Key, Gap{Missing: missing, After: after, Key: plainText(event.Key)})
+	s.say(TypeGap, event.Key, Gap{Missing: missing, After: after, Key: plainText(event.Key)}, nil)
 }

@@ -25,6 +25,7 @@ type process struct {
 // line is what the tests read of a line of the log.
 type line struct {
 	Msg, Handler, Channel, ID, Cause, Err      string
+	TraceID                                    string `json:"trace_id"`
 	Received, Handled, Failed, Unmatched, Lost int
 	Rejected                                   int
 }

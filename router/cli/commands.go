@@ -136,39 +136,6 @@ With --raw there is no TYPE, and the text is the whole message, sent unchecked.`
 	return c
 }
 
-func (a *app) tailCommand() *cobra.Command {
-	var what daemon.TailOptions
-	var output string
-	c := &cobra.Command{
-		Use:   "tail [CHANNEL...]",
-		Short: "Show what travels on channels, taking it from nobody",
-		Long: `Show what travels on channels, taking it from nobody.
-
-CHANNEL is a declared channel, or any name in Redis, or a pattern such as 'price*';
-without one, all declared channels are shown, from now on. A line has time, channel,
-type, id (- if the message has none) and data.`,
-		ValidArgsFunction: a.completeChannels(-1),
-		Example: `  router tail
-  router tail price_data --type tick -n 10
-  router tail -o json | jq .msg`,
-		RunE: func(c *cobra.Command, args []string) error {
-			var err error
-			if what.JSON, err = isJSON(output); err != nil {
-				return err
-			}
-			what.Channels = args
-			return daemon.Tail(c.Context(), a.options(), what)
-		},
-	}
-	c.Flags().StringSliceVar(&what.Types, "type", nil, "show only these `TYPES`, as in routes: tick, order.*, !heartbeat")
-	c.Flags().IntVarP(&what.N, "number", "n", 0, "stop after `N` events (default: never)")
-	c.Flags().DurationVar(&what.For, "for", 0, "stop after this `TIME`, such as 10s (default: never)")
-	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json (a line each)")
-	completeFlag(c, "type", a.completeTypes)
-	completeFixed(c, "output", "text", "json")
-	return c
-}
-
 func (a *app) latestCommand() *cobra.Command {
 	var what daemon.LatestOptions
 	var output string

@@ -92,6 +92,7 @@ type deadRow struct {
 	Handler   string `json:"handler,omitempty"`
 	Type      string `json:"type,omitempty"`
 	ID        string `json:"id,omitempty"`
+	TraceID   string `json:"trace_id,omitempty"`
 	Time      string `json:"time,omitempty"`
 	Key       string `json:"key,omitempty"`
 	Attempts  int    `json:"attempts"`
@@ -110,7 +111,7 @@ func newDeadRow(l *letter) deadRow {
 		Reason: l.fields["reason"], Error: l.fields["error"],
 		Service: l.fields["service"], Group: l.fields["group"], Channel: l.fields["channel"], Name: l.fields["name"],
 		Route: l.fields["route"], Handler: l.fields["handler"],
-		Type: l.typ, ID: l.event, Time: l.fields["time"], Key: l.fields["key"],
+		Type: l.typ, ID: l.event, TraceID: l.fields["trace_id"], Time: l.fields["time"], Key: l.fields["key"],
 		Attempts: l.number("attempts"), FirstTime: l.fields["first_time"], LastTime: l.fields["last_time"],
 		Entry: l.fields["entry"], Replays: l.number("replays"), Bytes: len(l.fields["payload"]),
 		givenUp: l.givenUp(),

@@ -45,7 +45,7 @@ func (l *letter) show(out io.Writer) error {
 	}
 	names := []string{
 		"reason", "error", "route", "handler", "attempts", "replays", "first_time", "last_time",
-		"type", "id", "key", "time", "channel", "name", "entry", "service", "group",
+		"type", "id", "trace_id", "key", "time", "channel", "name", "entry", "service", "group",
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if !slices.Contains(names, name) && name != "payload" && !noField(name) {

@@ -107,9 +107,9 @@ type place struct {
 // entries are in memory.
 func (p place) entries(ctx context.Context, client *redis.Client) iter.Seq2[redis.XMessage, error] {
 	return func(yield func(redis.XMessage, error) bool) {
-		after, count := "-", int64(firstPage)
+		after, count := "-", firstPage
 		for {
-			page, err := client.XRangeN(ctx, p.stream, after, p.until, count).Result()
+			page, err := client.XRangeN(ctx, p.stream, after, p.until, int64(count)).Result()
 			if err != nil {
 				yield(redis.XMessage{}, fmt.Errorf("read %q: %w", p.stream, err))
 				return
@@ -122,17 +122,21 @@ func (p place) entries(ctx context.Context, client *redis.Client) iter.Seq2[redi
 					return
 				}
 			}
-			if int64(len(page)) < count {
+			if len(page) < count {
 				return
 			}
 			after = "(" + page[len(page)-1].ID
-			if size > pageBytes/2 {
-				count = max(1, count/2)
-			} else {
-				count = min(maxPage, 2*count)
-			}
+			count = nextPage(count, size)
 		}
 	}
+}
+
+// nextPage is how many entries to read after so many of that size.
+func nextPage(count, size int) int {
+	if size > pageBytes/2 {
+		return max(1, count/2)
+	}
+	return min(maxPage, 2*count)
 }
 
 // merged yields what sequences yield, each from the oldest on, from the oldest on.

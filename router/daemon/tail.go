@@ -16,70 +16,148 @@ import (
 type TailOptions struct {
 	Channels []string // declared channels or Redis names; none: every declared channel
 	Types    []string // patterns as in routes; none: all
+	Where    string   // a condition as in routes; empty: all
+	Since    string   // a time back, a time or the id of an entry; empty: from now on
+	Stats    bool     // rates by channel and type, and no events
 	N        int      // stop after so many; 0: never
 	For      time.Duration
 	JSON     bool
 }
 
-// check says what is wrong with the options, and reads the types.
-func (o TailOptions) check() (*router.TypeSet, error) {
+// onlooker is who tails. What is nil was not asked for.
+type onlooker struct {
+	*program
+	opts  Options // the program's own are quieter
+	asked TailOptions
+	types *router.TypeSet
+	since *since
+	where *where
+}
+
+// newOnlooker checks what can be checked without a configuration.
+func newOnlooker(opts Options, asked TailOptions) (o *onlooker, err error) {
+	o = &onlooker{opts: opts, asked: asked}
 	switch {
-	case o.N < 0:
-		return nil, &UsageError{fmt.Errorf("-n %d: want a number of messages, or 0 for all", o.N)}
-	case o.For < 0:
-		return nil, &UsageError{fmt.Errorf("--for %s: want a time such as 10s, or 0s for no end", o.For)}
-	case len(o.Types) == 0:
-		return nil, nil
+	case asked.N < 0:
+		return nil, &UsageError{fmt.Errorf("-n %d: want a number of messages, or 0 for all", asked.N)}
+	case asked.For < 0:
+		return nil, &UsageError{fmt.Errorf("--for %s: want a time such as 10s, or 0s for no end", asked.For)}
 	}
-	types, err := router.ParseTypes(o.Types...)
-	if err != nil {
-		return nil, &UsageError{fmt.Errorf("--type: %w", err)}
+	if asked.Since != "" {
+		if o.since, err = parseSince(asked.Since); err != nil {
+			return nil, err
+		}
 	}
-	return &types, nil
+	if len(asked.Types) > 0 {
+		types, err := router.ParseTypes(asked.Types...)
+		if err != nil {
+			return nil, &UsageError{fmt.Errorf("--type: %w", err)}
+		}
+		o.types = &types
+	}
+	return o, nil
 }
 
 // Tail prints what travels on channels until ctx ends. It reads as an onlooker, by
-// SUBSCRIBE and XREAD, and takes nothing from any consumer. It ends with an error
+// SUBSCRIBE, XREAD and XRANGE, and takes nothing from any consumer. It ends with an error
 // when Redis goes away: what travels meanwhile would be missing without a word.
 func Tail(ctx context.Context, opts Options, what TailOptions) error {
-	types, err := what.check()
+	o, err := newOnlooker(opts, what)
 	if err != nil {
 		return err
 	}
-	p, err := openToWatch(opts, what.Channels)
+	if o.program, err = openToWatch(opts, what.Channels); err != nil {
+		return err
+	}
+	defer o.close()
+	if err := o.configure(); err != nil {
+		return err
+	}
+	if err := o.mustReach(ctx); err != nil {
+		return err
+	}
+	channels, err := o.watched(ctx, what.Channels)
 	if err != nil {
 		return err
 	}
-	defer p.close()
-	names := what.Channels
+	if o.since != nil {
+		if err := keepsAny(channels); err != nil {
+			return err
+		}
+	}
+	err = o.look(ctx, channels)
+	if o.where != nil && opts.Verbosity >= 0 {
+		o.where.summary(opts.Stderr)
+	}
+	return err
+}
+
+// configure takes from the configuration what is needed: it must say where the channels
+// are and, for a condition that asks, the name of the service.
+func (o *onlooker) configure() (err error) {
+	names := o.asked.Channels
 	if len(names) == 0 {
-		names = p.declared()
+		names = o.declared()
 	}
-	if err := lacks(opts.Source, p.loaded.Notes, names); err != nil {
+	var more []string
+	if strings.Contains(o.asked.Where, "service") {
+		more = append(more, "service.name")
+	}
+	if err := lacks(o.opts.Source, o.loaded.Notes, names, more...); err != nil || o.asked.Where == "" {
 		return err
 	}
-	if err := p.mustReach(ctx); err != nil {
+	if o.where, err = newWhere(o.asked.Where, o.loaded.Config.Service); err != nil {
 		return err
 	}
-	channels, err := p.watched(ctx, what.Channels)
-	if err != nil {
-		return err
+	if o.opts.Verbosity >= 0 && !o.asked.Stats { // the table has it
+		o.where.notes = o.opts.Stderr
 	}
+	return nil
+}
+
+// look shows what is asked for until ctx ends.
+func (o *onlooker) look(ctx context.Context, channels []router.Channel) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if what.For > 0 {
+	if o.asked.For > 0 {
 		// No deadline: the network would notice it first, and take it for a failure.
-		defer time.AfterFunc(what.For, stop).Stop()
+		defer time.AfterFunc(o.asked.For, stop).Stop()
 	}
-	w := &watch{redis: p.redis.Client(), show: newView(opts.Stdout, channels, types, what, stop).show}
+	now := o.redis.Now()
+	v := o.newView(channels, now, stop)
+	w := &watch{redis: o.redis.Client(), show: v.show}
 	defer w.close()
 	if err := w.begin(ctx, channels); err != nil {
 		return ended(ctx, err)
 	}
-	if opts.Verbosity >= 0 {
-		fmt.Fprintln(opts.Stderr, p.watching(channels))
+	if o.since != nil {
+		if err := o.since.notFuture(now, w.last); err != nil {
+			return err
+		}
+		w.from, _ = o.since.begin(now)
 	}
-	return ended(ctx, w.follow(ctx))
+	o.announce(ctx, w, channels, now)
+	if !o.asked.Stats {
+		return ended(ctx, w.run(ctx))
+	}
+	v.rates = newRates(o.redis.Now, w.from != "")
+	w.replayed = v.rates.live
+	meter := newMeter(o.opts.Stdout, o.asked.JSON, v.rates, o.where, stop)
+	return ended(ctx, meter.during(ctx, w.run))
+}
+
+// announce says what is watched, once it is.
+func (o *onlooker) announce(ctx context.Context, w *watch, channels []router.Channel, now time.Time) {
+	if o.opts.Verbosity < 0 {
+		return
+	}
+	fmt.Fprintln(o.opts.Stderr, o.watching(channels, now))
+	if o.since == nil {
+		return
+	}
+	for _, note := range w.gaps(ctx, channels) {
+		fmt.Fprintln(o.opts.Stderr, note)
+	}
 }
 
 // ended is err, unless it only says that ctx ended.
@@ -90,21 +168,24 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// watching says what is watched, once it is.
-func (p *program) watching(channels []router.Channel) string {
+func (o *onlooker) watching(channels []router.Channel, now time.Time) string {
 	names := make([]string, len(channels))
 	hint := ""
 	for i, ch := range channels {
 		how := redisName(ch)
-		if _, ok := p.channel(ch.Name); !ok && len(p.loaded.Files) > 0 {
+		if _, ok := o.channel(ch.Name); !ok && len(o.loaded.Files) > 0 {
 			how += ", not declared"
-			if near, ok := nearest.Name(ch.Name, p.declared()); ok {
+			if near, ok := nearest.Name(ch.Name, o.declared()); ok {
 				hint = fmt.Sprintf("did you mean %q? ", near)
 			}
 		}
 		names[i] = fmt.Sprintf("%s (%s)", printable(ch.Name), how)
 	}
-	return fmt.Sprintf("watching %s from now on; %sCtrl-C ends it", strings.Join(names, ", "), hint)
+	begin := "from now on"
+	if o.since != nil {
+		begin = "since " + o.since.moment(now)
+	}
+	return fmt.Sprintf("watching %s %s; %sCtrl-C ends it", strings.Join(names, ", "), begin, hint)
 }
 
 // openToWatch loads the configuration; Redis names can be watched without any.
@@ -120,7 +201,8 @@ func openToWatch(opts Options, names []string) (*program, error) {
 func openWithout(opts Options) (*program, error) {
 	url := cmp.Or(opts.Source.Set["redis.url"], variable(opts.Source.Environ, "SIGNALBOX_REDIS__URL"),
 		variable(opts.Source.Environ, "REDIS_URL"), "redis://127.0.0.1:6379/0")
-	loaded := &routesfile.Result{Config: router.Config{Service: "router"}}
+	service := cmp.Or(variable(opts.Source.Environ, "SIGNALBOX_SERVICE__NAME"), "router")
+	loaded := &routesfile.Result{Config: router.Config{Service: service}}
 	loaded.Settings.Redis.URL = url
 	quiet := routesfile.Log{Level: "warn"}
 	p := &program{loaded: loaded, log: newLogger(opts.Stderr, quiet, levelOf(quiet, opts.Verbosity))}

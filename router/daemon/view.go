@@ -26,17 +26,23 @@ type view struct {
 	out   io.Writer
 	json  bool
 	types *router.TypeSet // nil: all
+	where *where          // nil: all
+	rates *rates          // counts instead of printing; nil: prints
 	stop  context.CancelFunc
 
 	channelWidth, typeWidth int
+	times                   string // how times are written
 
 	mu   sync.Mutex
 	left int // 0: no limit
 }
 
 // newView makes columns as wide as what is declared needs.
-func newView(out io.Writer, channels []router.Channel, types *router.TypeSet, what TailOptions, stop context.CancelFunc) *view {
-	v := &view{out: out, json: what.JSON, types: types, left: what.N, stop: stop}
+func (o *onlooker) newView(channels []router.Channel, now time.Time, stop context.CancelFunc) *view {
+	v := &view{out: o.opts.Stdout, json: o.asked.JSON, types: o.types, where: o.where, left: o.asked.N, stop: stop, times: "15:04:05.000"}
+	if o.since != nil && o.since.isEarlierDay(now) {
+		v.times = "2006-01-02 15:04:05.000"
+	}
 	for _, ch := range channels {
 		v.channelWidth = max(v.channelWidth, utf8.RuneCountInString(printable(ch.Name)))
 		for _, typ := range ch.Types {
@@ -46,33 +52,78 @@ func newView(out io.Writer, channels []router.Channel, types *router.TypeSet, wh
 	return v
 }
 
-// show prints the events of a message, or why it has none.
+// show prints or counts the events of a message, or why it has none.
 func (v *view) show(ch router.Channel, m router.Message) {
 	if m.ID == "" {
 		m.ID = noID
 	}
+	if v.rates != nil {
+		v.rates.saw(ch.Name, m.Time)
+	}
 	events, err := router.Decode(ch, m)
 	for i := range events {
 		e := &events[i]
+		if !v.wants(e) {
+			continue
+		}
 		if strings.HasPrefix(e.ID, noID) {
 			e.ID = ""
 		}
-		if v.types == nil || v.types.Match(e.Type) {
+		if v.rates != nil {
+			v.count(ch, oneType, e.Type, len(e.Msg), m.Time)
+		} else {
 			v.print(v.eventLine(ch, e))
 		}
 	}
-	if err != nil && v.types == nil {
+	switch {
+	case err == nil || v.types != nil || v.where != nil:
+	case v.rates == nil:
 		v.print(v.rejectedLine(ch, m, err))
+	case len(events) > 0: // the bytes are theirs
+		v.count(ch, rejected, "", 0, m.Time)
+	default:
+		v.count(ch, rejected, "", len(m.Payload), m.Time)
 	}
 }
 
+// wants reports whether an event is to be shown. A condition is asked about the event that
+// a route would see, which always has an id.
+func (v *view) wants(e *router.Event) bool {
+	if v.types != nil && !v.types.Match(e.Type) {
+		return false
+	}
+	if v.where == nil {
+		return true
+	}
+	asked := *e
+	if rest, none := strings.CutPrefix(e.ID, noID); none {
+		asked.ID = someID + rest
+	}
+	return v.where.has(&asked)
+}
+
+func (v *view) count(ch router.Channel, kind rateKind, typ string, bytes int, at time.Time) {
+	v.one(func() error {
+		v.rates.add(ch.Name, kind, typ, bytes, at)
+		return nil
+	})
+}
+
 func (v *view) print(line string) {
+	v.one(func() error {
+		_, err := fmt.Fprintln(v.out, line)
+		return err
+	})
+}
+
+// one shows one more, if there may be.
+func (v *view) one(show func() error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.left < 0 {
 		return
 	}
-	if _, err := fmt.Fprintln(v.out, line); err != nil {
+	if err := show(); err != nil {
 		v.stop() // nobody reads any more
 	}
 	if v.left > 0 {
@@ -126,7 +177,7 @@ func (v *view) begin(ch router.Channel, name string, at time.Time) string {
 	if !ch.Pattern {
 		name = ch.Name
 	}
-	return fmt.Sprintf("%s  %-*s", at.Local().Format("15:04:05.000"), v.channelWidth, printable(name))
+	return fmt.Sprintf("%s  %-*s", at.Local().Format(v.times), v.channelWidth, printable(name))
 }
 
 func toJSON(v any) string {

@@ -22,10 +22,13 @@ const (
 	watchPing = 5 * time.Second
 )
 
-// watch follows channels as an onlooker. begin, follow and close come in this order.
+// watch follows channels as an onlooker. begin, run and close come in this order.
 type watch struct {
 	redis *redis.Client
 	show  func(router.Channel, router.Message)
+	from  string // id of the first entry that replay shows; empty: what is kept is not shown
+	// replayed is called between what is kept and what comes; may be nil.
+	replayed func()
 
 	subscriptions []subscription
 	streams       []string                  // names in Redis
@@ -76,6 +79,20 @@ func (w *watch) close() {
 	}
 }
 
+// run shows what is kept, if that is asked for, and then what comes. Meanwhile Redis and the
+// network keep what comes on Pub/Sub, as long as that is not too much for them.
+func (w *watch) run(ctx context.Context) error {
+	if w.from != "" {
+		if err := w.replay(ctx); err != nil {
+			return err
+		}
+	}
+	if w.replayed != nil {
+		w.replayed()
+	}
+	return w.follow(ctx)
+}
+
 // follow shows what comes until ctx ends or Redis goes away.
 func (w *watch) follow(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -98,7 +115,7 @@ func (w *watch) followPubSub(ctx context.Context, sub subscription) error {
 			err = sub.Ping(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("channel %q: redis is away: %w", sub.channel.Name, err)
+			return w.cutOff(ctx, sub.channel, err)
 		}
 		switch m := received.(type) {
 		case *redis.Pong:
@@ -107,6 +124,14 @@ func (w *watch) followPubSub(ctx context.Context, sub subscription) error {
 			w.show(sub.channel, router.Message{Payload: []byte(m.Payload), Name: m.Channel, Time: time.Now()})
 		}
 	}
+}
+
+// cutOff says why a subscription has ended. Redis does that with who reads too slowly.
+func (w *watch) cutOff(ctx context.Context, ch router.Channel, err error) error {
+	if ctx.Err() == nil && w.redis.Ping(ctx).Err() == nil {
+		return fmt.Errorf("channel %q: redis has ended the subscription, as it does when more travels than is read: %w", ch.Name, err)
+	}
+	return fmt.Errorf("channel %q: redis is away: %w", ch.Name, err)
 }
 
 // followStreams reads all streams by one blocking command, and so by one connection.
@@ -122,10 +147,14 @@ func (w *watch) followStreams(ctx context.Context) error {
 		}
 		for _, e := range entries {
 			w.last[e.Stream] = e.ID
-			w.show(w.declared[e.Stream], router.Message{Payload: e.Payload, Name: e.Stream, ID: e.ID, Time: e.Time, Twice: e.Twice})
+			w.entry(e)
 		}
 	}
 	return ctx.Err()
+}
+
+func (w *watch) entry(e transport.Entry) {
+	w.show(w.declared[e.Stream], router.Message{Payload: e.Payload, Name: e.Stream, ID: e.ID, Time: e.Time, Twice: e.Twice})
 }
 
 // lastID is where the stream ends now: "$" would skip what is added between two reads.

@@ -122,11 +122,15 @@ func TestBotObeysRouter(t *testing.T) {
 	if got := tr.answered("c-4"); got.Data.Tries != 3 {
 		t.Errorf("c-4 was tried %d times, want 3", got.Data.Tries)
 	}
+	tr.tracedCommand("c-6")
+	tr.command("c-7", `{}`)
+	tr.continues("c-6", "c-7")
 	want := []string{
 		"t-1 handled", "c-1 handled", "c-2 retried: RuntimeError: it broke", "c-2 failed: RuntimeError: it broke",
 		"c-3 failed: no such symbol (permanent)",
 		"c-4 retried: the exchange is closed", "c-4 retried: the exchange is closed", "c-4 handled",
 		"c-5 failed: this bot has no function for the type 'stop' (permanent)",
+		"c-6 handled", "c-7 handled",
 	}
 	tr.eventually("all is done", func() bool { _, outcomes := r.all(); return len(outcomes) >= len(want) })
 	stop()

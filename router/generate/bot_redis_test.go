@@ -2,6 +2,7 @@ package generate_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,10 +105,34 @@ func (tr *trial) command(id, data string) {
 	tr.add("id", id, "type", "enter", "data", data)
 }
 
+const (
+	aParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	aState  = "congo=t61rcWkgMzE"
+)
+
+// tracedCommand is a command that is part of a trace.
+func (tr *trial) tracedCommand(id string) {
+	tr.t.Helper()
+	tr.add("payload", fmt.Sprintf(`{"id":%q,"type":"enter","data":{},"traceparent":%q,"tracestate":%q}`, id, aParent, aState))
+}
+
+// continues checks that the answer to a command continues its trace, and that the answer to
+// the next one, which has none, does not.
+func (tr *trial) continues(traced, untraced string) {
+	tr.t.Helper()
+	if got := tr.answered(traced); got.TraceParent != aParent || got.TraceState != aState || got.Data.Seen["traceparent"] != aParent || got.Data.Seen["tracestate"] != aState {
+		tr.t.Errorf("published %+v", got)
+	}
+	if got := tr.answered(untraced); got.TraceParent != "" || got.TraceState != "" || got.Data.Seen["traceparent"] != "" {
+		tr.t.Errorf("published %+v", got)
+	}
+}
+
 // answer is what the bot publishes.
 type answer struct {
-	ID, Type, Source, Time string
-	Data                   struct {
+	ID, Type, Source, Time, TraceParent, TraceState string
+
+	Data struct {
 		Command, Bot string
 		Tries        int
 		Seen         map[string]any
@@ -183,6 +208,11 @@ func TestBotReadsRedis(t *testing.T) {
 	if seen := tr.answered("c-4").Data.Seen; seen["time"] != "2026-11-22T02:30:24.5Z" {
 		t.Errorf("time is %v", seen["time"])
 	}
+
+	// What is published while an event is in hand continues its trace, and only then.
+	tr.tracedCommand("c-t")
+	tr.command("c-u", `{}`)
+	tr.continues("c-t", "c-u")
 
 	// A failed event is over; one that has to wait holds up the others.
 	tr.command("c-5", `{"do":"break"}`)

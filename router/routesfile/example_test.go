@@ -9,6 +9,7 @@ import (
 
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/router/routesfile/condition"
 )
 
 func ExampleLoad() {
@@ -148,6 +149,22 @@ func ExampleLoadHTTP() {
 	http, err := routesfile.LoadHTTP(routesfile.Source{Paths: []string{path}})
 	fmt.Println(http.Listen, err)
 	// Output: 127.0.0.1:8080 <nil>
+}
+
+func ExampleMistakeIn() {
+	compiler, err := condition.NewCompiler("desk")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	const text = `event.dta.price > 97000`
+	if _, err := compiler.Compile(text); err != nil {
+		fmt.Println(routesfile.MistakeIn("--where", text, err).Show())
+	}
+	// Output:
+	// --where:1:7: event has no field "dta"; did you mean "data"?
+	//     1 | event.dta.price > 97000
+	//       |       ^^^
 }
 
 type alertOptions struct {

@@ -64,6 +64,18 @@ func (e *expander) conditionOf(raw *rawRoute) router.Condition {
 	return when
 }
 
+// MistakeIn is an error of [condition.Compiler] about a text that stands in no file, such
+// as one behind a flag of this name. It is shown as those of files are.
+func MistakeIn(name, text string, err error) Error {
+	at, width := place{file: name}, 0
+	if wrong, placed := errors.AsType[*condition.Mistake](err); placed {
+		at.line, at.column, width = wrong.Line, wrong.Column, wrong.Width
+	}
+	e := newReport().errorAt(at, err.Error())
+	e.Excerpt = texts{name: []byte(text)}.excerpt(at, width, newCensor())
+	return e
+}
+
 // inside is the place of a line and column of a text that a file has between quotes.
 // Exact is false when it cannot be told, because the file writes the text otherwise.
 func (t texts) inside(n *node, line, column int) (at place, exact bool) {

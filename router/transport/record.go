@@ -48,6 +48,23 @@ func ReadEntries(ctx context.Context, client *redis.Client, block time.Duration,
 	return entries, err
 }
 
+// RangeEntries returns at most so many entries that a stream has from one id to another.
+func RangeEntries(ctx context.Context, client *redis.Client, stream, from, to string, most int) ([]Entry, error) {
+	reply, err := client.Do(ctx, "XRANGE", stream, from, to, "COUNT", most).Result()
+	if err != nil {
+		return nil, err
+	}
+	records, err := recordsOf(reply)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, len(records))
+	for i, rec := range records {
+		entries[i] = newEntry(stream, rec)
+	}
+	return entries, nil
+}
+
 // LastEntry returns the newest entry of a stream; false when it holds none.
 func LastEntry(ctx context.Context, client *redis.Client, stream string) (entry Entry, found bool, err error) {
 	reply, err := client.Do(ctx, "XREVRANGE", stream, "+", "-", "COUNT", 1).Result()

@@ -102,6 +102,43 @@ func TestReadEntries(t *testing.T) {
 	}
 }
 
+func TestRangeEntries(t *testing.T) {
+	t.Parallel()
+	for name, n := range map[string]node{"redis": realRedis(t), "miniredis": mini(t)} {
+		t.Run(name, func(t *testing.T) {
+			stream := name + ":range"
+			for _, id := range []string{"5-1", "5-2", "6-1", "7-1"} {
+				n.Client().XAdd(t.Context(), &redis.XAddArgs{Stream: stream, ID: id, Values: []string{"payload", "1", "payload", id}})
+			}
+			for _, tc := range []struct {
+				from, to string
+				most     int
+				want     []string
+			}{
+				{"5-2", "6-1", 10, []string{"5-2", "6-1"}},
+				{"0-0", "7-1", 3, []string{"5-1", "5-2", "6-1"}},
+				{"(6-1", "7-1", 3, []string{"7-1"}},
+				{"5-1", "0", 3, nil}, // of a stream that was empty
+			} {
+				entries, err := RangeEntries(t.Context(), n.Client(), stream, tc.from, tc.to, tc.most)
+				var got []string
+				for _, e := range entries {
+					got = append(got, e.ID)
+					if e.Stream != stream || e.Twice != "payload" || e.Time.UnixMilli() != entryTime(e.ID).UnixMilli() {
+						t.Errorf("got %+v", e)
+					}
+				}
+				if err != nil || !slices.Equal(got, tc.want) {
+					t.Errorf("%d from %s to %s: %q, %v, want %q", tc.most, tc.from, tc.to, got, err, tc.want)
+				}
+			}
+			if entries, err := RangeEntries(t.Context(), n.Client(), "none", "0-0", "+", 1); err != nil || len(entries) != 0 {
+				t.Errorf("of a stream that is not there: %v, %v", entries, err)
+			}
+		})
+	}
+}
+
 func TestStrangeReplies(t *testing.T) {
 	t.Parallel()
 	id := any("1-1")

@@ -35,6 +35,18 @@ class Checks(unittest.TestCase):
         self.assertNotEqual(got.id, event(CHANNELS.CLASS, {"type": "tick"}).id)
         self.assertEqual(event(CHANNELS.CLASS, {"type": "tick", "id": True}, entry="5-0").id, "5-0")
 
+    def test_traces(self):
+        ids, state = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "congo=t61"
+        for parent in ("00-" + ids, "01-" + ids, "cc-" + ids + "-more"):
+            got = event(CHANNELS.CLASS, {"type": "tick", "traceparent": parent, "tracestate": state})
+            self.assertEqual((got.traceparent, got.tracestate), (parent, state))
+        for parent in ("00-" + ids + "-more", "ff-" + ids, "00-" + ids.upper(), "00-" + ids + "\n", "00-" + "0" * 32 + ids[32:], "", None, 7, {}):
+            got = event(CHANNELS.CLASS, {"type": "tick", "traceparent": parent, "tracestate": state})
+            self.assertEqual((got.traceparent, got.tracestate), ("", ""), parent)
+        for state in ("a=1\r\nEvil: yes", "a=é", "a" * 513, "", None, 7):
+            got = event(CHANNELS.CLASS, {"type": "tick", "traceparent": "00-" + ids, "tracestate": state})
+            self.assertEqual((got.traceparent, got.tracestate), ("00-" + ids, ""), state)
+
     def test_what_is_no_event(self):
         for message in ([], "tick", 5, None, {"data": 1}, {"type": 5}, {"type": ""}, {"type": {"type": "tick"}}):
             with self.assertRaises(ValueError, msg=message):

@@ -55,15 +55,35 @@ func NewCompiler(service string) (*Compiler, error) {
 
 // Compile compiles one expression. Its error is one line that says what to write.
 func (c *Compiler) Compile(text string) (router.Condition, error) {
+	when, err := c.compile(text)
+	if err != nil {
+		return nil, err
+	}
+	return when.ask, nil
+}
+
+func (c *Compiler) compile(text string) (*expression, error) {
 	tree, loops, err := c.check(text)
 	if err != nil {
 		return nil, err
 	}
-	e, err := c.expression(tree, loops > 0 || len(text) > maxShort)
+	return c.expression(tree, loops > 0 || len(text) > maxShort)
+}
+
+// ErrMissing is what a condition of [Compiler.CompileStrict] says when a message lacks a
+// member that it reads.
+var ErrMissing = errors.New("the message lacks a member that the condition reads")
+
+// CompileStrict is Compile for who wants to tell an event that doesn't match from one that
+// could not be asked: where a route takes what is missing for no match, this condition has
+// the error [ErrMissing].
+func (c *Compiler) CompileStrict(text string) (router.Condition, error) {
+	when, err := c.compile(text)
 	if err != nil {
 		return nil, err
 	}
-	return e.ask, nil
+	when.strict = true
+	return when.ask, nil
 }
 
 // check parses an expression and says what is wrong with it.
@@ -113,6 +133,7 @@ type expression struct {
 	tree    *ast.AST
 	program cel.Program
 	long    bool // loops over a message, or looks at it often
+	strict  bool // what is missing is an error
 	views   sync.Pool
 }
 
@@ -125,6 +146,8 @@ func (e *expression) ask(event *router.Event) (bool, error) {
 	case err == nil && ok:
 	case err == nil:
 		err = fmt.Errorf("the condition is %s, not true or false; compare it with something", kindOf(result).what)
+	case absent(err) && e.strict:
+		err = ErrMissing
 	case absent(err):
 		err = nil
 	default:

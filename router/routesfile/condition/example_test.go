@@ -65,3 +65,20 @@ func ExampleCompiler_Explain() {
 	// false, by event.data.price > 97000: event.data.price is missing
 	// true <nil>
 }
+
+func ExampleCompiler_CompileStrict() {
+	compiler, err := condition.NewCompiler("momentum-1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	const text = `event.data.price > 97000`
+	route, _ := compiler.Compile(text)
+	strict, _ := compiler.CompileStrict(text)
+	event := &router.Event{Type: "stop", Data: []byte(`{"bot":"momentum-1"}`)}
+	fmt.Println(route(event))
+	fmt.Println(strict(event))
+	// Output:
+	// false <nil>
+	// false the message lacks a member that the condition reads
+}

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import stat
 import sys
@@ -112,7 +113,9 @@ class Unavailable(Exception):
 
 
 class Event(NamedTuple):
-    """A message; channel is the name in the configuration, name the one in Redis."""
+    """A message; channel is the name in the configuration, name the one in Redis.
+
+    traceparent and tracestate are empty, unless it has a trace context (W3C)."""
 
     id: str
     type: str
@@ -122,6 +125,8 @@ class Event(NamedTuple):
     channel: str
     name: str
     data: Any
+    traceparent: str = ""
+    tracestate: str = ""
 
 
 Function = TypeVar("Function", bound=Callable[[Event], object])
@@ -136,6 +141,7 @@ class Bot:
         self._channels = [c for c in vars(channels).values() if isinstance(c, Channel)]
         self._functions: dict[tuple[str, str], Callable[[Event], object]] = {}
         self._client: Any = None
+        self._trace: dict[str, str] = {}  # that of the event in hand
         self._running = True
 
     def on(self, *types: str, channel: Channel | None = None) -> Callable[[Function], Function]:
@@ -154,14 +160,16 @@ class Bot:
         return register
 
     def publish(self, channel: Channel, type: str, data: Any = None, *, key: str = "", id: str = "") -> str:
-        """Send an event and return its id. Give an id to what may be sent twice: readers can tell then."""
+        """Send an event and return its id. Give an id to what may be sent twice: readers can tell then.
+
+        It continues the trace of the event in hand, if that is part of one."""
         if channel.pattern or (channel.type_field, channel.id_field, channel.time_field) != ("type", "id", "time"):
             raise ValueError(f"{channel.declared}: a bot can't publish to a pattern, or in the layout of a feed")
         if channel.types and type not in channel.types:
             raise ValueError(f"{channel.declared}: no type {type!r}; there are {sorted(channel.types)}")
         id = id or str(uuid.uuid4())
         message: dict[str, Any] = {"id": id, "type": type, "source": f"/bots/{self.name or 'bot'}"}
-        message.update(time=_rfc3339(time.time()), data=data)
+        message.update(time=_rfc3339(time.time()), data=data, **self._trace)
         if key:
             folder, _, field = channel.key_field.rpartition(".")
             if folder == "data" and isinstance(data, dict):
@@ -219,17 +227,24 @@ class Bot:
     def _function(self, event: Event) -> Callable[[Event], object] | None:
         return self._functions.get((event.type, event.channel)) or self._functions.get((event.type, ""))
 
+    def _call(self, function: Callable[[Event], object], event: Event) -> None:
+        self._trace = _trace(event._asdict())
+        try:
+            function(event)
+        finally:
+            self._trace = {}
+
     def _obey_router(self) -> None:
         answers, sys.stdout = sys.stdout, sys.stderr  # what a function prints is no verdict
         for line in sys.stdin.buffer:
             fields = json.loads(line)
-            event = Event(*(fields[name] for name in Event._fields))
+            event = Event(**{name: fields[name] for name in Event._fields if name in fields})
             verdict: dict[str, Any] = {"id": event.id}
             try:
                 function = self._function(event)
                 if function is None:
                     raise Permanent(f"this bot has no function for the type {event.type!r}")
-                function(event)
+                self._call(function, event)
                 verdict["ok"] = True
             except Exception as err:
                 permanent, unavailable = isinstance(err, Permanent), isinstance(err, Unavailable)
@@ -338,7 +353,7 @@ class Bot:
         function = self._function(event)
         try:
             if function is not None:  # else others use this type
-                function(event)
+                self._call(function, event)
         except Unavailable:
             raise
         except Exception as err:
@@ -368,7 +383,20 @@ def _event(channel: Channel, name: str, message: Any, entry: str) -> Event:
         channel=channel.declared,
         name=name,
         data=message.get("data", message),
+        **_trace(message),
     )
+
+
+def _trace(message: dict[str, Any]) -> dict[str, str]:
+    """The trace context of a message (W3C), if it has a valid one."""
+    parent, state = message.get("traceparent"), message.get("tracestate")
+    form = "(?!ff)(?!00.{53}.)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]*)?"
+    if not isinstance(parent, str) or len(parent) > 512 or not re.fullmatch(form, parent):
+        return {}
+    if not isinstance(state, str) or not 0 < len(state) <= 512 or not (state.isascii() and state.isprintable()):
+        return {"traceparent": parent}
+    return {"traceparent": parent, "tracestate": state}
+
 
 
 def _at(message: Any, path: str) -> Any:
