@@ -28,5 +28,7 @@ WORKDIR /data
 ENV DATABASE_URL=sqlite:/data/signalbox.db
 # Numeric: scratch has no user names, and Kubernetes can see that it isn't root.
 USER 65532:65532
+# No HEALTHCHECK: it would call a container ill whose configuration has no [http] to ask, or
+# that runs another command. Where there is one, docker-compose.yml has it: /router health.
 ENTRYPOINT ["/router"]
 CMD ["run", "-c", "/etc/signalbox"]

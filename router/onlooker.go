@@ -31,11 +31,11 @@ type watcher struct {
 }
 
 func newWatcher(opts Options) watcher {
-	w := watcher{observe: opts.Observe, onlooker: opts.Onlooker}
-	if w.onlooker != nil && w.onlooker.See == nil {
-		w.onlooker = nil
+	onlooker := opts.Onlooker
+	if onlooker != nil && onlooker.See == nil { // it cannot look
+		onlooker = nil
 	}
-	return w
+	return watcher{observe: opts.Observe, onlooker: onlooker}
 }
 
 // wants reports whether anybody is to be told of such a result, before the trouble is

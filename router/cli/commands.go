@@ -25,9 +25,10 @@ Then what is in hand is finished, for 8 s at most ([service] drain); a second si
 ends the program at once, with exit code 1. A Redis that is away is waited for; one
 that refuses us (password, TLS) is an error at once.
 
-SIGHUP reads the configuration again, and --watch does whenever it has changed: what
-is wrong with it is logged, and the old one goes on. No event is lost or handled twice
-on channels that stay. [redis], [service] and [log] format need a restart.`,
+SIGHUP and router reload read the configuration again, and --watch does whenever it has
+changed: what is wrong with it is logged, and the old one goes on. No event is lost or
+handled twice on channels that stay. [redis], [service], [http] and [log] format need a
+restart.`,
 		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		Example: `  router run                                  config/routes.toml, Redis as it says
   router run -c channels.toml -c bot.toml     several files are one configuration

@@ -159,7 +159,7 @@ func (a *app) addGroups(root *cobra.Command) {
 	}{
 		{"run", "Run:", []*cobra.Command{a.runCommand(), a.demoCommand(), a.initCommand()}},
 		{"before", "Before that:", []*cobra.Command{a.checkCommand(), a.testCommand(), a.explainCommand(), a.graphCommand(), a.configCommand()}},
-		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand(), a.latestCommand(), a.statusCommand(), a.deadCommand()}},
+		{"live", "While it runs:", []*cobra.Command{a.publishCommand(), a.tailCommand(), a.latestCommand(), a.statusCommand(), a.deadCommand(), a.healthCommand(), a.reloadCommand()}},
 		{"make", "For other programs:", []*cobra.Command{a.generateCommand()}},
 		{"know", "To know:", []*cobra.Command{a.docsCommand(), a.versionCommand()}},
 	} {

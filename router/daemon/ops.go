@@ -25,12 +25,13 @@ type side struct {
 	running  atomic.Pointer[ops.Running]
 	reloads  chan chan error // asked for by a request
 	stopping atomic.Bool
+	redis    string // where it is; without a password
 }
 
 // newSide makes the server, if there is to be one.
 func (p *program) newSide(began time.Time) (*ops.Server, error) {
 	set := p.loaded.Settings.HTTP
-	p.side.reloads = make(chan chan error)
+	p.side.reloads, p.side.redis = make(chan chan error), p.where()
 	p.runs(began)
 	if set.Listen == "" {
 		return nil, nil //nolint:nilnil // none is an answer
@@ -61,6 +62,7 @@ func (p *program) seen(began time.Time) ops.Program {
 			link := p.redis.Link()
 			return ops.Link{Away: link.Away, Reconnects: link.Reconnects, Unverified: link.Unverified}
 		},
+		Publish: p.opsPublish, Dead: p.opsDead, Replay: p.opsReplay, Streams: p.opsStreams,
 		Live:   p.live,
 		Ready:  p.ready,
 		Reload: p.askReload,
@@ -83,7 +85,7 @@ func (p *program) seen(began time.Time) ops.Program {
 
 // runs notes that the configuration which was loaded runs since then.
 func (p *program) runs(since time.Time) {
-	now := ops.Running{Config: p.loaded.Config, Files: p.loaded.Files, Hash: p.digest, Since: since}
+	now := ops.Running{Config: p.loaded.Config, Files: p.loaded.Files, Hash: p.digest, Since: since, Shown: shownRoutes(p.loaded)}
 	if before := p.side.running.Load(); before != nil {
 		now.Reloads, now.Refused = before.Reloads+1, before.Refused
 		now.Attempt = since
@@ -143,7 +145,7 @@ func (p *program) ready(ctx context.Context) []ops.Reason {
 		return []ops.Reason{{What: "starting", Text: "the router starts"}}
 	}
 	if err := p.redis.Check(ctx); err != nil {
-		return []ops.Reason{{What: "redis", Text: fmt.Sprintf("redis at %s does not answer: %s", p.where(), reason(err))}}
+		return []ops.Reason{{What: "redis", Text: fmt.Sprintf("redis at %s does not answer: %s", p.side.redis, reason(err))}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmWait)
 	defer cancel()

@@ -19,7 +19,7 @@ const (
 	maxLetters  = 200 // that are told, or replayed, at a time
 	someLetters = 50  // that are told when nobody says how many
 	maxNamed    = 100 // bytes of what somebody sent, in an error
-	lookTimeout = 10 * time.Second
+	lettersTimeout = 10 * time.Second
 )
 
 // api answers what the page asks for when somebody clicks.
@@ -37,9 +37,9 @@ func newAPI(p Program, write bool) *api {
 
 // mount says what there is.
 func (a *api) mount(mux *http.ServeMux, protect func(http.Handler) http.Handler) {
-	mux.Handle("GET /api/dead", protect(http.HandlerFunc(a.dead)))
-	mux.Handle("POST /api/replay", protect(http.HandlerFunc(a.replay)))
-	mux.Handle("POST /api/publish", protect(http.HandlerFunc(a.publish)))
+	mux.Handle("/api/dead", protect(methods{"GET": http.HandlerFunc(a.dead)}))
+	mux.Handle("/api/replay", protect(methods{"POST": http.HandlerFunc(a.replay)}))
+	mux.Handle("/api/publish", protect(methods{"POST": http.HandlerFunc(a.publish)}))
 }
 
 // dead tells the newest dead letters of a channel.
@@ -56,7 +56,7 @@ func (a *api) dead(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "name the channel whose dead letters to tell: /api/dead?channel=NAME")
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), lookTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), lettersTimeout)
 	defer cancel()
 	letters, total, err := a.program.Dead(ctx, query.Get("channel"), n)
 	if err != nil {

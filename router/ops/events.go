@@ -204,7 +204,7 @@ func newWireEvent(o *router.Outcome) *wireEvent {
 	message := o.Payload
 	if e := o.Event; e != nil {
 		message = e.Msg
-		w.Type, w.ID, w.Key = start(e.Type, maxError), start(e.ID, maxError), start(e.Key, maxError)
+		w.Type, w.ID, w.Key, w.Trace = start(e.Type, maxError), start(e.ID, maxError), start(e.Key, maxError), strings.Clone(e.TraceID())
 		if e.Name != o.Channel {
 			w.Name = start(e.Name, maxError)
 		}

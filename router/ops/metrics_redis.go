@@ -49,7 +49,9 @@ func (m redisMeters) readStreams(ctx context.Context, s sheet, from *poll) {
 			s.most(m.oldest, max(0, time.Since(stream.Oldest).Seconds()), stream.Channel, stream.Group)
 		}
 		s.most(m.length, float64(stream.Length), stream.Channel)
-		s.most(m.dead, float64(stream.Dead), stream.Channel)
+		if stream.Dead >= 0 {
+			s.most(m.dead, float64(stream.Dead), stream.Channel)
+		}
 	}
 }
 

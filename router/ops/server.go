@@ -60,21 +60,35 @@ func New(cfg Config, p Program, log *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	s.routes(mux, p, guard)
+	if err := s.routes(mux, p, guard); err != nil {
+		return nil, err
+	}
 	s.handler = guard.protect(mux)
 	return s, nil
 }
 
 // routes says what there is, and what needs the token.
-func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) {
+func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) error {
 	mux.Handle("/", g.secret(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.URL.Path))
 	})))
 	if g.token != nil {
-		mux.HandleFunc("GET /login", g.loginPage)
-		mux.HandleFunc("POST /login", g.login)
-		mux.HandleFunc("POST /logout", g.logout)
+		mux.Handle("/login", methods{"GET": http.HandlerFunc(g.loginPage), "POST": http.HandlerFunc(g.login)})
+		mux.Handle("/logout", methods{"POST": http.HandlerFunc(g.logout)})
 	}
+	metrics, err := newMetrics(p)
+	if err != nil {
+		return err
+	}
+	if !s.cfg.OpenMetrics {
+		metrics = g.secret(metrics)
+	}
+	mux.Handle("/metrics", methods{"GET": metrics})
+	s.routeHealth(mux, p, g)
+	routeChanges(mux, p, g)
+	mux.Handle("/api/live", g.secret(methods{"GET": newLive(p, s.cfg.Write)}))
+	newAPI(p, s.cfg.Write).mount(mux, g.secret)
+	return nil
 }
 
 // Serve answers requests until ctx ends. An address that another program has is waited

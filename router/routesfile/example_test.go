@@ -142,6 +142,15 @@ handler = "alert"
 	// somebody reads what goes to ops <nil>
 }
 
+func ExampleLoadHTTP() {
+	// Somebody breaks the file while its router runs; where that listens can still be read.
+	path, remove := temporary("[http]\nlisten = \"${HTTP_LISTEN:-127.0.0.1:8080}\"\n\n[channels.orders]\ntransport = \"strem\"\n")
+	defer remove()
+	http, err := routesfile.LoadHTTP(routesfile.Source{Paths: []string{path}})
+	fmt.Println(http.Listen, err)
+	// Output: 127.0.0.1:8080 <nil>
+}
+
 func ExampleMistakeIn() {
 	compiler, err := condition.NewCompiler("desk")
 	if err != nil {
