@@ -165,7 +165,7 @@ func TestTurning(t *testing.T) {
 		t.Errorf("after a subscription was lost: %v", err)
 	}
 	r.stop()
-	receive(t, "the end", r.ended)
+	_ = receive(t, "the end", r.ended)
 	if err := r.Turning(t.Context()); err == nil {
 		t.Error("a router that has stopped turns")
 	}

@@ -84,7 +84,7 @@ func (r *route) run(w *worker) bool {
 			}
 			continue
 		}
-		verdicts, verdict, took := r.call(w.begin(work, r), w)
+		verdicts, took, verdict := r.call(w.begin(work, r), w)
 		expired, ok := w.end()
 		if !ok {
 			r.log.Warn("a handler that was left behind has returned", "channel", r.Channel)
@@ -181,7 +181,7 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 
 // call hands a worker's events to the handler, which was entered. It returns one verdict
 // on all of them, or one on each, and how long that took if somebody wants to know.
-func (r *route) call(ctx context.Context, w *worker) (verdicts []error, verdict error, took time.Duration) {
+func (r *route) call(ctx context.Context, w *worker) (verdicts []error, took time.Duration, verdict error) {
 	defer r.handler.leave()
 	var events []*Event
 	if r.batch != nil {
@@ -204,7 +204,7 @@ func (r *route) call(ctx context.Context, w *worker) (verdicts []error, verdict 
 		took = time.Since(r.born) - begin
 		r.took.add(took)
 	}
-	return verdicts, verdict, took
+	return verdicts, took, verdict
 }
 
 // handle makes an attempt; a panic is an error.

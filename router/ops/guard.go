@@ -58,7 +58,7 @@ func (g *guard) protect(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		if !g.meant(r.Host) {
-			g.refused(r, "for another host")
+			g.refused(r, "it is for another host")
 			fail(w, http.StatusMisdirectedRequest, fmt.Sprintf("this router is not called %q; [http] hosts names what it is called", r.Host))
 			return
 		}
@@ -89,7 +89,7 @@ func (g *guard) secret(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		g.refused(r, "without the token")
+		g.refused(r, "it has no token")
 		if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
 			http.Redirect(w, r, "/login", http.StatusSeeOther)
 			return
@@ -110,6 +110,6 @@ func (g *guard) known(r *http.Request) bool {
 // refused tells the log, once a second at most: somebody may ask all the time.
 func (g *guard) refused(r *http.Request, why string) {
 	if g.lines.Allow() {
-		g.log.Warn("http request refused: "+why, "from", r.RemoteAddr, "method", r.Method, "path", r.URL.Path, "host", r.Host)
+		g.log.Warn("http request refused", "why", why, "from", r.RemoteAddr, "method", r.Method, "path", r.URL.Path, "host", r.Host)
 	}
 }

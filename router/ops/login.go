@@ -57,7 +57,8 @@ func (g *guard) login(w http.ResponseWriter, r *http.Request) {
 	value, ends := g.token.session()
 	http.SetCookie(w, &http.Cookie{
 		Name: g.token.cookie, Value: value, Path: "/", Expires: ends,
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.Header.Get("X-Forwarded-Proto") == "https", // we speak no TLS; a proxy before us may
 	})
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }

@@ -129,7 +129,7 @@ func (s *Server) ServeOn(ctx context.Context, listener net.Listener) error {
 	if server.Shutdown(closing) != nil {
 		_ = server.Close() // whoever still reads has had his time
 	}
-	<-ended
+	<-ended //nolint:errcheck // it was shut down, and says so
 	tasks.Wait()
 	return nil
 }
