@@ -50,7 +50,7 @@ func (s *screen) printf(format string, args ...any) {
 }
 
 func (s *screen) header(redis *embeddedRedis, page net.Addr, cfg router.Config) {
-	s.printf("Signalbox demo · Ctrl-C ends it · nothing is kept\n  redis  %s (embedded%s)     page  http://%s/\n", redis.Addr(), redis.elsewhere(), page)
+	s.printf("Signalbox demo · Ctrl-C ends it · nothing is kept\n  redis  %s (embedded%s)\n  page   http://%s/\n", redis.Addr(), redis.elsewhere(), page)
 	lines := wiring(cfg)
 	width := 0
 	for _, line := range lines {
