@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -31,6 +32,8 @@ type fakeRouter struct {
 	dead     map[string][]Letter
 	posts    []string // path and body of each POST
 	server   *http.Server
+
+	broken atomic.Bool // all answers are 502
 }
 
 // newFakeRouter serves the page and its API until the test ends.
@@ -75,7 +78,9 @@ func (f *fakeRouter) start() {
 	mux.HandleFunc("POST /api/publish", f.publish)
 	f.server = &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", pageCSP)
-		mux.ServeHTTP(w, r)
+		if !f.refuse(w) {
+			mux.ServeHTTP(w, r)
+		}
 	})}
 	go func() { _ = f.server.Serve(listener) }()
 }

@@ -174,13 +174,20 @@ func (b *tab) until(what, expression string) time.Duration {
 // click clicks what a selector finds, as a person would.
 func (b *tab) click(selector string) {
 	b.t.Helper()
-	b.until(selector+" is there", fmt.Sprintf("document.querySelector(%s)", jsText(selector)))
+	b.until(selector+" is there, and stands still", fmt.Sprintf(`(() => {
+		const found = document.querySelector(%s);
+		if (!found) return false;
+		const { x, y } = found.getBoundingClientRect();
+		const still = found.stood === x + " " + y;
+		found.stood = x + " " + y;
+		return still;
+	})()`, jsText(selector)))
 	b.run(chromedp.Click(chromedp.CSS(selector)))
 }
 
 // textOf is an expression for the text of what a selector finds.
 func textOf(selector string) string {
-	return fmt.Sprintf("(document.querySelector(%s) || {}).textContent", jsText(selector))
+	return fmt.Sprintf("(document.querySelector(%s) || { textContent: '' }).textContent", jsText(selector))
 }
 
 func jsText(text string) string { return "`" + strings.ReplaceAll(text, "\\", "\\\\") + "`" }

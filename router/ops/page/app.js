@@ -68,11 +68,17 @@ function shown() {
   const awake = byId('hide-idle').checked ? (n) => n.rate > 0 || n.marked().length > 0 || n.behind > 0 : () => true;
   const all = [...model.nodes.values()];
   if (!words.length && !byId('hide-idle').checked) return all;
-  const text = (n) => `${n.channel || ''} ${n.name} ${n.kind} ${JSON.stringify(n.spec)}`.toLowerCase();
-  const hit = (n) => words.every((w) => (n.kind === 'route' ? text(n) : `${n.name} ${n.channel || ''}`.toLowerCase()).includes(w));
+  const hit = (n) => words.every((w) => text(n).includes(w));
   const keep = new Set();
   for (const n of all.filter((n) => hit(n) && awake(n))) along(n, keep);
   return all.filter((n) => keep.has(n) && (n.kind === 'channel' || n.kind === 'handler' || awake(n)));
+}
+
+// text is what a node is found by: what it takes, not what it leaves out.
+function text({ kind, name, channel, spec }) {
+  const own = kind === 'route' ? [spec.handler, spec.when, spec.policy, ...spec.types.filter((t) => t[0] !== '!')]
+    : kind === 'channel' ? [spec.topic, spec.transport] : [spec.kind];
+  return [name, channel, ...own].filter(Boolean).join(' ').toLowerCase();
 }
 
 function along(node, keep) {
@@ -135,6 +141,7 @@ function banners() {
 // problems lists what a person should look at, in sentences.
 function problems() {
   const now = model.now();
+  const { counts } = model;
   const order = { error: 0, dropped: 1, behind: 2, warn: 3 };
   const list = [];
   for (const n of model.nodes.values()) {
@@ -156,7 +163,8 @@ function problems() {
     set(name, p.n.kind === 'route' ? `${plain(p.n.channel)} → ${plain(p.n.name)}` : plain(p.n.name));
     set(text, p.text);
   });
-  host.parentNode.hidden = !rows.length;
+  byId('fine').hidden = rows.length > 0;
+  set(byId('fine'), !counts ? 'not known yet' : counts.ready && page.link === 'open' ? 'nothing: what came in the last five minutes went well' : 'nothing but what stands above');
   set(byId('problems-title'), list.length > PROBLEMS ? `Needs a look (${list.length}, the worst ${PROBLEMS} here)` : 'Needs a look');
 }
 

@@ -103,7 +103,7 @@ export class Events {
     if (this.paused) lines.push(`Paused: ${plural(this.missed, 'event')} came meanwhile.`);
     else if (!this.list.children.length) lines.push(this.count ? 'No event passes the filter.' : 'No event has been seen here yet.');
     if (unshown && !this.paused) lines.push(`A sample: ${plural(unshown, 'event')} of all routes were too many to show.`);
-    if (missed) lines.push(`This browser was too slow for ${plural(missed, 'frame')}.`);
+    if (missed) lines.push(`This browser was too slow for ${plural(missed, 'event')}.`);
     set(this.note, lines.join(' '));
   }
 

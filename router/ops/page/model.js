@@ -33,6 +33,7 @@ export class Model {
 
   // configure makes the picture; what goes on keeps its history.
   configure(config) {
+    for (const list of ['channels', 'handlers', 'routes', 'files']) config[list] ||= []; // Go writes an empty list as null, too
     if (this.config && this.config.started !== config.started) this.restart();
     this.config = config;
     const old = this.nodes;
@@ -124,7 +125,7 @@ export class Model {
   }
 
   countRoutes(counts, seconds) {
-    if (counts.routes.length < this.config.routes.length) return; // of another configuration; the next will fit
+    if ((counts.routes || []).length < this.config.routes.length) return; // of another configuration; the next will fit
     this.config.routes.forEach((r, i) => {
       const n = counts.routes[i];
       this.node('route', r.channel, r.name).advance(finished(n), n, seconds, counts.at);
@@ -144,7 +145,7 @@ export class Model {
   // see takes events, and returns those that are new.
   see(events) {
     const fresh = [];
-    for (const event of events) {
+    for (const event of events || []) {
       if (event.seq <= this.seq) continue;
       this.seq = event.seq;
       event.order = ++this.order;

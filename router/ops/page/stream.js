@@ -25,6 +25,7 @@ export class Stream {
     for (const kind of ['config', 'counts', 'events']) {
       source.addEventListener(kind, (e) => this.receive(kind, e.data));
     }
+    source.addEventListener('stopping', () => this.tell('link', 'lost'));
     source.onopen = () => { this.heard = Date.now(); };
     source.onerror = () => this.failed(source);
   }
