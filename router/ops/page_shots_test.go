@@ -41,7 +41,7 @@ func TestScreenshots(t *testing.T) {
 				}
 				tab := browser.tab(t)
 				call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-				tab.run(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(f.url()), chromedp.Sleep(shotWait(state)))
+				tab.run(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(f.url()), chromedp.Sleep(shotWait(t, state)))
 				tab.shoot(folder, name)
 				if state != "empty" {
 					tab.eval(fmt.Sprintf(`document.querySelector(%s).click()`, jsText(nodeSelector("route", "enter"))))
@@ -58,11 +58,21 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
-func shotWait(state string) time.Duration {
-	if state == "empty" {
+// shotWait is how long the page watches before it is drawn; SCREENSHOTS_WAIT=70s fills its charts.
+func shotWait(t *testing.T, state string) time.Duration {
+	t.Helper()
+	text := os.Getenv("SCREENSHOTS_WAIT")
+	switch {
+	case state == "empty":
 		return 1500 * time.Millisecond
+	case text == "":
+		return 6 * time.Second
 	}
-	return 6 * time.Second
+	wait, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wait
 }
 
 // playBusy is a demo that has run for a while.

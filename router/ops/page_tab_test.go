@@ -121,7 +121,7 @@ func (b *tab) complaints() []string {
 
 func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 3*patience)
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute+3*patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		b.t.Fatal(err)

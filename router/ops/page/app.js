@@ -164,7 +164,7 @@ function problems() {
     set(text, p.text);
   });
   byId('fine').hidden = rows.length > 0;
-  set(byId('fine'), !counts ? 'not known yet' : counts.ready && page.link === 'open' ? 'nothing: what came in the last five minutes went well' : 'nothing but what stands above');
+  set(byId('fine'), !counts ? 'not known yet' : counts.ready && page.link === 'open' ? 'nothing in the last five minutes' : 'nothing but what stands above');
   set(byId('problems-title'), list.length > PROBLEMS ? `Needs a look (${list.length}, the worst ${PROBLEMS} here)` : 'Needs a look');
 }
 

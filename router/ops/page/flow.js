@@ -72,10 +72,9 @@ export class Flow {
     this.box.style.height = `${height}px`;
     put(this.lines, 'width', width);
     put(this.lines, 'height', height);
-    for (const [key, { button, canvas }] of this.views) {
+    for (const [key, { button }] of this.views) {
       const p = places.get(key);
       if (!p) continue;
-      canvas.hidden = p.w < SLIM;
       put(button, 'data-slim', p.w < SLIM ? '' : null);
       Object.assign(button.style, { left: `${p.x}px`, top: `${p.y}px`, width: `${p.w}px`, height: `${p.h}px` });
     }
@@ -111,8 +110,8 @@ export class Flow {
       set(v.rate, rate(node.rate));
       if (node.kind !== 'type') badges(v.badges, node);
       const busy = node.points.some((p) => p > 0);
-      if (busy || v.busy !== busy) spark(v.canvas, node.points, state, node.kind === 'type' ? 34 : 54, 15);
-      v.busy = busy;
+      v.canvas.hidden = !busy || v.button.dataset.slim === '';
+      if (busy && !v.canvas.hidden) spark(v.canvas, node.points, state, node.kind === 'type' ? 34 : 54, 15);
       if (v.state !== state || document.activeElement !== v.button) put(v.button, 'aria-label', label(node));
       v.state = state;
     }

@@ -3,7 +3,7 @@
 
 const RETRY = 2000; // ms, after an answer that is no stream
 const SILENCE = 8000; // ms; counts come every second, so then the line is dead
-const LINGER = 10_000; // ms that a hidden page still listens
+const LINGER = 5000; // ms that a hidden page still listens
 
 export class Stream {
   // tell is called with a kind ("config", "counts", "events") and what came, and with
