@@ -30,8 +30,8 @@ demo: ## run the demo (the first build is silent for one to three minutes)
 check: tidy vet lint arrows scripts ## everything that can be said without running the program
 
 .PHONY: test
-test: ## all tests with the race detector; installs redis-server, postgresql, python3-redis, npm and prometheus where it may
-	scripts/need redis-server postgresql python3-redis npm prometheus
+test: ## all tests with the race detector; installs redis-server, postgresql, python3-redis, npm, prometheus and chromium where it may
+	scripts/need redis-server postgresql python3-redis npm prometheus chromium
 	go test -race -shuffle=on -timeout 10m $(ARGS) ./...
 
 # Most of a round is waiting, so many run at a time.

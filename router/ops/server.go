@@ -72,6 +72,9 @@ func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) error {
 	mux.Handle("/", g.secret(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.URL.Path))
 	})))
+	files := page()
+	mux.Handle("/{$}", g.secret(files))
+	mux.Handle("/assets/", files) // they hold no secret, and the login page needs some
 	if g.token != nil {
 		mux.Handle("/login", methods{"GET": http.HandlerFunc(g.loginPage), "POST": http.HandlerFunc(g.login)})
 		mux.Handle("/logout", methods{"POST": http.HandlerFunc(g.logout)})

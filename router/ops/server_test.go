@@ -20,7 +20,6 @@ import (
 
 const (
 	secretToken = "0123456789abcdef-canary"
-	patience    = 10 * time.Second
 )
 
 // nothing is a program that does nothing.

@@ -1,0 +1,47 @@
+// The picture as a table: for screen readers, and where there are too many nodes to draw.
+
+import { el, plain, put, set } from './dom.js';
+import { count, rate } from './format.js';
+import { policy } from './words.js';
+
+const COLUMNS = ['channel', 'types', 'route', 'handler', 'rate', 'handled', 'failed', 'retried', 'last error'];
+
+export class Table {
+  constructor(host, open) {
+    this.host = host;
+    this.open = open;
+    this.rows = [];
+  }
+
+  build(model, nodes) {
+    this.rows = nodes.filter((n) => n.kind === 'route').map((node) => this.row(model, node));
+    this.host.replaceChildren(el('table', {},
+      el('caption', { class: 'hidden' }, 'Routes, with what flows through them'),
+      el('thead', {}, el('tr', {}, COLUMNS.map((c) => el('th', { scope: 'col' }, c)))),
+      el('tbody', {}, this.rows.map((r) => r.tr))));
+    this.update();
+  }
+
+  row(model, node) {
+    const link = (n, text) => el('button', { type: 'button', class: 'plain mono', on: { click: () => this.open(n) } }, text);
+    const channel = model.node('channel', node.channel);
+    const handler = model.node('handler', node.spec.handler);
+    const cells = COLUMNS.slice(4).map((c) => el('td', { class: c === 'last error' ? 'why' : 'num' }));
+    const tr = el('tr', {},
+      el('td', {}, link(channel, plain(node.channel))),
+      el('td', { class: 'mono' }, plain(node.spec.types.join(' '))),
+      el('th', { scope: 'row' }, el('i', { class: 'lamp' }), link(node, plain(node.name)), el('small', {}, plain(policy(node.spec) === node.spec.types.join(' ') ? '' : policy(node.spec)))),
+      el('td', {}, handler ? link(handler, plain(node.spec.handler)) : plain(node.spec.handler)), cells);
+    return { node, tr, cells };
+  }
+
+  update() {
+    for (const { node, tr, cells } of this.rows) {
+      put(tr, 'data-state', node.state);
+      const error = node.marked().find((m) => m.text && m.level !== 'note');
+      const t = node.totals;
+      [rate(node.rate), count(t.handled || 0), count(t.failed || 0), count(t.retried || 0), error ? plain(error.text) : '']
+        .forEach((text, i) => set(cells[i], text));
+    }
+  }
+}

@@ -1,0 +1,112 @@
+package ops
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// TestScreenshots writes pictures of the page to the folder SCREENSHOTS, for people to look at:
+// empty, busy and broken, in both colour schemes, on a phone, a laptop and a large screen.
+func TestScreenshots(t *testing.T) {
+	folder := os.Getenv("SCREENSHOTS")
+	if folder == "" {
+		t.Skip("SCREENSHOTS names no folder")
+	}
+	browser := startBrowser(t)
+	only := os.Getenv("SCREENSHOTS_OF") // as "busy-1280", which is quicker
+	states := map[string]func(f *fakeRouter){"empty": func(*fakeRouter) {}, "busy": playBusy, "broken": playBroken}
+	for state, play := range states {
+		f := newFakeRouter(t, demoConfig())
+		f.config.Write = true
+		ctx, cancel := context.WithCancel(t.Context())
+		var playing sync.WaitGroup
+		if state != "empty" {
+			playing.Go(func() { f.demo(ctx, 1) })
+		}
+		play(f)
+		for _, size := range [][2]int64{{390, 844}, {1280, 800}, {1920, 1080}} {
+			for _, scheme := range []string{"dark", "light"} {
+				name := fmt.Sprintf("%s-%d-%s", state, size[0], scheme)
+				if !strings.Contains(name, only) {
+					continue
+				}
+				tab := browser.tab(t)
+				call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+				tab.run(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(f.url()), chromedp.Sleep(shotWait(t, state)))
+				tab.shoot(folder, name)
+				if state != "empty" {
+					tab.eval(fmt.Sprintf(`document.querySelector(%s).click()`, jsText(nodeSelector("route", "enter"))))
+					tab.run(chromedp.Sleep(600 * time.Millisecond))
+					tab.eval(`document.querySelector('.events .row').click()`)
+					tab.run(chromedp.Sleep(200 * time.Millisecond))
+					tab.shoot(folder, name+"-panel")
+				}
+				tab.close()
+			}
+		}
+		cancel()
+		playing.Wait()
+	}
+}
+
+// shotWait is how long the page watches before it is drawn; SCREENSHOTS_WAIT=70s fills its charts.
+func shotWait(t *testing.T, state string) time.Duration {
+	t.Helper()
+	text := os.Getenv("SCREENSHOTS_WAIT")
+	switch {
+	case state == "empty":
+		return 1500 * time.Millisecond
+	case text == "":
+		return 6 * time.Second
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wait
+}
+
+// playBusy is a demo that has run for a while.
+func playBusy(f *fakeRouter) {
+	f.order("c-1", "start", "handled", "paper_bot", "")
+	f.order("c-3", "enter", "retried", "enter", "exchange timeout")
+	f.happen(wireEvent{Channel: "price_data", Result: "rejected", Error: "not JSON: invalid character 'h' at start of value at byte 0", Message: "hello"})
+}
+
+// playBroken is a bad day: failures, what nobody takes, a stream that falls behind, Redis away.
+func playBroken(f *fakeRouter) {
+	playBusy(f)
+	for i := range 3 {
+		f.order(fmt.Sprintf("c-%d", 40+i), "enter", "failed", "enter", "exchange timeout: no answer from the exchange within 2s")
+	}
+	f.happen(wireEvent{Channel: "bot_status", Type: "entred", ID: "s-9", Result: "unmatched", Message: `{"type":"entred","data":{}}`})
+	f.change(func(config *wireConfig, counts *wireCounts) {
+		lag, pending, dead := int64(4210), int64(12), int64(3)
+		c := counts.Channels["trade_commands"]
+		c.Lag, c.Pending, c.Dead = &lag, &pending, &dead
+		counts.Channels["trade_commands"] = c
+		p := counts.Channels["price_data"]
+		p.Gaps, p.Blind, p.Lost = 1, 2400, 37
+		counts.Channels["price_data"] = p
+		counts.Away, counts.Ready = true, false
+		counts.Reasons = []Reason{{What: "redis", Text: "Redis does not answer: dial tcp 127.0.0.1:6379: connect: connection refused"}}
+		config.Attempt, config.Refusal = time.Now().Add(-time.Minute).UnixMilli(), `config/routes.toml:31:11: route 2: unknown handler "paper_bto"; did you mean "paper_bot"?`
+	})
+}
+
+func (b *tab) shoot(folder, name string) {
+	b.t.Helper()
+	png := get(b, chromedp.CaptureScreenshot())
+	if err := os.WriteFile(filepath.Join(folder, name+".png"), png, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
