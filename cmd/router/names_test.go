@@ -15,6 +15,7 @@ import (
 // A million messages, each of a type and on a Redis channel that nobody has heard of, add
 // no series to the metrics and no memory worth speaking of.
 func TestAMillionNamesAddNoSeries(t *testing.T) {
+	t.Parallel()
 	const all, slice = 1_000_000, 5_000
 	server := redistest.Start(t)
 	routes, listen := filepath.Join(t.TempDir(), "routes.toml"), freeAddress(t)
