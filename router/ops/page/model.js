@@ -1,6 +1,6 @@
 // What the page knows: the nodes and links of the configuration, their counters, the events.
 
-import { Node, keyOf } from './node.js';
+import { Node, keyOf, said } from './node.js';
 import { Store } from './store.js';
 import { OTHER, mayTake } from './types.js';
 
@@ -175,9 +175,8 @@ function handlerMarks(handler) {
 // merge adds marks to marks; the text is that of the newest.
 function merge(into, marks) {
   for (const [kind, m] of Object.entries(marks)) {
-    const sum = into[kind] ||= { settled: 0, seen: 0, last: 0, text: '' };
-    sum.settled += m.settled;
-    sum.seen += m.seen;
+    const sum = into[kind] ||= { settled: 0, ahead: 0, last: 0, text: '' };
+    sum.settled += said(m);
     if (m.last >= sum.last) Object.assign(sum, { last: m.last, text: m.text });
   }
 }
