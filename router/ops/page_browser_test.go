@@ -101,6 +101,7 @@ func pageShowsRates(t *testing.T, f *fakeRouter, p *tab) {
 		}
 		p.until("it flows", textOf(fmt.Sprintf(`[data-kind=%s] .num`, node[0]))+` !== "0"`)
 	}
+	p.until("channels stand as routes name them", `[...document.querySelectorAll("[data-kind=channel] .name")].map((n) => n.textContent).join() === "price_data,trade_commands,bot_status"`)
 	p.until("the line is wide", `[...document.querySelectorAll(".lines path")].some((l) => l.dataset.state === "flowing" && parseFloat(l.style.strokeWidth) > 1.2)`)
 }
 

@@ -45,6 +45,10 @@ export class Model {
       this.nodes.set(key, Object.assign(node, fields));
       return node;
     };
+    // As the routes name them: the router tells channels by name.
+    const first = (c) => (config.routes.findIndex((r) => r.channel === c.name) + 1) || Infinity;
+    const rank = new Map(config.channels.map((c) => [c, first(c)]));
+    config.channels.sort((a, b) => (rank.get(a) === rank.get(b) ? 0 : rank.get(a) - rank.get(b)));
     for (const c of config.channels) this.addChannel(add, c, config.routes);
     for (const r of config.routes) {
       add('route', [r.channel, r.name], r.name, { channel: r.channel, spec: r });
