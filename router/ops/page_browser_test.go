@@ -24,6 +24,9 @@ func TestPage(t *testing.T) {
 		"click":           pageShowsEvents,
 		"pause":           pagePauses,
 		"filter":          pageFilters,
+		"paths":           pageFollowsPaths,
+		"memory":          pageForgets,
+		"marks":           pageMarksOnce,
 		"copy":            pageCopies,
 		"dead letters":    pageReplays,
 		"publish":         pagePublishes,
@@ -98,6 +101,7 @@ func pageShowsRates(t *testing.T, f *fakeRouter, p *tab) {
 		}
 		p.until("it flows", textOf(fmt.Sprintf(`[data-kind=%s] .num`, node[0]))+` !== "0"`)
 	}
+	p.until("channels stand as routes name them", `[...document.querySelectorAll("[data-kind=channel] .name")].map((n) => n.textContent).join() === "price_data,trade_commands,bot_status"`)
 	p.until("the line is wide", `[...document.querySelectorAll(".lines path")].some((l) => l.dataset.state === "flowing" && parseFloat(l.style.strokeWidth) > 1.2)`)
 }
 
@@ -203,39 +207,6 @@ func pagePauses(_ *testing.T, f *fakeRouter, p *tab) {
 	p.until("still one", `document.querySelectorAll(".events li").length === 1`)
 	p.click("#pause")
 	p.until("all", `document.querySelectorAll(".events li").length === 4`)
-}
-
-func pageFilters(t *testing.T, f *fakeRouter, p *tab) {
-	p.visit(f)
-	for n := range 4 {
-		f.tick(n) // of two symbols in turn
-	}
-	p.click(nodeSelector("route", "prices"))
-	rows := `document.querySelectorAll(".events li").length`
-	p.until("all", rows+" === 4")
-	fill := func(text string, want int) {
-		t.Helper()
-		p.eval(fmt.Sprintf(`(() => { const w = document.querySelector(".where"); w.value = %s; w.dispatchEvent(new Event("input")); })()`, jsText(text)))
-		p.until(text, fmt.Sprintf("%s === %d", rows, want))
-	}
-	fill("data.symbol = BTCUSDT", 2)
-	fill("data.symbol=BTCUSDT data.price = 97430.25", 1)
-	fill("data.symbol != BTCUSDT", 2)
-	fill(`type = "tick"`, 4)
-	fill("msg.data.symbol = ETHUSDT", 2)
-	fill("key = ETHUSDT", 2)
-	fill("ethusdt", 2)
-	fill("data.symbol = btcusdt", 0)
-	p.until("says so", textOf(".pane .note")+` === "No event passes the filter."`)
-	fill("", 4)
-	p.click(".events .row")
-	p.click(".json .string:nth-of-type(4), .json button.string ~ button.string")
-	p.until("the value became a filter", `document.querySelector(".where").value === "data.symbol = ETHUSDT" && `+rows+" === 2")
-	f.tick(4)
-	f.tick(5)
-	p.until("what comes is filtered, too", rows+" === 3")
-	p.eval(`(() => { const s = document.querySelector(".filters select + select"); s.value = "failed"; s.dispatchEvent(new Event("change")); })()`)
-	p.until("by result", rows+" === 0")
 }
 
 func pageTellsConfiguration(_ *testing.T, f *fakeRouter, p *tab) {

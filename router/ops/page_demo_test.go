@@ -18,9 +18,9 @@ func demoConfig() wireConfig {
 		Service: "router", Version: "0.6.0", Started: now.Add(-3 * time.Hour).UnixMilli(), Since: now.Add(-40 * time.Minute).UnixMilli(),
 		Files: []string{"config/routes.toml"}, Hash: "3fa9c0d1e2b4",
 		Channels: []wireChannel{
+			{Name: "bot_status", Transport: "pubsub", Topic: "bot_status", Types: said, Description: "What the bots say they did"},
 			{Name: "price_data", Transport: "pubsub", Topic: "price_data", Types: []string{"tick"}, Description: "Quotes from the one broker connection"},
 			{Name: "trade_commands", Transport: "stream", Topic: "trade_commands", Types: types, Description: "What the bots are told to do", Dead: []string{"trade_commands.dead"}},
-			{Name: "bot_status", Transport: "pubsub", Topic: "bot_status", Types: said, Description: "What the bots say they did"},
 		},
 		Handlers: []wireHandler{
 			{Name: "prices", Kind: "log"},

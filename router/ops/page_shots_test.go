@@ -23,16 +23,17 @@ func TestScreenshots(t *testing.T) {
 	}
 	browser := startBrowser(t)
 	only := os.Getenv("SCREENSHOTS_OF") // as "busy-1280", which is quicker
-	states := map[string]func(f *fakeRouter){"empty": func(*fakeRouter) {}, "busy": playBusy, "broken": playBroken}
+	states := map[string]func(f *fakeRouter){"empty": func(*fakeRouter) {}, "busy": playBusy, "broken": playBroken, "many": playMany}
 	for state, play := range states {
 		f := newFakeRouter(t, demoConfig())
 		f.config.Write = true
+		f.bury("1716-0", "1717-0", "1718-0")
 		ctx, cancel := context.WithCancel(t.Context())
 		var playing sync.WaitGroup
+		play(f)
 		if state != "empty" {
 			playing.Go(func() { f.demo(ctx, 1) })
 		}
-		play(f)
 		for _, size := range [][2]int64{{390, 844}, {1280, 800}, {1920, 1080}} {
 			for _, scheme := range []string{"dark", "light"} {
 				name := fmt.Sprintf("%s-%d-%s", state, size[0], scheme)
@@ -50,11 +51,29 @@ func TestScreenshots(t *testing.T) {
 					tab.run(chromedp.Sleep(200 * time.Millisecond))
 					tab.shoot(folder, name+"-panel")
 				}
+				for what, open := range shotBoxes() {
+					if state == "broken" {
+						tab.eval(open)
+						tab.run(chromedp.Sleep(500 * time.Millisecond))
+						tab.shoot(folder, name+"-"+what)
+						tab.eval(`document.querySelectorAll("dialog").forEach((d) => d.close())`)
+					}
+				}
 				tab.close()
 			}
 		}
 		cancel()
 		playing.Wait()
+	}
+}
+
+// shotBoxes are what opens over the page, and how.
+func shotBoxes() map[string]string {
+	return map[string]string{
+		"config":  `document.querySelector("#open-config").click()`,
+		"publish": `document.querySelector("#open-publish").click()`,
+		"dead":    `(() => { document.querySelector('[data-node=\'["channel","trade_commands"]\']').click(); document.querySelector("#tab-1").click(); })()`,
+		"table":   `document.querySelector("#as-table").click()`,
 	}
 }
 
@@ -80,6 +99,21 @@ func playBusy(f *fakeRouter) {
 	f.order("c-1", "start", "handled", "paper_bot", "")
 	f.order("c-3", "enter", "retried", "enter", "exchange timeout")
 	f.happen(wireEvent{Channel: "price_data", Result: "rejected", Error: "not JSON: invalid character 'h' at start of value at byte 0", Message: "hello"})
+}
+
+// playMany has as many routes as can still be drawn.
+func playMany(f *fakeRouter) {
+	f.mu.Lock()
+	for c := range 30 {
+		channel := fmt.Sprintf("sensors_%02d", c)
+		f.config.Channels = append(f.config.Channels, wireChannel{Name: channel, Transport: "stream", Topic: channel, Types: []string{"reading", "alarm"}})
+		for _, name := range []string{"store", "alert", "mirror"} {
+			f.config.Routes = append(f.config.Routes, wireRoute{Channel: channel, Name: name, Types: []string{"*"}, Handler: "save"})
+		}
+	}
+	f.zero()
+	f.mu.Unlock()
+	playBusy(f)
 }
 
 // playBroken is a bad day: failures, what nobody takes, a stream that falls behind, Redis away.

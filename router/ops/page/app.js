@@ -107,6 +107,7 @@ function head() {
   if (!config) return;
   set(byId('service'), plain(config.service));
   set(byId('hash'), plain(config.hash.slice(0, 12)));
+  set(byId('since'), `since ${moment(config.since)}`);
   put(byId('open-config'), 'title', `runs since ${moment(config.since)}`);
   document.title = `${model.of('route').some((n) => n.state === 'error') ? '● ' : ''}${plain(config.service)} · Signalbox`;
   if (!counts) return;
@@ -114,7 +115,7 @@ function head() {
   if (page.paused) return;
   set(byId('total-in'), rate(all.rate));
   const routes = model.of('route');
-  set(byId('total-handled'), rate(routes.reduce((sum, n) => sum + n.rate, 0)));
+  set(byId('total-routed'), rate(routes.reduce((sum, n) => sum + n.rate, 0)));
   const failed = routes.reduce((sum, n) => sum + ((n.marks.failed && n.marked()[0].n) || 0), 0);
   set(byId('total-failed'), failed ? String(failed) : '0');
   put(byId('total-failed').parentNode, 'data-state', failed ? 'error' : null);

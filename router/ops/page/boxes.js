@@ -40,7 +40,7 @@ export function openPublish(config) {
 function form(config) {
   const last = remembered();
   const channels = config.channels.filter((c) => !c.pattern);
-  const channel = el('select', {}, channels.map((c) => el('option', { value: c.name, selected: c.name === last.channel }, plain(c.name))));
+  const channel = el('select', { autofocus: true }, channels.map((c) => el('option', { value: c.name, selected: c.name === last.channel }, plain(c.name))));
   const type = el('input', { list: 'publish-types', autocomplete: 'off', spellcheck: 'false', required: true });
   const types = el('datalist', { id: 'publish-types' });
   const data = el('textarea', { rows: '7', spellcheck: 'false', class: 'mono', 'aria-describedby': 'publish-said' });

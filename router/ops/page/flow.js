@@ -9,7 +9,7 @@ import { spark } from './spark.js';
 
 const MOST = 300; // nodes; more are a table
 const TRAINS = 16; // lights at a time
-const SLIM = 180; // px; narrower nodes have no chart
+const SLIM = { type: 180, channel: 215, route: 215, handler: 215 }; // px; narrower nodes have no chart
 const EVERY = 450; // ms between two lights of a route
 const HEADS = { channel: 'channels', type: 'types', route: 'routes', handler: 'handlers' };
 
@@ -75,7 +75,7 @@ export class Flow {
     for (const [key, { button }] of this.views) {
       const p = places.get(key);
       if (!p) continue;
-      put(button, 'data-slim', p.w < SLIM ? '' : null);
+      put(button, 'data-slim', p.w < SLIM[button.dataset.kind] ? '' : null);
       Object.assign(button.style, { left: `${p.x}px`, top: `${p.y}px`, width: `${p.w}px`, height: `${p.h}px` });
     }
     this.draw(paths);
@@ -111,7 +111,7 @@ export class Flow {
       if (node.kind !== 'type') badges(v.badges, node);
       const busy = node.points.some((p) => p > 0);
       v.canvas.hidden = !busy || v.button.dataset.slim === '';
-      if (busy && !v.canvas.hidden) spark(v.canvas, node.points, state, node.kind === 'type' ? 34 : 54, 15);
+      if (busy && !v.canvas.hidden) spark(v.canvas, node.points, state, node.kind === 'type' ? 34 : 46, 15);
       if (v.state !== state || document.activeElement !== v.button) put(v.button, 'aria-label', label(node));
       v.state = state;
     }

@@ -1,6 +1,6 @@
 // What the page knows: the nodes and links of the configuration, their counters, the events.
 
-import { Node, keyOf } from './node.js';
+import { Node, keyOf, said } from './node.js';
 import { Store } from './store.js';
 import { OTHER, mayTake } from './types.js';
 
@@ -45,6 +45,10 @@ export class Model {
       this.nodes.set(key, Object.assign(node, fields));
       return node;
     };
+    // As the routes name them: the router tells channels by name.
+    const first = (c) => (config.routes.findIndex((r) => r.channel === c.name) + 1) || Infinity;
+    const rank = new Map(config.channels.map((c) => [c, first(c)]));
+    config.channels.sort((a, b) => (rank.get(a) === rank.get(b) ? 0 : rank.get(a) - rank.get(b)));
     for (const c of config.channels) this.addChannel(add, c, config.routes);
     for (const r of config.routes) {
       add('route', [r.channel, r.name], r.name, { channel: r.channel, spec: r });
@@ -175,9 +179,8 @@ function handlerMarks(handler) {
 // merge adds marks to marks; the text is that of the newest.
 function merge(into, marks) {
   for (const [kind, m] of Object.entries(marks)) {
-    const sum = into[kind] ||= { settled: 0, seen: 0, last: 0, text: '' };
-    sum.settled += m.settled;
-    sum.seen += m.seen;
+    const sum = into[kind] ||= { settled: 0, ahead: 0, last: 0, text: '' };
+    sum.settled += said(m);
     if (m.last >= sum.last) Object.assign(sum, { last: m.last, text: m.text });
   }
 }

@@ -47,9 +47,8 @@ export class Node {
     this.record(passed, first ? 0 : Math.max(0, bad(totals) - bad(before)), seconds);
     for (const kind of Object.keys(MARKS)) {
       const more = first ? 0 : Math.max(0, (totals[kind] || 0) - (before[kind] || 0));
-      const mark = this.marks[kind];
-      if (more > 0) this.mark(kind, at).settled += more;
-      if (mark || more > 0) this.settle(kind, at, first);
+      if (more > 0) this.mark(kind, at);
+      if (this.marks[kind]) this.settle(kind, more, at, first);
     }
     this.done = done;
     this.totals = totals;
@@ -68,7 +67,7 @@ export class Node {
   }
 
   mark(kind, at) {
-    const mark = this.marks[kind] ||= { settled: 0, seen: 0, last: at, text: '' };
+    const mark = this.marks[kind] ||= { settled: 0, ahead: 0, last: at, text: '' };
     mark.last = Math.max(mark.last, at);
     return mark;
   }
@@ -77,16 +76,17 @@ export class Node {
   see(kind, at, text, now) {
     if (now - at > MARKED) return;
     const mark = this.mark(kind, at);
-    mark.seen++;
+    mark.ahead++;
     if (text && at >= mark.last) mark.text = text;
   }
 
-  // settle lets the counters speak for what events told; at the first counters what was told stands.
-  settle(kind, at, first) {
+  // settle counts what the counters say, of which events have told some already, or will tell
+  // some yet: either may come first. At the first counters what was told stands.
+  settle(kind, more, at, first) {
     const mark = this.marks[kind];
-    if (first) mark.settled += mark.seen;
-    mark.seen = 0;
-    if (at - mark.last > MARKED || mark.settled === 0) delete this.marks[kind];
+    mark.settled += first ? mark.ahead : more;
+    mark.ahead = first ? 0 : Math.max(mark.ahead - more, -more);
+    if (at - mark.last > MARKED || said(mark) === 0) delete this.marks[kind];
   }
 
   acknowledge() {
@@ -102,8 +102,8 @@ export class Node {
   // marked lists what is marked, the worst first.
   marked() {
     return Object.keys(MARKS).filter((k) => this.marks[k]).map((k) => {
-      const { settled, seen, last, text } = this.marks[k];
-      const n = Math.max(settled + seen, 1);
+      const { last, text } = this.marks[k];
+      const n = said(this.marks[k]);
       const { level, word, words } = MARKS[k];
       return { kind: k, level, n, last, text, said: `${n.toLocaleString('en')} ${n > 1 && words ? words : word}` };
     });
@@ -124,5 +124,8 @@ export class Node {
     return this.rate > 0 ? 'flowing' : 'idle';
   }
 }
+
+// said is how many a mark stands for.
+export const said = (mark) => mark.settled + Math.max(0, mark.ahead);
 
 const mean = (list) => (list.length ? list.reduce((a, b) => a + b, 0) / list.length : 0);

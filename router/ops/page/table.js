@@ -17,7 +17,7 @@ export class Table {
     this.rows = nodes.filter((n) => n.kind === 'route').map((node) => this.row(model, node));
     this.host.replaceChildren(el('table', {},
       el('caption', { class: 'hidden' }, 'Routes, with what flows through them'),
-      el('thead', {}, el('tr', {}, COLUMNS.map((c) => el('th', { scope: 'col' }, c)))),
+      el('thead', {}, el('tr', {}, COLUMNS.map((c, i) => el('th', { scope: 'col', class: i >= 4 && i < 8 ? 'num' : null }, c)))),
       el('tbody', {}, this.rows.map((r) => r.tr))));
     this.update();
   }
