@@ -89,11 +89,11 @@ func (g *guard) secret(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		g.refused(r, "it has no token")
 		if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
 			http.Redirect(w, r, "/login", http.StatusSeeOther)
 			return
 		}
+		g.refused(r, "it has no token")
 		w.Header().Set("WWW-Authenticate", `Bearer realm="signalbox"`)
 		fail(w, http.StatusUnauthorized, "this needs the token: Authorization: Bearer TOKEN, or log in at /login")
 	})

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"signalbox/internal/browsertest"
 )
 
-func pageCopies(t *testing.T, f *fakeRouter, p *tab) {
-	p.visit(f)
-	p.eval(`Object.defineProperty(navigator, "clipboard", { value: { writeText: async (t) => { window.copied = t; } } })`)
+func pageCopies(t *testing.T, f *fakeRouter, p *browsertest.Tab) {
+	visit(p, f)
+	p.Eval(`Object.defineProperty(navigator, "clipboard", { value: { writeText: async (t) => { window.copied = t; } } })`)
 	tests := []struct {
 		event wireEvent
 		want  []string
@@ -32,20 +34,20 @@ func pageCopies(t *testing.T, f *fakeRouter, p *tab) {
 		} else {
 			f.happen(tt.event)
 		}
-		p.click(`[data-node='["channel","price_data"]']`)
-		p.until("it is there", fmt.Sprintf(`document.querySelectorAll(".events li").length === %d`, i+1))
-		p.eval("delete window.copied")
-		p.click(".events li:first-child .row")
-		p.click(".events li:first-child .body > button")
-		p.until("it says so", textOf(".events li:first-child .body > button")+` === "copied"`)
-		if got := inBash(t, p.eval("window.copied")); !slices.Equal(got, tt.want) {
-			t.Errorf("%s\nis in bash %q, want %q", p.eval("window.copied"), got, tt.want)
+		p.Click(`[data-node='["channel","price_data"]']`)
+		p.Until("it is there", fmt.Sprintf(`document.querySelectorAll(".events li").length === %d`, i+1))
+		p.Eval("delete window.copied")
+		p.Click(".events li:first-child .row")
+		p.Click(".events li:first-child .body > button")
+		p.Until("it says so", browsertest.TextOf(".events li:first-child .body > button")+` === "copied"`)
+		if got := inBash(t, p.Eval("window.copied")); !slices.Equal(got, tt.want) {
+			t.Errorf("%s\nis in bash %q, want %q", p.Eval("window.copied"), got, tt.want)
 		}
 	}
-	p.eval(`(() => { navigator.clipboard.writeText = async () => { throw new Error("no"); }; document.execCommand = () => false; })()`)
-	p.click(".events li:last-child .row")
-	p.click(".events li:last-child .body > button")
-	p.until("selected, to be copied by hand", `document.activeElement.matches("textarea.copy") && String(getSelection() || document.activeElement.value.slice(document.activeElement.selectionStart, document.activeElement.selectionEnd)).startsWith("router publish price_data tick")`)
+	p.Eval(`(() => { navigator.clipboard.writeText = async () => { throw new Error("no"); }; document.execCommand = () => false; })()`)
+	p.Click(".events li:last-child .row")
+	p.Click(".events li:last-child .body > button")
+	p.Until("selected, to be copied by hand", `document.activeElement.matches("textarea.copy") && String(getSelection() || document.activeElement.value.slice(document.activeElement.selectionStart, document.activeElement.selectionEnd)).startsWith("router publish price_data tick")`)
 }
 
 // inBash is what the command `router` is given by a line.
@@ -79,62 +81,62 @@ func (f *fakeRouter) bury(ids ...string) {
 	f.counts.Channels["trade_commands"] = c
 }
 
-func pageReplays(t *testing.T, f *fakeRouter, p *tab) {
+func pageReplays(t *testing.T, f *fakeRouter, p *browsertest.Tab) {
 	f.config.Write = true
 	f.bury("1-0", "2-0", "3-0")
-	p.visit(f)
+	visit(p, f)
 	node := `[data-node='["channel","trade_commands"]']`
-	p.until("a badge", textOf(node+` [data-badge=dead]`)+` === "3 dead"`)
-	p.click(node)
-	p.click("#tab-1")
-	p.until("letters", `document.querySelectorAll(".letters li").length === 3`)
-	p.until("why", `["exchange timeout", "3 attempts", "route enter", "c-1-0"].every((t) => `+textOf(".letters li")+`.includes(t))`)
-	p.click(".letters .replay")
-	p.until("asked first", `document.querySelector("#confirm").open`)
+	p.Until("a badge", browsertest.TextOf(node+` [data-badge=dead]`)+` === "3 dead"`)
+	p.Click(node)
+	p.Click("#tab-1")
+	p.Until("letters", `document.querySelectorAll(".letters li").length === 3`)
+	p.Until("why", `["exchange timeout", "3 attempts", "route enter", "c-1-0"].every((t) => `+browsertest.TextOf(".letters li")+`.includes(t))`)
+	p.Click(".letters .replay")
+	p.Until("asked first", `document.querySelector("#confirm").open`)
 	if posts := f.sent(); len(posts) > 0 {
 		t.Errorf("sent before it was confirmed: %q", posts)
 	}
-	p.click("#confirm .main")
-	p.until("the result", textOf("#pane-1 > .note[role=status]")+`.includes("1 replayed") && document.querySelectorAll(".letters li").length === 2`)
-	p.click(".letters li:nth-child(1) input")
-	p.click(".letters li:nth-child(2) input")
-	p.click("#pane-1 .filters button + button")
-	p.click("#confirm .main")
-	p.until("none is left", `document.querySelectorAll(".letters li").length === 0`)
+	p.Click("#confirm .main")
+	p.Until("the result", browsertest.TextOf("#pane-1 > .note[role=status]")+`.includes("1 replayed") && document.querySelectorAll(".letters li").length === 2`)
+	p.Click(".letters li:nth-child(1) input")
+	p.Click(".letters li:nth-child(2) input")
+	p.Click("#pane-1 .filters button + button")
+	p.Click("#confirm .main")
+	p.Until("none is left", `document.querySelectorAll(".letters li").length === 0`)
 	want := []string{`/api/replay {"channel":"trade_commands","ids":["1-0"]}`, `/api/replay {"channel":"trade_commands","ids":["2-0","3-0"]}`}
 	if got := f.sent(); !slices.Equal(got, want) {
 		t.Errorf("sent %q, want %q", got, want)
 	}
 }
 
-func pagePublishes(t *testing.T, f *fakeRouter, p *tab) {
+func pagePublishes(t *testing.T, f *fakeRouter, p *browsertest.Tab) {
 	f.config.Write = true
-	p.visit(f)
-	p.click("#open-publish")
+	visit(p, f)
+	p.Click("#open-publish")
 	data := func(text string) {
-		p.eval(fmt.Sprintf(`(() => { const d = document.querySelector("#publish textarea"); d.value = %s; d.dispatchEvent(new Event("input")); })()`, jsText(text)))
+		p.Eval(fmt.Sprintf(`(() => { const d = document.querySelector("#publish textarea"); d.value = %s; d.dispatchEvent(new Event("input")); })()`, browsertest.Quote(text)))
 	}
 	data("{nonsense")
-	p.until("checked first", textOf("#publish-said")+`.startsWith("not JSON") && document.querySelector("#publish .main").disabled`)
+	p.Until("checked first", browsertest.TextOf("#publish-said")+`.startsWith("not JSON") && document.querySelector("#publish .main").disabled`)
 	data(`{"n":12345678901234567890}`)
-	p.click("#publish .main")
-	p.until("the result", textOf("#publish-said")+` === "2 subscribers got it"`)
+	p.Click("#publish .main")
+	p.Until("the result", browsertest.TextOf("#publish-said")+` === "2 subscribers got it"`)
 	want := []string{`/api/publish {"channel":"price_data","type":"tick","data":{"n":12345678901234567890}}`}
 	if got := f.sent(); !slices.Equal(got, want) {
 		t.Errorf("sent %q, want %q", got, want)
 	}
-	p.visit(f)
-	p.click("#open-publish")
-	p.until("remembered", `document.querySelector("#publish textarea").value === '{"n":12345678901234567890}'`)
+	visit(p, f)
+	p.Click("#open-publish")
+	p.Until("remembered", `document.querySelector("#publish textarea").value === '{"n":12345678901234567890}'`)
 }
 
-func pageOnlyReads(_ *testing.T, f *fakeRouter, p *tab) {
+func pageOnlyReads(_ *testing.T, f *fakeRouter, p *browsertest.Tab) {
 	f.bury("1-0")
-	p.visit(f)
-	p.click(`[data-node='["channel","trade_commands"]']`)
-	p.click("#tab-1")
-	p.until("a letter without a button", `document.querySelectorAll(".letters li").length === 1 && !document.querySelector(".replay, .letters input")`)
-	p.until("what would permit it", textOf("#pane-1")+`.includes("[http] write = true")`)
-	p.click("#open-publish")
-	p.until("what would permit it", textOf("#publish")+`.includes("[http] write = true") && !document.querySelector("#publish textarea")`)
+	visit(p, f)
+	p.Click(`[data-node='["channel","trade_commands"]']`)
+	p.Click("#tab-1")
+	p.Until("a letter without a button", `document.querySelectorAll(".letters li").length === 1 && !document.querySelector(".replay, .letters input")`)
+	p.Until("what would permit it", browsertest.TextOf("#pane-1")+`.includes("[http] write = true")`)
+	p.Click("#open-publish")
+	p.Until("what would permit it", browsertest.TextOf("#publish")+`.includes("[http] write = true") && !document.querySelector("#publish textarea")`)
 }

@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
+	"signalbox/internal/browsertest"
+
 	"github.com/chromedp/chromedp"
 )
 
@@ -21,7 +22,7 @@ func TestScreenshots(t *testing.T) {
 	if folder == "" {
 		t.Skip("SCREENSHOTS names no folder")
 	}
-	browser := startBrowser(t)
+	browser := browsertest.Start(t)
 	only := os.Getenv("SCREENSHOTS_OF") // as "busy-1280", which is quicker
 	states := map[string]func(f *fakeRouter){"empty": func(*fakeRouter) {}, "busy": playBusy, "broken": playBroken, "many": playMany}
 	for state, play := range states {
@@ -40,26 +41,26 @@ func TestScreenshots(t *testing.T) {
 				if !strings.Contains(name, only) {
 					continue
 				}
-				tab := browser.tab(t)
-				call(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-				tab.run(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(f.url()), chromedp.Sleep(shotWait(t, state)))
-				tab.shoot(folder, name)
+				tab := browser.Tab(t)
+				tab.Colours(scheme)
+				tab.Run(chromedp.EmulateViewport(size[0], size[1]), chromedp.Navigate(f.url()), chromedp.Sleep(shotWait(t, state)))
+				tab.Shoot(filepath.Join(folder, name+".png"))
 				if state != "empty" {
-					tab.eval(fmt.Sprintf(`document.querySelector(%s).click()`, jsText(nodeSelector("route", "enter"))))
-					tab.run(chromedp.Sleep(600 * time.Millisecond))
-					tab.eval(`document.querySelector('.events .row').click()`)
-					tab.run(chromedp.Sleep(200 * time.Millisecond))
-					tab.shoot(folder, name+"-panel")
+					tab.Eval(fmt.Sprintf(`document.querySelector(%s).click()`, browsertest.Quote(nodeSelector("route", "enter"))))
+					tab.Run(chromedp.Sleep(600 * time.Millisecond))
+					tab.Eval(`document.querySelector('.events .row').click()`)
+					tab.Run(chromedp.Sleep(200 * time.Millisecond))
+					tab.Shoot(filepath.Join(folder, name+"-panel"+".png"))
 				}
 				for what, open := range shotBoxes() {
 					if state == "broken" {
-						tab.eval(open)
-						tab.run(chromedp.Sleep(500 * time.Millisecond))
-						tab.shoot(folder, name+"-"+what)
-						tab.eval(`document.querySelectorAll("dialog").forEach((d) => d.close())`)
+						tab.Eval(open)
+						tab.Run(chromedp.Sleep(500 * time.Millisecond))
+						tab.Shoot(filepath.Join(folder, name+"-"+what+".png"))
+						tab.Eval(`document.querySelectorAll("dialog").forEach((d) => d.close())`)
 					}
 				}
-				tab.close()
+				tab.Close()
 			}
 		}
 		cancel()
@@ -135,12 +136,4 @@ func playBroken(f *fakeRouter) {
 		counts.Reasons = []Reason{{What: "redis", Text: "Redis does not answer: dial tcp 127.0.0.1:6379: connect: connection refused"}}
 		config.Attempt, config.Refusal = time.Now().Add(-time.Minute).UnixMilli(), `config/routes.toml:31:11: route 2: unknown handler "paper_bto"; did you mean "paper_bot"?`
 	})
-}
-
-func (b *tab) shoot(folder, name string) {
-	b.t.Helper()
-	png := get(b, chromedp.CaptureScreenshot())
-	if err := os.WriteFile(filepath.Join(folder, name+".png"), png, 0o600); err != nil {
-		b.t.Fatal(err)
-	}
 }

@@ -20,6 +20,7 @@ import (
 
 const (
 	secretToken = "0123456789abcdef-canary"
+	patience    = 10 * time.Second
 )
 
 // nothing is a program that does nothing.
