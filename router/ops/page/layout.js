@@ -5,7 +5,7 @@ import { lines } from './words.js';
 const HIGH = { 1: 28, 2: 46, 3: 64 }; // px, by lines
 const GAP = 8; // between two nodes of a channel
 const BLOCK = 22; // between two channels
-const SHARE = { channel: 0.25, type: 0.19, route: 0.31, handler: 0.25 }; // of the width of all nodes
+const SHARE = { channel: 0.28, type: 0.18, route: 0.3, handler: 0.24 }; // of the width of all nodes
 const WIDEST = { channel: 290, type: 220, route: 380, handler: 290 };
 
 const high = (node) => HIGH[lines(node)];
