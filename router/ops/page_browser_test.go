@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/internal/browsertest"
-
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"signalbox/internal/browsertest"
 )
 
 // TestPage looks at the page in a browser, against a router that is played.

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/internal/browsertest"
-
 	"github.com/chromedp/chromedp"
+
+	"signalbox/internal/browsertest"
 )
 
 // Whatever a message says stays text.

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"signalbox/internal/browsertest"
-
 	"github.com/chromedp/chromedp"
+
+	"signalbox/internal/browsertest"
 )
 
 // TestScreenshots writes pictures of the page to the folder SCREENSHOTS, for people to look at:
