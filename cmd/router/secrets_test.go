@@ -144,11 +144,16 @@ func TestNoSecretIsEverSeen(t *testing.T) {
 // watchPage reads what the live page is told until the test ends.
 func watchPage(t *testing.T, url string) (seen func() string) {
 	t.Helper()
+	return watchPageAs(t, url, canary+"-0123456789")
+}
+
+func watchPageAs(t *testing.T, url, token string) (seen func() string) {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/api/live", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+canary+"-0123456789")
+	r.Header.Set("Authorization", "Bearer "+token)
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
