@@ -15,9 +15,6 @@ import (
 // maxLevel is the most that a request for another level may hold, in bytes.
 const maxLevel = 1 << 10
 
-// shownHash is how many digits of a configuration's hash are shown, as in the log.
-const shownHash = 12
-
 // routeChanges says where the running program is changed. Write does not matter: that is
 // about events, and who may connect, and knows the token, is who may operate the router.
 func routeChanges(mux *http.ServeMux, p Program, g *guard) {
@@ -50,8 +47,7 @@ func reload(p Program) http.HandlerFunc {
 			return
 		}
 		now := p.Running()
-		is := reloaded{Hash: now.Hash, Since: now.Since, Files: now.Files, Channels: len(now.Config.Channels), Routes: len(now.Config.Routes)}
-		is.Hash = is.Hash[:min(shownHash, len(is.Hash))]
+		is := reloaded{Hash: now.shortHash(), Since: now.Since, Files: now.Files, Channels: len(now.Config.Channels), Routes: len(now.Config.Routes)}
 		if wantsText(r) {
 			answerText(w, http.StatusOK, fmt.Sprintf("reloaded: %s, hash %s", wording.Count(is.Routes, "route"), is.Hash))
 			return

@@ -70,6 +70,11 @@ type Running struct {
 	Shown []Shown
 }
 
+// shownHash is how many digits of a hash are shown, as in the log.
+const shownHash = 12
+
+func (r *Running) shortHash() string { return r.Hash[:min(shownHash, len(r.Hash))] }
+
 // Shown is what may be told of a route: a condition as it is written, since a variable in
 // it may hold a secret, and its policy in words.
 type Shown struct{ When, Policy string }
