@@ -123,8 +123,11 @@ func TestLooksAreShared(t *testing.T) {
 		probes.Wait()
 		time.Sleep(lookHolds)
 		wantAnswer(t, ask(h, "GET", "/healthz", ""), 503, notReady("redis", "1"))
+		if metrics := ask(h, "GET", "/metrics", "").Body.String(); !strings.Contains(metrics, "\nsignalbox_ready 0\n") {
+			t.Errorf("metrics: %s", metrics)
+		}
 		if n := looks.Load(); n != 1 {
-			t.Errorf("looked %d times for 51 probes within a second", n)
+			t.Errorf("looked %d times for 51 probes and a scrape within a second", n)
 		}
 		time.Sleep(time.Millisecond)
 		wantAnswer(t, ask(h, "GET", "/readyz", ""), 503, notReady("redis", "2"))

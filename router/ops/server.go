@@ -57,6 +57,8 @@ func New(cfg Config, p Program, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Health, metrics and the page ask the same: one look at a time is enough for all.
+	p.Ready = (&look{at: p.Ready}).reasons
 	mux := http.NewServeMux()
 	if err := s.routes(mux, p, guard); err != nil {
 		return nil, err
