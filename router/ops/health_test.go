@@ -83,7 +83,7 @@ func TestHealth(t *testing.T) {
 		}
 		if w := ask(h, "POST", test.path, ""); w.Code != http.StatusMethodNotAllowed {
 			t.Errorf("POST %s is %d", test.path, w.Code)
-		} else if got := w.Header().Get("Allow"); got != "GET" {
+		} else if got := w.Header().Get("Allow"); got != "GET, HEAD" {
 			t.Errorf("POST %s: Allow is %q", test.path, got)
 		}
 	}
