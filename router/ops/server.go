@@ -89,7 +89,9 @@ func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) error {
 	mux.Handle("/metrics", methods{"GET": metrics})
 	s.routeHealth(mux, p, g)
 	routeChanges(mux, p, g)
-	mux.Handle("/api/live", g.secret(methods{"GET": newLive(p, s.cfg.Write)}))
+	live := newLive(p, s.cfg.Write)
+	live.log = s.log
+	mux.Handle("/api/live", g.secret(methods{"GET": live}))
 	newAPI(p, s.cfg.Write).mount(mux, g.secret)
 	return nil
 }
