@@ -246,6 +246,17 @@ func TestWhoMayAskForHealth(t *testing.T) {
 			}
 		}
 	}
+	// Each is opened by itself.
+	metrics := probed(t, Config{Token: healthToken, OpenMetrics: true}, p)
+	for _, test := range []struct {
+		h    http.Handler
+		path string
+		want int
+	}{{closed, "/metrics", 401}, {open, "/metrics", 401}, {metrics, "/metrics", 200}, {metrics, "/readyz", 401}} {
+		if w := ask(test.h, "GET", test.path, ""); w.Code != test.want {
+			t.Errorf("%s without a token: %d, want %d", test.path, w.Code, test.want)
+		}
+	}
 	if w := ask(open, "GET", "/-/log-level", ""); w.Code != http.StatusUnauthorized {
 		t.Errorf("the log level without a token: %d", w.Code)
 	}
