@@ -79,8 +79,15 @@ func (r *Running) shortHash() string { return r.Hash[:min(shownHash, len(r.Hash)
 // it may hold a secret, and its policy in words.
 type Shown struct{ When, Policy string }
 
-// Loss adds up what was lost on a channel for one reason: "overflow", "gap", "shutdown"
-// or "trimmed" (entries of a stream that were trimmed before they could be delivered).
+// The reasons of a [Loss], as transport calls them.
+const (
+	LossOverflow = "overflow" // a queue was full
+	LossGap      = "gap"      // a Pub/Sub channel could not be listened to
+	LossShutdown = "shutdown" // a queue could not be worked off at the end
+	LossTrimmed  = "trimmed"  // entries of a stream, before they could be delivered
+)
+
+// Loss adds up what was lost on a channel for one reason.
 type Loss struct {
 	Channel string // declared name
 	Reason  string
