@@ -171,6 +171,26 @@ func TestTurning(t *testing.T) {
 	}
 }
 
+// A router that drains is not stuck, however long its handlers take.
+func TestTurningWhileItDrains(t *testing.T) {
+	begun, end := make(chan struct{}), make(chan struct{})
+	r := start(t, one(HandlerFunc(func(context.Context, *Event) error {
+		close(begun)
+		<-end
+		return nil
+	})), Options{})
+	r.send(t, message0("1", "enter"))
+	_ = receive(t, "the event", begun)
+	r.stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := r.Turning(ctx); err != nil {
+		t.Error(err)
+	}
+	close(end)
+	_ = receive(t, "the end", r.ended)
+}
+
 func TestTurningIsStuck(t *testing.T) {
 	r, err := New(one(accepting), Options{Subscriber: func(Channel) (message.Subscriber, error) { return newCarrier(), nil }})
 	if err != nil {

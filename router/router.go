@@ -88,7 +88,7 @@ type Router struct {
 	running chan struct{}
 	over    chan struct{} // closed when Run has returned
 	turns   chan struct{} // received from whenever Run's loop turns
-	busy    atomic.Bool   // it applies a reload
+	busy    atomic.Bool   // it applies a reload, or drains
 	lost    chan *feed    // feeds that ended by themselves
 	reloads chan reload
 	open    []*feed     // started, or about to be, and not closed; only Run knows
@@ -184,8 +184,8 @@ func (r *Router) Run(ctx context.Context) error {
 }
 
 // Turning is an error when Run is stuck, or nothing reads a channel any more that it
-// should read, so that only another process will. It waits for Run until ctx ends, but
-// not while Run applies a reload, for which there are other limits.
+// should read, so that only another process will. It waits for Run until ctx ends; while
+// Run applies a reload or drains, for which there are other limits, that is no error.
 func (r *Router) Turning(ctx context.Context) error {
 	now := r.current()
 	for i, f := range now.feeds {
@@ -227,6 +227,7 @@ func (r *Router) begin(ctx, work context.Context, cancel func()) error {
 // drain closes the subscriptions and waits for them and the lanes; at the limit it
 // cancels the handlers.
 func (r *Router) drain(cancel context.CancelFunc) {
+	r.busy.Store(true)
 	limit := time.AfterFunc(r.opts.Drain, cancel)
 	defer limit.Stop()
 	idle := make(chan struct{})

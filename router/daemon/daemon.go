@@ -17,7 +17,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router"
-	"signalbox/router/ops"
 	"signalbox/router/routesfile"
 	"signalbox/router/transport"
 )
@@ -181,31 +180,6 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 		p.summarize(r.Stats(), time.Since(begin))
 	}
 	return err
-}
-
-// serve answers HTTP requests until end is called: also while the router drains.
-func (p *program) serve(ctx context.Context, server *ops.Server) (end func()) {
-	if server == nil {
-		return func() {}
-	}
-	stopping := context.AfterFunc(ctx, func() { p.side.stopping.Store(true) })
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		serve := server.Serve
-		if p.page != nil {
-			serve = func(ctx context.Context) error { return server.ServeOn(ctx, p.page) }
-		}
-		if err := serve(serving); err != nil {
-			p.log.Error("nothing is served by HTTP any more", "err", err)
-		}
-	}()
-	return func() {
-		stopping()
-		stop()
-		<-served
-	}
 }
 
 // announce logs what is wired, once every subscription is confirmed.

@@ -46,6 +46,31 @@ func (p *program) newSide(began time.Time) (*ops.Server, error) {
 	}, p.seen(began), p.log)
 }
 
+// serve answers HTTP requests until end is called: also while the router drains.
+func (p *program) serve(ctx context.Context, server *ops.Server) (end func()) {
+	if server == nil {
+		return func() {}
+	}
+	stopping := context.AfterFunc(ctx, func() { p.side.stopping.Store(true) })
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		serve := server.Serve
+		if p.page != nil {
+			serve = func(ctx context.Context) error { return server.ServeOn(ctx, p.page) }
+		}
+		if err := serve(serving); err != nil {
+			p.log.Error("nothing is served by HTTP any more", "err", err)
+		}
+	}()
+	return func() {
+		stopping()
+		stop()
+		<-served
+	}
+}
+
 // seen is what the HTTP side sees.
 func (p *program) seen(began time.Time) ops.Program {
 	return ops.Program{
@@ -144,8 +169,9 @@ func (p *program) ready(ctx context.Context) []ops.Reason {
 	if r == nil || !isClosed(r.Running()) {
 		return []ops.Reason{{What: "starting", Text: "the router starts"}}
 	}
-	if err := p.redis.Check(ctx); err != nil {
-		return []ops.Reason{{What: "redis", Text: fmt.Sprintf("redis at %s does not answer: %s", p.side.redis, reason(err))}}
+	// No Check: of a Redis that hangs it would find out whether it wants TLS, longer than ctx.
+	if err := p.redis.Client().Ping(ctx).Err(); err != nil {
+		return []ops.Reason{{What: "redis", Text: fmt.Sprintf("redis at %s does not answer: %v", p.side.redis, err)}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmWait)
 	defer cancel()

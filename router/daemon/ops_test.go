@@ -381,6 +381,25 @@ func TestOpsDuringReloads(t *testing.T) {
 	}
 }
 
+// A Redis that hangs is told as that, and in time.
+func TestReadyWhileRedisHangs(t *testing.T) {
+	server := redistest.Start(t)
+	p := runProgram(t, opsOptions(t, server.URL(), &ledger{}))
+	server.Pause()
+	defer server.Resume()
+	const within = 300 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	begin := time.Now()
+	reasons := p.ready(ctx)
+	if len(reasons) != 1 || reasons[0].What != "redis" || !strings.Contains(reasons[0].Text, "does not answer: ") {
+		t.Errorf("reasons %v", reasons)
+	}
+	if took := time.Since(begin); took > 3*within {
+		t.Errorf("it took %v, and had %v", took, within)
+	}
+}
+
 // What Redis or a proxy says may hold a password.
 func TestAskedHidesLogins(t *testing.T) {
 	if err := asked(errors.New("dial redis://bot:hunter2@db:6379: refused")); strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "refused") {

@@ -24,8 +24,8 @@ type TailOptions struct {
 	JSON     bool
 }
 
-// onlooker is who tails. What is nil was not asked for.
-type onlooker struct {
+// tailer is who tails. What is nil was not asked for.
+type tailer struct {
 	*program
 	opts  Options // the program's own are quieter
 	asked TailOptions
@@ -34,9 +34,9 @@ type onlooker struct {
 	where *where
 }
 
-// newOnlooker checks what can be checked without a configuration.
-func newOnlooker(opts Options, asked TailOptions) (o *onlooker, err error) {
-	o = &onlooker{opts: opts, asked: asked}
+// newTailer checks what can be checked without a configuration.
+func newTailer(opts Options, asked TailOptions) (t *tailer, err error) {
+	t = &tailer{opts: opts, asked: asked}
 	switch {
 	case asked.N < 0:
 		return nil, &UsageError{fmt.Errorf("-n %d: want a number of messages, or 0 for all", asked.N)}
@@ -44,7 +44,7 @@ func newOnlooker(opts Options, asked TailOptions) (o *onlooker, err error) {
 		return nil, &UsageError{fmt.Errorf("--for %s: want a time such as 10s, or 0s for no end", asked.For)}
 	}
 	if asked.Since != "" {
-		if o.since, err = parseSince(asked.Since); err != nil {
+		if t.since, err = parseSince(asked.Since); err != nil {
 			return nil, err
 		}
 	}
@@ -53,110 +53,110 @@ func newOnlooker(opts Options, asked TailOptions) (o *onlooker, err error) {
 		if err != nil {
 			return nil, &UsageError{fmt.Errorf("--type: %w", err)}
 		}
-		o.types = &types
+		t.types = &types
 	}
-	return o, nil
+	return t, nil
 }
 
 // Tail prints what travels on channels until ctx ends. It reads as an onlooker, by
 // SUBSCRIBE, XREAD and XRANGE, and takes nothing from any consumer. It ends with an error
 // when Redis goes away: what travels meanwhile would be missing without a word.
 func Tail(ctx context.Context, opts Options, what TailOptions) error {
-	o, err := newOnlooker(opts, what)
+	t, err := newTailer(opts, what)
 	if err != nil {
 		return err
 	}
-	if o.program, err = openToWatch(opts, what.Channels); err != nil {
+	if t.program, err = openToWatch(opts, what.Channels); err != nil {
 		return err
 	}
-	defer o.close()
-	if err := o.configure(); err != nil {
+	defer t.close()
+	if err := t.configure(); err != nil {
 		return err
 	}
-	if err := o.mustReach(ctx); err != nil {
+	if err := t.mustReach(ctx); err != nil {
 		return err
 	}
-	channels, err := o.watched(ctx, what.Channels)
+	channels, err := t.watched(ctx, what.Channels)
 	if err != nil {
 		return err
 	}
-	if o.since != nil {
+	if t.since != nil {
 		if err := keepsAny(channels); err != nil {
 			return err
 		}
 	}
-	err = o.look(ctx, channels)
-	if o.where != nil && opts.Verbosity >= 0 {
-		o.where.summary(opts.Stderr)
+	err = t.look(ctx, channels)
+	if t.where != nil && opts.Verbosity >= 0 {
+		t.where.summary(opts.Stderr)
 	}
 	return err
 }
 
 // configure takes from the configuration what is needed: it must say where the channels
 // are and, for a condition that asks, the name of the service.
-func (o *onlooker) configure() (err error) {
-	names := o.asked.Channels
+func (t *tailer) configure() (err error) {
+	names := t.asked.Channels
 	if len(names) == 0 {
-		names = o.declared()
+		names = t.declared()
 	}
 	var more []string
-	if strings.Contains(o.asked.Where, "service") {
+	if strings.Contains(t.asked.Where, "service") {
 		more = append(more, "service.name")
 	}
-	if err := lacks(o.opts.Source, o.loaded.Notes, names, more...); err != nil || o.asked.Where == "" {
+	if err := lacks(t.opts.Source, t.loaded.Notes, names, more...); err != nil || t.asked.Where == "" {
 		return err
 	}
-	if o.where, err = newWhere(o.asked.Where, o.loaded.Config.Service); err != nil {
+	if t.where, err = newWhere(t.asked.Where, t.loaded.Config.Service); err != nil {
 		return err
 	}
-	if o.opts.Verbosity >= 0 && !o.asked.Stats { // the table has it
-		o.where.notes = o.opts.Stderr
+	if t.opts.Verbosity >= 0 && !t.asked.Stats { // the table has it
+		t.where.notes = t.opts.Stderr
 	}
 	return nil
 }
 
 // look shows what is asked for until ctx ends.
-func (o *onlooker) look(ctx context.Context, channels []router.Channel) error {
+func (t *tailer) look(ctx context.Context, channels []router.Channel) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if o.asked.For > 0 {
+	if t.asked.For > 0 {
 		// No deadline: the network would notice it first, and take it for a failure.
-		defer time.AfterFunc(o.asked.For, stop).Stop()
+		defer time.AfterFunc(t.asked.For, stop).Stop()
 	}
-	now := o.redis.Now()
-	v := o.newView(channels, now, stop)
-	w := &watch{redis: o.redis.Client(), show: v.show}
+	now := t.redis.Now()
+	v := t.newView(channels, now, stop)
+	w := &watch{redis: t.redis.Client(), show: v.show}
 	defer w.close()
 	if err := w.begin(ctx, channels); err != nil {
 		return ended(ctx, err)
 	}
-	if o.since != nil {
-		if err := o.since.notFuture(now, w.last); err != nil {
+	if t.since != nil {
+		if err := t.since.notFuture(now, w.last); err != nil {
 			return err
 		}
-		w.from, _ = o.since.begin(now)
+		w.from, _ = t.since.begin(now)
 	}
-	o.announce(ctx, w, channels, now)
-	if !o.asked.Stats {
+	t.announce(ctx, w, channels, now)
+	if !t.asked.Stats {
 		return ended(ctx, w.run(ctx))
 	}
-	v.rates = newRates(o.redis.Now, w.from != "")
+	v.rates = newRates(t.redis.Now, w.from != "")
 	w.replayed = v.rates.live
-	meter := newMeter(o.opts.Stdout, o.asked.JSON, v.rates, o.where, stop)
+	meter := newMeter(t.opts.Stdout, t.asked.JSON, v.rates, t.where, stop)
 	return ended(ctx, meter.during(ctx, w.run))
 }
 
 // announce says what is watched, once it is.
-func (o *onlooker) announce(ctx context.Context, w *watch, channels []router.Channel, now time.Time) {
-	if o.opts.Verbosity < 0 {
+func (t *tailer) announce(ctx context.Context, w *watch, channels []router.Channel, now time.Time) {
+	if t.opts.Verbosity < 0 {
 		return
 	}
-	fmt.Fprintln(o.opts.Stderr, o.watching(channels, now))
-	if o.since == nil {
+	fmt.Fprintln(t.opts.Stderr, t.watching(channels, now))
+	if t.since == nil {
 		return
 	}
 	for _, note := range w.gaps(ctx, channels) {
-		fmt.Fprintln(o.opts.Stderr, note)
+		fmt.Fprintln(t.opts.Stderr, note)
 	}
 }
 
@@ -168,22 +168,22 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-func (o *onlooker) watching(channels []router.Channel, now time.Time) string {
+func (t *tailer) watching(channels []router.Channel, now time.Time) string {
 	names := make([]string, len(channels))
 	hint := ""
 	for i, ch := range channels {
 		how := redisName(ch)
-		if _, ok := o.channel(ch.Name); !ok && len(o.loaded.Files) > 0 {
+		if _, ok := t.channel(ch.Name); !ok && len(t.loaded.Files) > 0 {
 			how += ", not declared"
-			if near, ok := nearest.Name(ch.Name, o.declared()); ok {
+			if near, ok := nearest.Name(ch.Name, t.declared()); ok {
 				hint = fmt.Sprintf("did you mean %q? ", near)
 			}
 		}
 		names[i] = fmt.Sprintf("%s (%s)", printable(ch.Name), how)
 	}
 	begin := "from now on"
-	if o.since != nil {
-		begin = "since " + o.since.moment(now)
+	if t.since != nil {
+		begin = "since " + t.since.moment(now)
 	}
 	return fmt.Sprintf("watching %s %s; %sCtrl-C ends it", strings.Join(names, ", "), begin, hint)
 }

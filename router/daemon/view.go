@@ -38,9 +38,9 @@ type view struct {
 }
 
 // newView makes columns as wide as what is declared needs.
-func (o *onlooker) newView(channels []router.Channel, now time.Time, stop context.CancelFunc) *view {
-	v := &view{out: o.opts.Stdout, json: o.asked.JSON, types: o.types, where: o.where, left: o.asked.N, stop: stop, times: "15:04:05.000"}
-	if o.since != nil && o.since.isEarlierDay(now) {
+func (t *tailer) newView(channels []router.Channel, now time.Time, stop context.CancelFunc) *view {
+	v := &view{out: t.opts.Stdout, json: t.asked.JSON, types: t.types, where: t.where, left: t.asked.N, stop: stop, times: "15:04:05.000"}
+	if t.since != nil && t.since.isEarlierDay(now) {
 		v.times = "2006-01-02 15:04:05.000"
 	}
 	for _, ch := range channels {

@@ -55,7 +55,7 @@ func TestViewStops(t *testing.T) {
 
 	ctx, stop := context.WithCancel(t.Context())
 	var out strings.Builder
-	v := (&onlooker{opts: Options{Stdout: &out}, asked: TailOptions{N: 2}}).newView([]router.Channel{price}, time.Now(), stop)
+	v := (&tailer{opts: Options{Stdout: &out}, asked: TailOptions{N: 2}}).newView([]router.Channel{price}, time.Now(), stop)
 	v.show(price, tick)
 	if n := strings.Count(out.String(), "\n"); n != 2 || ctx.Err() == nil {
 		t.Errorf("printed %d lines, want 2, then the end: %v", n, ctx.Err())
@@ -65,7 +65,7 @@ func TestViewStops(t *testing.T) {
 	}
 
 	ctx, stop = context.WithCancel(t.Context())
-	(&onlooker{opts: Options{Stdout: brokenPipe{}}}).newView(nil, time.Now(), stop).show(price, tick)
+	(&tailer{opts: Options{Stdout: brokenPipe{}}}).newView(nil, time.Now(), stop).show(price, tick)
 	if ctx.Err() == nil {
 		t.Error("goes on though nobody reads")
 	}

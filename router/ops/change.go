@@ -15,9 +15,6 @@ import (
 // maxLevel is the most that a request for another level may hold, in bytes.
 const maxLevel = 1 << 10
 
-// shownHash is how many digits of a configuration's hash are shown, as in the log.
-const shownHash = 12
-
 // routeChanges says where the running program is changed. Write does not matter: that is
 // about events, and who may connect, and knows the token, is who may operate the router.
 func routeChanges(mux *http.ServeMux, p Program, g *guard) {
@@ -38,8 +35,8 @@ type reloaded struct {
 // old one goes on: 422 for mistakes in it, 409 for what stands against it now.
 func reload(p Program) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		// What is gone drains first, for as long as the configuration says: the times that
-		// other answers have would end this one, and with it the reload.
+		// What is gone drains first, for as long as the configuration says: with the times that
+		// other answers have, nobody would be told what became of it.
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Time{})
 		_ = control.SetWriteDeadline(time.Time{})
@@ -50,8 +47,7 @@ func reload(p Program) http.HandlerFunc {
 			return
 		}
 		now := p.Running()
-		is := reloaded{Hash: now.Hash, Since: now.Since, Files: now.Files, Channels: len(now.Config.Channels), Routes: len(now.Config.Routes)}
-		is.Hash = is.Hash[:min(shownHash, len(is.Hash))]
+		is := reloaded{Hash: now.shortHash(), Since: now.Since, Files: now.Files, Channels: len(now.Config.Channels), Routes: len(now.Config.Routes)}
 		if wantsText(r) {
 			answerText(w, http.StatusOK, fmt.Sprintf("reloaded: %s, hash %s", wording.Count(is.Routes, "route"), is.Hash))
 			return

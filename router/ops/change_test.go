@@ -105,7 +105,7 @@ func TestLogLevel(t *testing.T) {
 	}
 	h := probed(t, Config{}, p)
 	wantAnswer(t, ask(h, "GET", "/-/log-level", ""), 200, `{"level":"info"}`+"\n")
-	wantAnswer(t, ask(h, "PUT", "/-/log-level", "debug"), 405, `{"error":"/-/log-level takes GET, POST"}`+"\n")
+	wantAnswer(t, ask(h, "PUT", "/-/log-level", "debug"), 405, `{"error":"/-/log-level takes GET, HEAD, POST"}`+"\n")
 	const form = "application/x-www-form-urlencoded"
 	for _, test := range []struct {
 		body, contentType string

@@ -34,6 +34,7 @@ func newGuard(cfg Config, log *slog.Logger) (*guard, error) {
 		return nil, fmt.Errorf("listen on %q: %w", cfg.Listen, err)
 	}
 	g := &guard{cross: http.NewCrossOriginProtection(), log: log, tries: rate.NewLimiter(2, 10), lines: rate.NewLimiter(1, 1)}
+	g.cross.SetDenyHandler(http.HandlerFunc(g.denied))
 	g.hosts = append([]string{"localhost", strings.ToLower(host)}, cfg.Hosts...)
 	if name, err := os.Hostname(); err == nil {
 		g.hosts = append(g.hosts, strings.ToLower(name))
@@ -105,6 +106,12 @@ func (g *guard) known(r *http.Request) bool {
 		return g.token.is(given)
 	}
 	return slices.ContainsFunc(r.CookiesNamed(g.token.cookie), func(c *http.Cookie) bool { return g.token.signed(c.Value) })
+}
+
+// denied answers to what a page of another site has sent.
+func (g *guard) denied(w http.ResponseWriter, r *http.Request) {
+	g.refused(r, "a page of another site sent it")
+	fail(w, http.StatusForbidden, "a page of another site sent this; only the router's own may")
 }
 
 // refused tells the log, once a second at most: somebody may ask all the time.

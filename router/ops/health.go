@@ -29,7 +29,7 @@ func (s *Server) routeHealth(mux *http.ServeMux, p Program, g *guard) {
 	if s.cfg.OpenHealth {
 		protect = func(open http.Handler) http.Handler { return open }
 	}
-	ready := protect(methods{"GET": readyz(p)})
+	ready := protect(methods{"GET": healthOf(p.Ready, "ready", "not ready")})
 	mux.Handle("/livez", protect(methods{"GET": livez(p)}))
 	mux.Handle("/readyz", ready)
 	mux.Handle("/healthz", ready)
@@ -43,13 +43,18 @@ func livez(p Program) http.HandlerFunc {
 		}
 		return nil
 	}}
-	return l.told("ok", "stuck")
+	return healthOf(l.reasons, "ok", "stuck")
 }
 
-// readyz is 200 as long as nothing keeps the program from its work.
-func readyz(p Program) http.HandlerFunc {
-	l := &look{at: p.Ready}
-	return l.told("ready", "not ready")
+// healthOf is 200 as long as there are no reasons against it.
+func healthOf(reasons func(context.Context) []Reason, good, bad string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		status, is := http.StatusOK, health{Status: good, Reasons: reasons(r.Context())}
+		if len(is.Reasons) > 0 {
+			status, is.Status = http.StatusServiceUnavailable, bad
+		}
+		answer(w, status, is)
+	}
 }
 
 // look is a look at the program, which asks Redis: one for all who want it at the same
@@ -67,16 +72,6 @@ type glance struct {
 	done    chan struct{}
 	ended   time.Time
 	reasons []Reason
-}
-
-func (l *look) told(good, bad string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		status, is := http.StatusOK, health{Status: good, Reasons: l.reasons(r.Context())}
-		if len(is.Reasons) > 0 {
-			status, is.Status = http.StatusServiceUnavailable, bad
-		}
-		answer(w, status, is)
-	}
 }
 
 // reasons is what the look of the moment finds, or why nobody waits for it any longer.

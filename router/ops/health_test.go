@@ -83,7 +83,7 @@ func TestHealth(t *testing.T) {
 		}
 		if w := ask(h, "POST", test.path, ""); w.Code != http.StatusMethodNotAllowed {
 			t.Errorf("POST %s is %d", test.path, w.Code)
-		} else if got := w.Header().Get("Allow"); got != "GET" {
+		} else if got := w.Header().Get("Allow"); got != "GET, HEAD" {
 			t.Errorf("POST %s: Allow is %q", test.path, got)
 		}
 	}
@@ -123,8 +123,11 @@ func TestLooksAreShared(t *testing.T) {
 		probes.Wait()
 		time.Sleep(lookHolds)
 		wantAnswer(t, ask(h, "GET", "/healthz", ""), 503, notReady("redis", "1"))
+		if metrics := ask(h, "GET", "/metrics", "").Body.String(); !strings.Contains(metrics, "\nsignalbox_ready 0\n") {
+			t.Errorf("metrics: %s", metrics)
+		}
 		if n := looks.Load(); n != 1 {
-			t.Errorf("looked %d times for 51 probes within a second", n)
+			t.Errorf("looked %d times for 51 probes and a scrape within a second", n)
 		}
 		time.Sleep(time.Millisecond)
 		wantAnswer(t, ask(h, "GET", "/readyz", ""), 503, notReady("redis", "2"))
@@ -241,6 +244,17 @@ func TestWhoMayAskForHealth(t *testing.T) {
 			if w := ask(test.h, "GET", path, "", test.header...); w.Code != test.want {
 				t.Errorf("%s with %q: %d, want %d", path, test.header, w.Code, test.want)
 			}
+		}
+	}
+	// Each is opened by itself.
+	metrics := probed(t, Config{Token: healthToken, OpenMetrics: true}, p)
+	for _, test := range []struct {
+		h    http.Handler
+		path string
+		want int
+	}{{closed, "/metrics", 401}, {open, "/metrics", 401}, {metrics, "/metrics", 200}, {metrics, "/readyz", 401}} {
+		if w := ask(test.h, "GET", test.path, ""); w.Code != test.want {
+			t.Errorf("%s without a token: %d, want %d", test.path, w.Code, test.want)
 		}
 	}
 	if w := ask(open, "GET", "/-/log-level", ""); w.Code != http.StatusUnauthorized {

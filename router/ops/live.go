@@ -2,6 +2,8 @@ package ops
 
 import (
 	"context"
+	"log/slog"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +25,7 @@ const (
 type live struct {
 	program Program
 	write   bool
+	log     *slog.Logger
 	limit   time.Duration // of a write
 
 	events *events
@@ -47,7 +50,7 @@ func newLive(p Program, write bool) *live {
 		p.Onlooker = &router.Onlooker{}
 	}
 	l := &live{
-		program: p, write: write, limit: writeLimit,
+		program: p, write: write, log: slog.New(slog.DiscardHandler), limit: writeLimit,
 		events: newEvents(), clients: map[*client]struct{}{},
 	}
 	p.Onlooker.See = l.look
@@ -114,15 +117,25 @@ func (l *live) begin() {
 	l.asked.forget()
 	l.beginTally()
 	var all sync.WaitGroup
-	all.Go(func() { l.run(ctx) })
-	all.Go(func() { l.askReady(ctx) })
-	all.Go(func() { l.askStreams(ctx) })
+	for _, what := range []func(context.Context){l.run, l.askReady, l.askStreams} {
+		all.Go(func() {
+			defer l.survive()
+			what(ctx)
+		})
+	}
 	l.end = func() func() {
 		l.program.Onlooker.All.Store(false)
 		l.events.watch(false)
 		cancel()
 		l.endTally()
 		return all.Wait
+	}
+}
+
+// survive keeps a panic from ending the router: being looked at must not.
+func (l *live) survive() {
+	if v := recover(); v != nil {
+		l.log.Error("the live page no longer tells all", "err", v, "stack", string(debug.Stack()))
 	}
 }
 

@@ -1,15 +1,13 @@
 package ops
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"signalbox/router"
 )
-
-// hashDigits is how much of a hash is shown, in hexadecimal digits.
-const hashDigits = 12
 
 // told is what tells one state of the configuration from the next.
 type told struct {
@@ -36,7 +34,7 @@ func (l *live) tellConfig() {
 func (l *live) wireConfig(r *Running) wireConfig {
 	w := wireConfig{
 		Service: l.program.Service, Version: l.program.Version, Started: l.program.Started.UnixMilli(), Write: l.write,
-		Files: append([]string{}, r.Files...), Hash: r.Hash[:min(len(r.Hash), hashDigits)], Since: r.Since.UnixMilli(), Refusal: r.Refusal,
+		Files: append([]string{}, r.Files...), Hash: r.shortHash(), Since: r.Since.UnixMilli(), Refusal: redact(r.Refusal),
 		Channels: make([]wireChannel, 0, len(r.Config.Channels)),
 		Handlers: make([]wireHandler, 0, len(r.Config.Handlers)),
 		Routes:   make([]wireRoute, 0, len(r.Config.Routes)),
@@ -78,12 +76,7 @@ func newWireRoute(r router.Route, shown Shown) wireRoute {
 }
 
 // nameOf is the name of a route.
-func nameOf(r router.Route) string {
-	if r.Name == "" {
-		return r.Handler
-	}
-	return r.Name
-}
+func nameOf(r router.Route) string { return cmp.Or(r.Name, r.Handler) }
 
 func newWireChannel(ch router.Channel, named []string, dead []router.Channel) wireChannel {
 	w := wireChannel{

@@ -95,7 +95,7 @@ func rejected(ch *router.ChannelStats) uint64 {
 }
 
 func (c *channelCount) lose(loss Loss) {
-	if loss.Reason == "gap" {
+	if loss.Reason == LossGap {
 		c.Gaps += loss.Times
 		c.Blind += loss.Blind.Milliseconds()
 	}

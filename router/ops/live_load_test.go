@@ -1,10 +1,12 @@
 package ops
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -181,6 +183,32 @@ func TestLiveCountsWhatIsNotShown(t *testing.T) {
 			if text := fmt.Sprintf(`"unshown":%d}`, want.unshown); !strings.Contains(out.String(), text) {
 				t.Errorf("%+v: no %s in the last of\n%s", want, text, out.String()[max(0, len(out.String())-300):])
 			}
+		}
+	})
+}
+
+// A mistake in what is shown ends neither the router nor the rest of the page.
+func TestLiveSurvivesAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logs bytes.Buffer
+		p := newFake().program()
+		p.Streams = func(context.Context) ([]Stream, error) { panic("a mistake") }
+		l := newLive(p, false)
+		l.log = slog.New(slog.NewTextHandler(&logs, nil))
+		ctx, leave := context.WithCancel(t.Context())
+		out, watching := newPaper(), make(chan struct{})
+		go func() {
+			defer close(watching)
+			l.ServeHTTP(out, httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/live", http.NoBody))
+		}()
+		time.Sleep(5 * time.Second)
+		leave()
+		<-watching
+		if n := strings.Count(out.String(), "event: counts"); n < 4 {
+			t.Errorf("%d counts in five seconds", n)
+		}
+		if text := logs.String(); strings.Count(text, "no longer tells all") != 1 || !strings.Contains(text, "a mistake") {
+			t.Errorf("log: %s", text)
 		}
 	})
 }

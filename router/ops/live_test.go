@@ -197,9 +197,9 @@ func TestLiveTellsReloads(t *testing.T) {
 	page := browse(t, serveLive(t, newLive(f.program(), false)), "")
 	page.await("config")
 	f.change(func() {
-		f.running.Attempt, f.running.Refused, f.running.Refusal = time.UnixMilli(9000), 1, "routes.toml:1:1: no"
+		f.running.Attempt, f.running.Refused, f.running.Refusal = time.UnixMilli(9000), 1, "no redis://desk:hunter2@10.0.0.5"
 	})
-	if c := parse[wireConfig](t, page.await("config")); c.Attempt != 9000 || c.Refusal != "routes.toml:1:1: no" || c.Hash != "0123456789ab" {
+	if c := parse[wireConfig](t, page.await("config")); c.Attempt != 9000 || c.Refusal != "no redis://***@10.0.0.5" || c.Hash != "0123456789ab" {
 		t.Errorf("refused: %+v", c)
 	}
 	f.change(func() {

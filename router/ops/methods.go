@@ -19,7 +19,11 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r)
 		return
 	}
-	allowed := strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+	names := slices.Sorted(maps.Keys(m))
+	if names[0] == http.MethodGet {
+		names = slices.Insert(names, 1, http.MethodHead)
+	}
+	allowed := strings.Join(names, ", ")
 	w.Header().Set("Allow", allowed)
 	fail(w, http.StatusMethodNotAllowed, r.URL.Path+" takes "+allowed)
 }

@@ -65,11 +65,12 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	defer cancel()
 
 	s := sheet{}
+	reasons := c.program.Ready(ctx) // first, or slow streams would leave it no time
 	running, stats := c.program.Running(), c.program.Stats()
 	c.router.read(s, running.Config, stats)
 	c.losses.read(s, running.Config, stats, c.program.Losses())
 	c.redis.readLink(s, c.program.Link())
 	c.redis.readStreams(ctx, s, c.streams)
-	c.service.read(s, c.program, running, c.program.Ready(ctx))
+	c.service.read(s, c.program, running, reasons)
 	s.send(to)
 }

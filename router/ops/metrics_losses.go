@@ -23,17 +23,17 @@ func (m lossMeters) read(s sheet, running router.Config, stats router.Stats, los
 			s.add(m.trimmed, 0, ch.Name)
 			continue
 		}
-		s.add(m.dropped, 0, ch.Name, "overflow")
-		s.add(m.dropped, 0, ch.Name, "shutdown")
+		s.add(m.dropped, 0, ch.Name, LossOverflow)
+		s.add(m.dropped, 0, ch.Name, LossShutdown)
 		s.add(m.gaps, 0, ch.Name)
 		s.add(m.blind, 0, ch.Name)
 	}
 	for _, lost := range losses {
 		switch lost.Reason {
-		case "gap":
+		case LossGap:
 			s.add(m.gaps, float64(lost.Times), lost.Channel)
 			s.add(m.blind, lost.Blind.Seconds(), lost.Channel)
-		case "trimmed":
+		case LossTrimmed:
 			s.add(m.trimmed, float64(lost.Events), lost.Channel)
 		default:
 			s.add(m.dropped, float64(lost.Events), lost.Channel, lost.Reason)

@@ -17,6 +17,12 @@ func TestRedisIsSlow(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
+		p.Ready = func(ctx context.Context) []Reason {
+			if ctx.Err() != nil {
+				return []Reason{{What: "slow"}}
+			}
+			return nil
+		}
 		begun := time.Now()
 		families := scrape(t, handler(t, p), plain)
 		if took := time.Since(begun); took != askFor {
@@ -30,6 +36,9 @@ func TestRedisIsSlow(t *testing.T) {
 		}
 		if got := value(t, families["signalbox_events_unmatched_total"], "channel", "price_data"); got != 2 {
 			t.Errorf("the rest is not told: %v unmatched", got)
+		}
+		if got := value(t, families["signalbox_ready"]); got != 1 {
+			t.Errorf("slow streams make ready %v", got)
 		}
 	})
 }

@@ -95,7 +95,7 @@ func (m routerMeters) readConfig(s sheet, running router.Config, stats router.St
 		}
 	}
 	for _, route := range running.Routes {
-		name := cmp.Or(route.Name, route.Handler)
+		name := nameOf(route)
 		if timeout := route.Policy.Effective().Timeout; timeout > 0 {
 			s.most(m.timeout, timeout.Seconds(), route.Channel, name, route.Handler)
 		}

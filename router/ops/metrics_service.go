@@ -1,11 +1,6 @@
 package ops
 
-import (
-	"runtime"
-)
-
-// hashShown is how much of the configuration's hash is told, as in the log.
-const hashShown = 12
+import "runtime"
 
 // serviceMeters tell what runs and since when.
 type serviceMeters struct {
@@ -31,6 +26,6 @@ func (m serviceMeters) read(s sheet, p Program, running Running, reasons []Reaso
 	if !running.Since.IsZero() {
 		s.add(m.loaded, float64(running.Since.UnixMilli())/1000)
 	}
-	s.add(m.config, 1, running.Hash[:min(hashShown, len(running.Hash))])
+	s.add(m.config, 1, running.shortHash())
 	s.add(m.build, 1, p.Service, p.Version, runtime.Version())
 }

@@ -48,7 +48,7 @@ func (t times) Write(to *dto.Metric) error {
 
 func toHistogram(d *router.Distribution) *dto.Histogram {
 	filled := slices.Sorted(maps.Keys(d.Buckets))
-	// Counted while events go on, Count may differ; a sum that isn't the buckets' is refused.
+	// Not d.Count, which two that were added up lack: Prometheus refuses any but the buckets' sum.
 	count := d.Zero
 	for _, i := range filled {
 		count += d.Buckets[i]

@@ -70,12 +70,24 @@ type Running struct {
 	Shown []Shown
 }
 
+// shownHash is how many digits of a hash are shown, as in the log.
+const shownHash = 12
+
+func (r *Running) shortHash() string { return r.Hash[:min(shownHash, len(r.Hash))] }
+
 // Shown is what may be told of a route: a condition as it is written, since a variable in
 // it may hold a secret, and its policy in words.
 type Shown struct{ When, Policy string }
 
-// Loss adds up what was lost on a channel for one reason: "overflow", "gap", "shutdown"
-// or "trimmed" (entries of a stream that were trimmed before they could be delivered).
+// The reasons of a [Loss], as transport calls them.
+const (
+	LossOverflow = "overflow" // a queue was full
+	LossGap      = "gap"      // a Pub/Sub channel could not be listened to
+	LossShutdown = "shutdown" // a queue could not be worked off at the end
+	LossTrimmed  = "trimmed"  // entries of a stream, before they could be delivered
+)
+
+// Loss adds up what was lost on a channel for one reason.
 type Loss struct {
 	Channel string // declared name
 	Reason  string

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -27,9 +26,9 @@ const (
 	closeTimeout = time.Second
 )
 
-// Config says how the HTTP side is served. Its zero value serves nothing.
+// Config says how the HTTP side is served.
 type Config struct {
-	// Listen is host:port; port 0 is one that is free.
+	// Listen is host:port, and required; port 0 is one that is free.
 	Listen string
 	// Token is what everybody who asks must know, as "Authorization: Bearer TOKEN" or by
 	// the cookie that the login page sets; empty: nothing.
@@ -49,7 +48,6 @@ type Server struct {
 	cfg     Config
 	log     *slog.Logger
 	handler http.Handler
-	tasks   []func(context.Context) // run as long as it serves
 }
 
 // New makes a server of what p is. It does not listen yet.
@@ -59,6 +57,8 @@ func New(cfg Config, p Program, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Health, metrics and the page ask the same: one look at a time is enough for all.
+	p.Ready = (&look{at: p.Ready}).reasons
 	mux := http.NewServeMux()
 	if err := s.routes(mux, p, guard); err != nil {
 		return nil, err
@@ -89,7 +89,9 @@ func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) error {
 	mux.Handle("/metrics", methods{"GET": metrics})
 	s.routeHealth(mux, p, g)
 	routeChanges(mux, p, g)
-	mux.Handle("/api/live", g.secret(methods{"GET": newLive(p, s.cfg.Write)}))
+	live := newLive(p, s.cfg.Write)
+	live.log = s.log
+	mux.Handle("/api/live", g.secret(methods{"GET": live}))
 	newAPI(p, s.cfg.Write).mount(mux, g.secret)
 	return nil
 }
@@ -114,16 +116,10 @@ func (s *Server) ServeOn(ctx context.Context, listener net.Listener) error {
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	var tasks sync.WaitGroup
-	for _, task := range s.tasks {
-		tasks.Go(func() { task(ctx) })
-	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(newBounded(listener, maxConnections)) }()
 	select {
 	case err := <-ended:
-		stop()
-		tasks.Wait()
 		return fmt.Errorf("serve %s: %w", s.cfg.Listen, err)
 	case <-ctx.Done():
 	}
@@ -133,7 +129,6 @@ func (s *Server) ServeOn(ctx context.Context, listener net.Listener) error {
 		_ = server.Close() // whoever still reads has had his time
 	}
 	<-ended //nolint:errcheck // it was shut down, and says so
-	tasks.Wait()
 	return nil
 }
 

@@ -136,14 +136,14 @@ func TestStrangersPages(t *testing.T) {
 		{"Origin": "http://evil.example"},
 		{"Origin": "null"},
 	} {
-		answer, _ := s.ask(t, "POST", "/login", "token="+secretToken, func(r *http.Request) {
+		answer, body := s.ask(t, "POST", "/login", "token="+secretToken, func(r *http.Request) {
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			for name, value := range headers {
 				r.Header.Set(name, value)
 			}
 		})
-		if answer.StatusCode != http.StatusForbidden || len(answer.Cookies()) > 0 {
-			t.Errorf("%v: %s, cookies %v", headers, answer.Status, answer.Cookies())
+		if answer.StatusCode != http.StatusForbidden || len(answer.Cookies()) > 0 || !strings.HasPrefix(body, `{"error":"a page of another site`) {
+			t.Errorf("%v: %s, cookies %v, %s", headers, answer.Status, answer.Cookies(), body)
 		}
 	}
 }
