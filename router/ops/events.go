@@ -45,10 +45,10 @@ func newEvents() *events {
 // wellDone reports whether an outcome is one of those that nobody has to look after.
 func wellDone(o *router.Outcome) bool {
 	switch o.Result {
-	case router.Handled, router.Skipped, router.Filtered, router.Duplicate, router.Unmatched:
-		return !o.Kept
+	case router.Failed, router.Retried, router.Rejected, router.CrashLoop:
+		return false
 	}
-	return false
+	return !o.Kept
 }
 
 // see takes in what became of an event. Of what went well, nothing is kept while nobody
