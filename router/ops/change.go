@@ -40,8 +40,10 @@ func reload(p Program) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		// What is gone drains first, for as long as the configuration says: the times that
 		// other answers have would end this one, and with it the reload.
+		if !untimed(w, r) {
+			return
+		}
 		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(time.Time{})
 		_ = control.SetWriteDeadline(time.Time{})
 		err := p.Reload(r.Context())
 		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))

@@ -191,6 +191,25 @@ func TestLiveEndsWithItsServer(t *testing.T) {
 	}
 }
 
+// A HEAD is answered, and takes nobody's place.
+func TestLiveAnswersHead(t *testing.T) {
+	l := newLive(newFake().program(), false)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, serveLive(t, l), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	if answer.Header.Get("Content-Type") != "text/event-stream" || len(l.clients) > 0 {
+		t.Errorf("%v, %d watch", answer.Header, len(l.clients))
+	}
+}
+
 // A new configuration, and one that was refused, are told.
 func TestLiveTellsReloads(t *testing.T) {
 	f := newFake()
