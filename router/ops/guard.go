@@ -34,6 +34,7 @@ func newGuard(cfg Config, log *slog.Logger) (*guard, error) {
 		return nil, fmt.Errorf("listen on %q: %w", cfg.Listen, err)
 	}
 	g := &guard{cross: http.NewCrossOriginProtection(), log: log, tries: rate.NewLimiter(2, 10), lines: rate.NewLimiter(1, 1)}
+	g.cross.SetDenyHandler(http.HandlerFunc(g.strange))
 	g.hosts = append([]string{"localhost", strings.ToLower(host)}, cfg.Hosts...)
 	if name, err := os.Hostname(); err == nil {
 		g.hosts = append(g.hosts, strings.ToLower(name))
@@ -59,7 +60,27 @@ func (g *guard) protect(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		if !g.meant(r.Host) {
 			g.refused(r, "it is for another host")
-			fail(w, http.StatusMisdirectedRequest, fmt.Sprintf("this router is not called %q; [http] hosts names what it is called", r.Host))
+			fail(w, http.StatusMisdirectedRequest, fmt.Sprintf("this router is not called %q; [http] hosts names what it is called", start(r.Host, maxNamed)))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// strange refuses a request that a page of somebody else made a browser send.
+func (g *guard) strange(w http.ResponseWriter, r *http.Request) {
+	g.refused(r, "it is from another site's page")
+	fail(w, http.StatusForbidden, "a browser sent this for another site's page, and such a page may not")
+}
+
+// own is around what is ours alone although it changes nothing: a page of a stranger cannot
+// read the answers, but have a browser ask for more of them than Redis can bear.
+func (g *guard) own(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		as := *r
+		as.Method = http.MethodPost // reading is always allowed
+		if g.cross.Check(&as) != nil {
+			g.strange(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -110,6 +131,6 @@ func (g *guard) known(r *http.Request) bool {
 // refused tells the log, once a second at most: somebody may ask all the time.
 func (g *guard) refused(r *http.Request, why string) {
 	if g.lines.Allow() {
-		g.log.Warn("http request refused", "why", why, "from", r.RemoteAddr, "method", r.Method, "path", r.URL.Path, "host", r.Host)
+		g.log.Warn("http request refused", "why", why, "from", r.RemoteAddr, "method", start(r.Method, maxNamed), "path", start(r.URL.Path, maxNamed), "host", start(r.Host, maxNamed))
 	}
 }

@@ -70,7 +70,7 @@ func New(cfg Config, p Program, log *slog.Logger) (*Server, error) {
 // routes says what there is, and what needs the token.
 func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) error {
 	mux.Handle("/", g.secret(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.URL.Path))
+		fail(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(start(r.URL.Path, maxNamed)))
 	})))
 	files := page()
 	mux.Handle("/{$}", g.secret(files))
@@ -89,8 +89,9 @@ func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) error {
 	mux.Handle("/metrics", methods{"GET": metrics})
 	s.routeHealth(mux, p, g)
 	routeChanges(mux, p, g)
-	mux.Handle("/api/live", g.secret(methods{"GET": newLive(p, s.cfg.Write)}))
-	newAPI(p, s.cfg.Write).mount(mux, g.secret)
+	own := func(next http.Handler) http.Handler { return g.own(g.secret(next)) }
+	mux.Handle("/api/live", own(methods{"GET": newLive(p, s.cfg.Write)}))
+	newAPI(p, s.cfg.Write).mount(mux, own)
 	return nil
 }
 

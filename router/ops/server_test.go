@@ -144,6 +144,28 @@ func TestStrangersPages(t *testing.T) {
 		if answer.StatusCode != http.StatusForbidden || len(answer.Cookies()) > 0 {
 			t.Errorf("%v: %s, cookies %v", headers, answer.Status, answer.Cookies())
 		}
+		for _, path := range []string{"/api/live", "/api/dead?channel=a"} {
+			answer, text := s.ask(t, "GET", path, "", func(r *http.Request) {
+				for name, value := range headers {
+					r.Header.Set(name, value)
+				}
+			})
+			if answer.StatusCode != http.StatusForbidden || text != `{"error":"a browser sent this for another site's page, and such a page may not"}`+"\n" {
+				t.Errorf("%v: GET %s: %s %s", headers, path, answer.Status, text)
+			}
+		}
+	}
+	if got := s.logs.String(); !strings.Contains(got, `why="it is from another site's page"`) {
+		t.Errorf("log: %s", got)
+	}
+}
+
+// What strangers send fills no log.
+func TestRefusalsAreShort(t *testing.T) {
+	s := serve(t, Config{Token: secretToken}, nothing())
+	_, _ = s.ask(t, "GET", "/"+strings.Repeat("x", 10_000), "", func(r *http.Request) { r.Host = strings.Repeat("y", 4_000) })
+	if got := s.logs.String(); len(got) > 1_000 || !strings.Contains(got, "http request refused") {
+		t.Errorf("log: %d bytes", len(got))
 	}
 }
 
