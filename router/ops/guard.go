@@ -122,8 +122,8 @@ func (g *guard) secret(next http.Handler) http.Handler {
 
 // known reports whether a request has the token, or the cookie of somebody who had it.
 func (g *guard) known(r *http.Request) bool {
-	if given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return g.token.is(given)
+	if scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return g.token.is(strings.TrimLeft(given, " "))
 	}
 	return slices.ContainsFunc(r.CookiesNamed(g.token.cookie), func(c *http.Cookie) bool { return g.token.signed(c.Value) })
 }

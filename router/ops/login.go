@@ -64,6 +64,8 @@ func (g *guard) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *guard) logout(w http.ResponseWriter, r *http.Request) {
-	http.SetCookie(w, &http.Cookie{Name: g.token.cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	if g.known(r) { // else the cookie's name would tell a stranger whether a guess is right
+		http.SetCookie(w, &http.Cookie{Name: g.token.cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	}
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }

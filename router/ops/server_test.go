@@ -197,6 +197,7 @@ func TestTokenIsNeeded(t *testing.T) {
 		{"basic", header("Authorization", "Basic "+secretToken), 401},
 		{"in the query", func(r *http.Request) { r.URL.RawQuery = "token=" + secretToken }, 401},
 		{"a made-up cookie", header("Cookie", newToken(secretToken).cookie+"=9999999999.00"), 401},
+		{"by another spelling", header("Authorization", "bearer  "+secretToken), 404},
 		{"the token", header("Authorization", "Bearer "+secretToken), 404},
 	} {
 		answer, body := s.ask(t, "GET", "/api/nothing", "", tt.set)
@@ -246,7 +247,11 @@ func TestLogin(t *testing.T) {
 	}); answer.StatusCode != 401 {
 		t.Errorf("another token: %s", answer.Status)
 	}
-	if answer, _ := s.ask(t, "POST", "/logout", "", nil); len(answer.Cookies()) != 1 || answer.Cookies()[0].MaxAge >= 0 {
+	// Even the name of the cookie depends on the token, and tells no stranger whether he guesses it.
+	if answer, _ := s.ask(t, "POST", "/logout", "", nil); len(answer.Cookies()) > 0 || answer.Header.Get("Location") != "/login" {
+		t.Errorf("logout of a stranger: %v", answer.Header)
+	}
+	if answer, _ := s.ask(t, "POST", "/logout", "", func(r *http.Request) { r.AddCookie(c) }); len(answer.Cookies()) != 1 || answer.Cookies()[0].MaxAge >= 0 {
 		t.Errorf("logout: %v", answer.Cookies())
 	}
 }
