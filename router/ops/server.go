@@ -109,10 +109,11 @@ func (s *Server) ServeOn(ctx context.Context, listener net.Listener) error {
 	s.log.Info("serving http", "page", "http://"+listener.Addr().String()+"/")
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	connections := newBounded(listener, maxConnections)
 	server := &http.Server{
 		Handler: s.handler, BaseContext: func(net.Listener) context.Context { return ctx },
 		MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ConnState: connections.state,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	var tasks sync.WaitGroup
@@ -120,7 +121,7 @@ func (s *Server) ServeOn(ctx context.Context, listener net.Listener) error {
 		tasks.Go(func() { task(ctx) })
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(newBounded(listener, maxConnections)) }()
+	go func() { ended <- server.Serve(connections) }()
 	select {
 	case err := <-ended:
 		stop()

@@ -363,6 +363,50 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 }
 
+// Connections that ask for nothing keep nobody out, neither those that never did nor those
+// that are kept for later; and those that are at work are left alone.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	hold, working := make(chan struct{}), make(chan struct{})
+	p := nothing()
+	p.Reload = func(context.Context) error {
+		close(working)
+		<-hold
+		return nil
+	}
+	p.Running = func() Running { return Running{Hash: "0"} }
+	s := serve(t, Config{}, p)
+	reloaded := make(chan int, 1)
+	go func() {
+		answer, err := s.Post(s.url+"/-/reload", "", nil)
+		if err != nil {
+			t.Error(err)
+			answer = &http.Response{Body: http.NoBody}
+		}
+		_ = answer.Body.Close()
+		reloaded <- answer.StatusCode
+	}()
+	<-working
+	for i := range 2 * maxConnections {
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		_ = conn.SetDeadline(time.Now().Add(headerTimeout / 2))
+		if i%2 == 0 {
+			continue
+		}
+		fmt.Fprint(conn, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		if status, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(status, "200") {
+			t.Fatalf("connection %d: %q %v", i, status, err)
+		}
+	}
+	close(hold)
+	if status := <-reloaded; status != http.StatusOK {
+		t.Errorf("who was at work got %d", status)
+	}
+}
+
 // An address that another program has is waited for.
 func TestTakenAddress(t *testing.T) {
 	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
