@@ -36,7 +36,7 @@ func (l *live) tellConfig() {
 func (l *live) wireConfig(r *Running) wireConfig {
 	w := wireConfig{
 		Service: l.program.Service, Version: l.program.Version, Started: l.program.Started.UnixMilli(), Write: l.write,
-		Files: append([]string{}, r.Files...), Hash: r.Hash[:min(len(r.Hash), hashDigits)], Since: r.Since.UnixMilli(), Refusal: r.Refusal,
+		Files: append([]string{}, r.Files...), Hash: r.Hash[:min(len(r.Hash), hashDigits)], Since: r.Since.UnixMilli(), Refusal: redact(r.Refusal),
 		Channels: make([]wireChannel, 0, len(r.Config.Channels)),
 		Handlers: make([]wireHandler, 0, len(r.Config.Handlers)),
 		Routes:   make([]wireRoute, 0, len(r.Config.Routes)),

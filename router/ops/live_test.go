@@ -30,7 +30,7 @@ func TestLive(t *testing.T) {
 		},
 		Subscriptions: []router.SubscriptionStats{{Channel: "orders", Queued: 1, InHand: 2}, {Channel: "orders", Route: "trade", Queued: 10, InHand: 20}},
 	}
-	f.reasons = []Reason{{"redis", "away"}}
+	f.reasons = []Reason{{"redis", "redis://desk:hunter2@r is away"}}
 	f.streams = []Stream{{Channel: "orders", Group: "a", Lag: 3, Pending: 1, Dead: 6}, {Channel: "orders", Group: "b", Lag: -1, Pending: 2, Dead: 6}}
 	l := newLive(f.program(), true)
 	l.look(outcome("before", router.Failed))
@@ -76,7 +76,7 @@ func TestLive(t *testing.T) {
 	if r := counts.Routes; len(r) != 2 || r[0].Handled != 8 || r[0].Dead != 1 || r[0].Calls != 9 || r[0].Micros != 9000 || r[1].Handled != 0 {
 		t.Errorf("routes %+v", r)
 	}
-	if counts.Reconnects != 4 || counts.Away || len(counts.Reasons) != 1 {
+	if counts.Reconnects != 4 || counts.Away || len(counts.Reasons) != 1 || counts.Reasons[0].Text != "redis://***@r is away" {
 		t.Errorf("counts %+v", counts)
 	}
 }
@@ -216,9 +216,9 @@ func TestLiveTellsReloads(t *testing.T) {
 	page := browse(t, serveLive(t, newLive(f.program(), false)), "")
 	page.await("config")
 	f.change(func() {
-		f.running.Attempt, f.running.Refused, f.running.Refusal = time.UnixMilli(9000), 1, "routes.toml:1:1: no"
+		f.running.Attempt, f.running.Refused, f.running.Refusal = time.UnixMilli(9000), 1, "dial postgres://desk:hunter2@db/x: no"
 	})
-	if c := parse[wireConfig](t, page.await("config")); c.Attempt != 9000 || c.Refusal != "routes.toml:1:1: no" || c.Hash != "0123456789ab" {
+	if c := parse[wireConfig](t, page.await("config")); c.Attempt != 9000 || c.Refusal != "dial postgres://***@db/x: no" || c.Hash != "0123456789ab" {
 		t.Errorf("refused: %+v", c)
 	}
 	f.change(func() {
