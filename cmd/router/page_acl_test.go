@@ -31,7 +31,9 @@ func TestThePageNeedsNoMorePermissions(t *testing.T) {
 	r := startRouter(t, "redis://signalbox:secret@"+server.Addr(), "run", "-c", routes)
 	r.awaitReady()
 	const token = "a-token-for-the-test"
-	ask := func(method, path, body string) string { return askRouter(t, method, "http://"+listen+path, token, body) }
+	ask := func(method, path, body string) string {
+		return askRouter(t, method, "http://"+listen+path, token, body)
+	}
 	seen := watchPageAs(t, "http://"+listen, token)
 	if got := ask("POST", "/api/publish", `{"channel":"orders","type":"enter","data":{}}`); !strings.HasPrefix(got, "200") {
 		t.Errorf("publish: %s", got)

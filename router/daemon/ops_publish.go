@@ -17,7 +17,7 @@ func (p *program) opsPublish(ctx context.Context, channel, typ string, data json
 	if err := s.send(ctx, string(data)); err != nil {
 		return "", asked(err)
 	}
-	p.log.Info("event published from the page", "channel", channel, "type", typ)
+	p.log.Info("event published from the page", "channel", channel, "type", firstRunes(typ, wordWidth))
 	var said strings.Builder
 	if err := s.raw.report(ctx, &said); err != nil { // it was sent, and must not be sent again
 		return asked(err).Error(), nil

@@ -20,7 +20,10 @@ import (
 // runProgram runs a program until the test ends, and returns it when it is ready.
 func runProgram(t *testing.T, opts Options) *program {
 	t.Helper()
-	log := &readyLog{Writer: t.Output(), ready: make(chan struct{})}
+	if opts.Stderr == nil {
+		opts.Stderr = t.Output()
+	}
+	log := &readyLog{Writer: opts.Stderr, ready: make(chan struct{})}
 	opts.Stderr, opts.Stdout = log, t.Output()
 	p, err := open(opts)
 	if err != nil {
@@ -286,6 +289,37 @@ func TestOpsPublishOfWhatNobodyMayLookAt(t *testing.T) {
 	said, err := p.opsPublish(t.Context(), "orders", "enter", []byte(`{}`))
 	if err != nil || !strings.HasPrefix(said, `the message was added, but who reads "orders" is unknown: NOPERM`) {
 		t.Errorf("says %q, %v", said, err)
+	}
+}
+
+// A type that a stranger chose fills no log.
+func TestOpsPublishLogsShortTypes(t *testing.T) {
+	server := redistest.Start(t)
+	log := &journal{wrote: make(chan struct{})}
+	opts := opsOptions(t, server.URL(), &ledger{})
+	opts.Stderr = log
+	p := runProgram(t, opts)
+	before := len(log.String())
+	if _, err := p.opsPublish(t.Context(), "prices", strings.Repeat("x", 100_000), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := log.String()[before:]; len(got) > 2_000 || !strings.Contains(got, "event published from the page") {
+		t.Errorf("log: %d bytes", len(got))
+	}
+}
+
+// A Redis that hangs takes no longer than whoever asks has time.
+func TestReadyOfARedisThatHangs(t *testing.T) {
+	server := redistest.Start(t)
+	p := runProgram(t, opsOptions(t, server.URL(), &ledger{}))
+	server.Pause()
+	defer server.Resume()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	reasons := p.ready(ctx)
+	if took := time.Since(begin); len(reasons) != 1 || reasons[0].What != "redis" || took > 900*time.Millisecond {
+		t.Errorf("%+v after %v", reasons, took)
 	}
 }
 

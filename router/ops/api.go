@@ -29,10 +29,13 @@ type api struct {
 	// replaying holds one while letters are replayed: two who replay the same letter at the
 	// same time would both send it.
 	replaying chan struct{}
+	// looking holds one while letters are read: they may be large, and what many ask for at
+	// the same time would keep Redis from all else.
+	looking chan struct{}
 }
 
 func newAPI(p Program, write bool) *api {
-	return &api{program: p, write: write, replaying: make(chan struct{}, 1)}
+	return &api{program: p, write: write, replaying: make(chan struct{}, 1), looking: make(chan struct{}, 1)}
 }
 
 // mount says what there is.
@@ -48,7 +51,7 @@ func (a *api) dead(w http.ResponseWriter, r *http.Request) {
 	if text := query.Get("n"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > maxLetters {
-			fail(w, http.StatusBadRequest, fmt.Sprintf("n=%q: want a number of dead letters from 1 to %d", text, maxLetters))
+			fail(w, http.StatusBadRequest, fmt.Sprintf("n=%q: want a number of dead letters from 1 to %d", start(text, maxNamed), maxLetters))
 			return
 		}
 	}
@@ -58,12 +61,23 @@ func (a *api) dead(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), lettersTimeout)
 	defer cancel()
-	letters, total, err := a.program.Dead(ctx, query.Get("channel"), n)
+	letters, total, err := a.letters(ctx, query.Get("channel"), n)
 	if err != nil {
 		failed(w, err)
 		return
 	}
 	answer(w, http.StatusOK, wireLetters{Letters: append([]Letter{}, letters...), Total: total})
+}
+
+// letters reads dead letters when its turn comes.
+func (a *api) letters(ctx context.Context, channel string, n int) (letters []Letter, total int, err error) {
+	select {
+	case a.looking <- struct{}{}:
+		defer func() { <-a.looking }()
+		return a.program.Dead(ctx, channel, n)
+	case <-ctx.Done():
+		return nil, 0, errors.New("too many ask for dead letters at the same time; try again")
+	}
 }
 
 // replay sends dead letters again.
@@ -122,7 +136,7 @@ func failed(w http.ResponseWriter, err error) {
 	if _, ok := errors.AsType[*RequestError](err); ok {
 		status = http.StatusBadRequest
 	}
-	fail(w, status, err.Error())
+	fail(w, status, start(err.Error(), maxError))
 }
 
 // decode reads a body that has the members of into, at most, each once; want names them.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -173,6 +174,52 @@ func TestAPITellsErrors(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An error says what somebody sent, and no more of it than a person reads.
+func TestAPITellsShortErrors(t *testing.T) {
+	long := strings.Repeat("é", 1<<18)
+	var deeds []deed
+	for _, r := range [][3]string{
+		{"GET", "/api/dead?channel=a&n=" + long},
+		{"POST", "/api/publish", `{"channel":"a","type":"b","data":null}`},
+	} {
+		_, text := askAPI(t, recorder(&deeds, &RequestError{errors.New(long)}), true, r[0], r[1], "application/json", r[2])
+		if len(text) > 3<<10 || !strings.Contains(text, "é…") {
+			t.Errorf("%s: %d bytes", r[0], len(text))
+		}
+	}
+}
+
+// Letters may be large: those who ask at the same time are answered one after the other.
+func TestAPIReadsLettersOneAfterTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFake().program()
+		reading, most := 0, 0
+		p.Dead = func(context.Context, string, int) ([]Letter, int, error) {
+			reading++
+			most = max(most, reading)
+			time.Sleep(3 * time.Second) // all at once would do so, too
+			reading--
+			return nil, 0, nil
+		}
+		a := newAPI(p, false)
+		statuses := make(chan int, 5)
+		for range cap(statuses) {
+			go func() {
+				w := httptest.NewRecorder()
+				a.dead(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/dead?channel=a", nil))
+				statuses <- w.Code
+			}()
+		}
+		got := map[int]int{}
+		for range cap(statuses) {
+			got[<-statuses]++
+		}
+		if most != 1 || got[http.StatusOK] != 4 || got[http.StatusBadGateway] != 1 {
+			t.Errorf("%d at a time, %v", most, got)
+		}
+	})
 }
 
 // Two who replay at the same time do so one after the other: both might have meant the

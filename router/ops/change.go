@@ -35,10 +35,12 @@ type reloaded struct {
 // old one goes on: 422 for mistakes in it, 409 for what stands against it now.
 func reload(p Program) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		// What is gone drains first, for as long as the configuration says: with the times that
-		// other answers have, nobody would be told what became of it.
+		// What is gone drains first, for as long as the configuration says: the times that
+		// other answers have would end this one, and with it the reload.
+		if !untimed(w, r) {
+			return
+		}
 		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(time.Time{})
 		_ = control.SetWriteDeadline(time.Time{})
 		err := p.Reload(r.Context())
 		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,6 +90,45 @@ func TestReloadOutlivesTimeouts(t *testing.T) {
 	if text, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
 		t.Errorf("%d %s %v", response.StatusCode, text, err)
 	}
+}
+
+// A body that is announced and never sent holds no connection for ever, and reloads nothing.
+func TestReloadAwaitsNoBody(t *testing.T) {
+	t.Parallel()
+	p := reloading(nil)
+	p.Reload = func(context.Context) error {
+		t.Error("reloaded")
+		return nil
+	}
+	server := httptest.NewUnstartedServer(probed(t, Config{}, p))
+	server.Config.ReadTimeout = 200 * time.Millisecond
+	server.Start()
+	defer server.Close()
+	for _, asked := range []string{"POST /-/reload", "GET /api/live"} {
+		text := tell(t, server.Listener.Addr().String(), asked+" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+		if !strings.HasPrefix(text, "HTTP/1.1 400 ") || !strings.HasSuffix(text, `{"error":"this takes no body"}`+"\n") {
+			t.Errorf("%s: %q", asked, text)
+		}
+	}
+}
+
+// tell sends bytes as they are, and returns what comes until the server hangs up.
+func tell(t *testing.T, addr, text string) string {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(conn)
+	if err != nil {
+		t.Errorf("%q: %v", text, err)
+	}
+	return string(got)
 }
 
 func TestLogLevel(t *testing.T) {

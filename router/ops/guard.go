@@ -24,7 +24,6 @@ type guard struct {
 	token *token // nil: nobody needs one
 	cross *http.CrossOriginProtection
 	log   *slog.Logger
-	tries *rate.Limiter // of tokens that are wrong
 	lines *rate.Limiter // of the log
 }
 
@@ -33,7 +32,7 @@ func newGuard(cfg Config, log *slog.Logger) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %q: %w", cfg.Listen, err)
 	}
-	g := &guard{cross: http.NewCrossOriginProtection(), log: log, tries: rate.NewLimiter(2, 10), lines: rate.NewLimiter(1, 1)}
+	g := &guard{cross: http.NewCrossOriginProtection(), log: log, lines: rate.NewLimiter(1, 1)}
 	g.cross.SetDenyHandler(http.HandlerFunc(g.denied))
 	g.hosts = append([]string{"localhost", strings.ToLower(host)}, cfg.Hosts...)
 	if name, err := os.Hostname(); err == nil {
@@ -60,7 +59,21 @@ func (g *guard) protect(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		if !g.meant(r.Host) {
 			g.refused(r, "it is for another host")
-			fail(w, http.StatusMisdirectedRequest, fmt.Sprintf("this router is not called %q; [http] hosts names what it is called", r.Host))
+			fail(w, http.StatusMisdirectedRequest, fmt.Sprintf("this router is not called %q; [http] hosts names what it is called", start(r.Host, maxNamed)))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// own is around what is ours alone although it changes nothing: a page of a stranger cannot
+// read the answers, but have a browser ask for more of them than Redis can bear.
+func (g *guard) own(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		as := *r
+		as.Method = http.MethodPost // reading is always allowed
+		if g.cross.Check(&as) != nil {
+			g.denied(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -102,8 +115,8 @@ func (g *guard) secret(next http.Handler) http.Handler {
 
 // known reports whether a request has the token, or the cookie of somebody who had it.
 func (g *guard) known(r *http.Request) bool {
-	if given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return g.token.is(given)
+	if scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return g.token.is(strings.TrimLeft(given, " "))
 	}
 	return slices.ContainsFunc(r.CookiesNamed(g.token.cookie), func(c *http.Cookie) bool { return g.token.signed(c.Value) })
 }
@@ -117,6 +130,6 @@ func (g *guard) denied(w http.ResponseWriter, r *http.Request) {
 // refused tells the log, once a second at most: somebody may ask all the time.
 func (g *guard) refused(r *http.Request, why string) {
 	if g.lines.Allow() {
-		g.log.Warn("http request refused", "why", why, "from", r.RemoteAddr, "method", r.Method, "path", r.URL.Path, "host", r.Host)
+		g.log.Warn("http request refused", "why", why, "from", r.RemoteAddr, "method", start(r.Method, maxNamed), "path", start(r.URL.Path, maxNamed), "host", start(r.Host, maxNamed))
 	}
 }

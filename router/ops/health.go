@@ -128,7 +128,14 @@ func (g *glance) look(at func(context.Context) []Reason) {
 		}
 		g.ended = time.Now()
 	}()
-	for _, reason := range at(ctx) {
-		g.reasons = append(g.reasons, Reason{What: reason.What, Text: redact(reason.Text)})
+	g.reasons = redacted(at(ctx))
+}
+
+// redacted are reasons that anybody may be told.
+func redacted(reasons []Reason) []Reason {
+	told := make([]Reason, len(reasons))
+	for i, reason := range reasons {
+		told[i] = Reason{What: reason.What, Text: redact(reason.Text)}
 	}
+	return told
 }

@@ -82,7 +82,7 @@ func (l *live) askReady(ctx context.Context) {
 		}
 		l.asked.mu.Lock()
 		defer l.asked.mu.Unlock()
-		l.asked.answered, l.asked.reasons = true, reasons
+		l.asked.answered, l.asked.reasons = true, redacted(reasons)
 	})
 }
 

@@ -19,20 +19,25 @@ const (
 
 // ServeHTTP tells a browser what happens until it goes, or the server ends.
 func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	if r.Method == http.MethodHead { // its answer has no body, and would never end
+		h.Set("Content-Type", "text/event-stream")
+		return
+	}
+	if !untimed(w, r) {
+		return
+	}
 	c, first := l.join(r.Header.Get("Last-Event-ID"))
 	if c == nil {
-		w.Header().Set("Retry-After", "5")
+		h.Set("Retry-After", "5")
 		fail(w, http.StatusServiceUnavailable, strconv.Itoa(maxClients)+" browsers watch already, and no more may; close one of them")
 		return
 	}
 	defer l.leave(c)
-	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // of a proxy between
 	out := &sink{w: w, to: http.NewResponseController(w), limit: l.limit}
-	// A request that is over when it has been read is not late.
-	_ = out.to.SetReadDeadline(time.Time{})
 	texts := [][]byte{[]byte("retry: " + strconv.Itoa(reconnect) + "\n\n")}
 	for _, f := range first {
 		texts = append(texts, f.text)

@@ -30,7 +30,7 @@ func TestLive(t *testing.T) {
 		},
 		Subscriptions: []router.SubscriptionStats{{Channel: "orders", Queued: 1, InHand: 2}, {Channel: "orders", Route: "trade", Queued: 10, InHand: 20}},
 	}
-	f.reasons = []Reason{{"redis", "away"}}
+	f.reasons = []Reason{{"redis", "redis://desk:hunter2@r is away"}}
 	f.streams = []Stream{{Channel: "orders", Group: "a", Lag: 3, Pending: 1, Dead: 6}, {Channel: "orders", Group: "b", Lag: -1, Pending: 2, Dead: 6}}
 	l := newLive(f.program(), true)
 	l.look(outcome("before", router.Failed))
@@ -76,7 +76,7 @@ func TestLive(t *testing.T) {
 	if r := counts.Routes; len(r) != 2 || r[0].Handled != 8 || r[0].Dead != 1 || r[0].Calls != 9 || r[0].Micros != 9000 || r[1].Handled != 0 {
 		t.Errorf("routes %+v", r)
 	}
-	if counts.Reconnects != 4 || counts.Away || len(counts.Reasons) != 1 {
+	if counts.Reconnects != 4 || counts.Away || len(counts.Reasons) != 1 || counts.Reasons[0].Text != "redis://***@r is away" {
 		t.Errorf("counts %+v", counts)
 	}
 }
@@ -188,6 +188,25 @@ func TestLiveEndsWithItsServer(t *testing.T) {
 	page.await("stopping")
 	if s, ok := page.next(); ok {
 		t.Errorf("after the end it tells %+v", s)
+	}
+}
+
+// A HEAD is answered, and takes nobody's place.
+func TestLiveAnswersHead(t *testing.T) {
+	l := newLive(newFake().program(), false)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, serveLive(t, l), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	if answer.Header.Get("Content-Type") != "text/event-stream" || len(l.clients) > 0 {
+		t.Errorf("%v, %d watch", answer.Header, len(l.clients))
 	}
 }
 

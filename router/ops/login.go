@@ -47,10 +47,6 @@ func (g *guard) login(w http.ResponseWriter, r *http.Request) {
 	given := strings.TrimSpace(r.PostFormValue("token"))
 	if !g.token.is(given) {
 		g.refused(r, "the token is wrong")
-		if !g.tries.Allow() {
-			g.writeLogin(w, http.StatusTooManyRequests, "Too many wrong tokens; wait some seconds.")
-			return
-		}
 		g.writeLogin(w, http.StatusUnauthorized, "That is not the token.")
 		return
 	}
@@ -64,6 +60,8 @@ func (g *guard) login(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *guard) logout(w http.ResponseWriter, r *http.Request) {
-	http.SetCookie(w, &http.Cookie{Name: g.token.cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	if g.known(r) { // else the cookie's name would tell a stranger whether a guess is right
+		http.SetCookie(w, &http.Cookie{Name: g.token.cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	}
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }

@@ -70,7 +70,7 @@ func New(cfg Config, p Program, log *slog.Logger) (*Server, error) {
 // routes says what there is, and what needs the token.
 func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) error {
 	mux.Handle("/", g.secret(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.URL.Path))
+		fail(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(start(r.URL.Path, maxNamed)))
 	})))
 	files := page()
 	mux.Handle("/{$}", g.secret(files))
@@ -89,10 +89,11 @@ func (s *Server) routes(mux *http.ServeMux, p Program, g *guard) error {
 	mux.Handle("/metrics", methods{"GET": metrics})
 	s.routeHealth(mux, p, g)
 	routeChanges(mux, p, g)
+	own := func(next http.Handler) http.Handler { return g.own(g.secret(next)) }
 	live := newLive(p, s.cfg.Write)
 	live.log = s.log
-	mux.Handle("/api/live", g.secret(methods{"GET": live}))
-	newAPI(p, s.cfg.Write).mount(mux, g.secret)
+	mux.Handle("/api/live", own(methods{"GET": live}))
+	newAPI(p, s.cfg.Write).mount(mux, own)
 	return nil
 }
 
@@ -110,14 +111,15 @@ func (s *Server) ServeOn(ctx context.Context, listener net.Listener) error {
 	s.log.Info("serving http", "page", "http://"+listener.Addr().String()+"/")
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	connections := newBounded(listener, maxConnections)
 	server := &http.Server{
 		Handler: s.handler, BaseContext: func(net.Listener) context.Context { return ctx },
 		MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ConnState: connections.state,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(newBounded(listener, maxConnections)) }()
+	go func() { ended <- server.Serve(connections) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve %s: %w", s.cfg.Listen, err)

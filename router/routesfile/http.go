@@ -6,10 +6,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
-// minToken is the length of the shortest token, in bytes: a shorter one can be guessed.
-const minToken = 16
+// The shortest and the longest token, in bytes: a shorter one can be guessed, and a longer
+// one does not fit into the head of a request, or the form of a login.
+const (
+	minToken = 16
+	maxToken = 1 << 10
+)
 
 // HTTP is how the live page, metrics and health are served.
 type HTTP struct {
@@ -36,16 +41,20 @@ func compileHTTP(raw *rawHTTP, report *report) HTTP {
 		set.Open = append(set.Open, one.text)
 	}
 	for _, one := range raw.Hosts.all {
-		if strings.ContainsAny(one.text, "/:* \t") || one.text == "" {
+		if strings.Trim(one.text, ".") == "" || strings.ContainsFunc(one.text, neverInHost) {
 			report.errorf(one.node.at, `[http] hosts: %s is no name of a machine; write it without scheme and port, such as "signalbox.internal"`, one.node.quoted(one.text))
 		}
-		set.Hosts = append(set.Hosts, strings.ToLower(one.text))
+		set.Hosts = append(set.Hosts, strings.TrimSuffix(strings.ToLower(one.text), "."))
 	}
 	n := raw.node
 	if value := n.sure("token"); value != nil && raw.Token != "" {
 		switch {
 		case strings.TrimSpace(raw.Token) != raw.Token:
 			report.errorf(n.place("token"), "[http] token begins or ends with a space or line end; remove it")
+		case strings.ContainsFunc(raw.Token, unicode.IsControl):
+			report.errorf(n.place("token"), "[http] token has a line end or another control character, which no request can show; remove it")
+		case len(raw.Token) > maxToken:
+			report.errorf(n.place("token"), "[http] token has %d characters, more than a request can show; write %d at most, such as what openssl rand -hex 16 prints", len(raw.Token), maxToken)
 		case len(raw.Token) < minToken:
 			report.errorf(n.place("token"), "[http] token has %d characters, and could be guessed; write at least %d, such as what openssl rand -hex 16 prints", len(raw.Token), minToken)
 		}
@@ -56,12 +65,18 @@ func compileHTTP(raw *rawHTTP, report *report) HTTP {
 	return set
 }
 
+// neverInHost reports whether a character is in no name that a browser asks for: what is
+// not ASCII, it writes as xn--….
+func neverInHost(c rune) bool {
+	return c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("-_.", c)
+}
+
 // checkListen refuses an address where anybody who can connect could ask for everything.
 func checkListen(raw *rawHTTP, report *report) {
 	n := raw.node
 	at, shown := n.place("listen"), n.get("listen").quoted(raw.Listen)
 	host, port, err := net.SplitHostPort(raw.Listen)
-	if number, bad := strconv.Atoi(port); err != nil || bad != nil || number < 0 || number > 65535 {
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 		report.errorf(at, `[http] listen: %s is no host:port; write "127.0.0.1:8080", or ":8080" for all addresses of this machine`, shown)
 		return
 	}

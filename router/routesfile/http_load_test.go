@@ -3,6 +3,7 @@ package routesfile
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,6 +33,12 @@ func TestLoadHTTP(t *testing.T) {
 		{"a mistake", map[string]string{"a.toml": listens + "tokn = \"x\"\n"}, nil, "", `a.toml:3:1: [http]: unknown key "tokn"; did you mean "token"?`},
 		{"a mistake in the environment", map[string]string{"a.toml": listens}, []string{"SIGNALBOX_HTTP__LISTN=x"}, "", `$SIGNALBOX_HTTP__LISTN: `},
 		{"no table", map[string]string{"a.toml": "http = 8080\n"}, nil, "", "a.toml:1:8: [http]: want a table, have the number 8080"},
+		{"a token of two lines", map[string]string{"a.toml": listens + "token = \"0123456789\\n0123456789\"\n"}, nil, "", "a.toml:3:9: [http] token has a line end or another control character"},
+		{"a token that is too long", map[string]string{"a.toml": listens}, []string{"SIGNALBOX_HTTP__TOKEN=" + strings.Repeat("x", 1025)}, "", "$SIGNALBOX_HTTP__TOKEN: [http] token has 1025 characters, more than a request can show"},
+		{"a token of any other characters", map[string]string{"a.toml": listens + "token = \"é \\\"<b> 0123456789\"\n"}, nil, "127.0.0.1:8080 é \"<b> 0123456789", ""},
+		{"a port with a sign", map[string]string{"a.toml": "[http]\nlisten = \"127.0.0.1:+80\"\n"}, nil, "", `a.toml:2:10: [http] listen: "127.0.0.1:+80" is no host:port`},
+		{"a host that no browser asks for", map[string]string{"a.toml": listens}, []string{"SIGNALBOX_HTTP__HOSTS=a.example,bücher.example"}, "", `$SIGNALBOX_HTTP__HOSTS: [http] hosts: "bücher.example" (from $SIGNALBOX_HTTP__HOSTS) is no name of a machine`},
+		{"no host", map[string]string{"a.toml": listens}, []string{`SIGNALBOX_HTTP__HOSTS=["a.example"]`}, "", `$SIGNALBOX_HTTP__HOSTS: [http] hosts: "[\"a.example\"]"`},
 		{"unsafe", map[string]string{"a.toml": "[http]\nlisten = \":80\"\n"}, nil, "", "a.toml:2:10: [http] listen: others than this machine can connect"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -62,5 +69,14 @@ func TestLoadHTTPHidesTheToken(t *testing.T) {
 	}
 	if _, err := LoadHTTP(Source{Paths: []string{os.DevNull}}); err == nil {
 		t.Error("no error of what is no file")
+	}
+}
+
+// A name may be written with the dot at its end, and in capitals.
+func TestHosts(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"a.toml": "[http]\nlisten = \"127.0.0.1:80\"\nhosts = [\"Router.Example.\", \"my_box-1\", \"xn--bcher-kva.example\"]\n"})
+	set, err := LoadHTTP(Source{Paths: []string{dir}})
+	if want := []string{"router.example", "my_box-1", "xn--bcher-kva.example"}; err != nil || !slices.Equal(set.Hosts, want) {
+		t.Errorf("%q %v", set.Hosts, err)
 	}
 }

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"signalbox/internal/redistest"
 	"signalbox/router/internal/batch"
@@ -65,4 +67,23 @@ func TestLink(t *testing.T) {
 	eventually(t, "it is away", func() bool { return n.Link().Away })
 	server.Restart()
 	eventually(t, "it is back", func() bool { return n.Link() == LinkStatus{Reconnects: 1} })
+}
+
+// A Redis that hangs is not back because somebody gave up sending to it.
+func TestLinkOfARedisThatHangs(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	if err := n.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server.Pause()
+	defer server.Resume()
+	n.link.down(errSilent)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := n.PubSubPublisher().Send(ctx, "ch", messagesOf("a")...)
+	if err == nil || !n.Link().Away {
+		t.Errorf("%v, %+v", err, n.Link())
+	}
 }

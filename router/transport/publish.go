@@ -202,8 +202,8 @@ func (r *Redis) sendOnce(ctx context.Context, by *combiner, left []int, errs bat
 			failed = append(failed, i)
 		}
 	}
-	if len(failed) == 0 {
-		r.link.up()
+	if !slices.ContainsFunc(sent, func(i int) bool { return errs[i] != nil && !isReply(errs[i]) }) {
+		r.link.up() // what is not tried again may have failed, too
 	}
 	return failed
 }
