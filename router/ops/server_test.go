@@ -151,12 +151,12 @@ func TestStrangersPages(t *testing.T) {
 					r.Header.Set(name, value)
 				}
 			})
-			if answer.StatusCode != http.StatusForbidden || text != `{"error":"a browser sent this for another site's page, and such a page may not"}`+"\n" {
+			if answer.StatusCode != http.StatusForbidden || text != body {
 				t.Errorf("%v: GET %s: %s %s", headers, path, answer.Status, text)
 			}
 		}
 	}
-	if got := s.logs.String(); !strings.Contains(got, `why="it is from another site's page"`) {
+	if got := s.logs.String(); !strings.Contains(got, `why="a page of another site sent it"`) {
 		t.Errorf("log: %s", got)
 	}
 }
