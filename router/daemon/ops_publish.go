@@ -3,6 +3,9 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
 	"strings"
 )
 
@@ -15,6 +18,9 @@ func (p *program) opsPublish(ctx context.Context, channel, typ string, data json
 	}
 	s := now.sender(ch, PublishOptions{Channel: channel, Type: typ})
 	if err := s.send(ctx, string(data)); err != nil {
+		if slow, ok := errors.AsType[net.Error](err); ok && slow.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w; it may have arrived all the same: look before you send it again", err)
+		}
 		return "", asked(err)
 	}
 	p.log.Info("event published from the page", "channel", channel, "type", firstRunes(typ, wordWidth))

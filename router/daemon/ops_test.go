@@ -292,6 +292,17 @@ func TestOpsPublishOfWhatNobodyMayLookAt(t *testing.T) {
 	}
 }
 
+// Nobody knows whether a Redis that hangs has got a message: who is told so looks first.
+func TestOpsPublishToARedisThatHangs(t *testing.T) {
+	server := redistest.Start(t)
+	p := runProgram(t, opsOptions(t, server.URL(), &ledger{}))
+	server.Pause()
+	defer server.Resume()
+	if _, err := p.opsPublish(t.Context(), "orders", "enter", []byte(`{}`)); err == nil || !strings.Contains(err.Error(), "it may have arrived all the same") {
+		t.Errorf("says %v", err)
+	}
+}
+
 // A type that a stranger chose fills no log.
 func TestOpsPublishLogsShortTypes(t *testing.T) {
 	server := redistest.Start(t)
