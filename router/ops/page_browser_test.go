@@ -31,6 +31,7 @@ func TestPage(t *testing.T) {
 		"marks":           pageMarksOnce,
 		"copy":            pageCopies,
 		"dead letters":    pageReplays,
+		"whose letters":   pageTellsWhoseLetters,
 		"publish":         pagePublishes,
 		"no writing":      pageOnlyReads,
 		"configuration":   pageTellsConfiguration,
@@ -75,7 +76,11 @@ func stateOf(kind, name string) string {
 }
 
 func pageIsEmpty(_ *testing.T, f *fakeRouter, p *browsertest.Tab) {
+	f.change(func(_ *wireConfig, c *wireCounts) { c.Ready = false })
 	visit(p, f)
+	p.Until("not ready", browsertest.TextOf("#ready")+` === "not ready"`)
+	p.Until("asks for nothing", `document.querySelector("#empty").hidden`)
+	f.change(func(_ *wireConfig, c *wireCounts) { c.Ready = true })
 	p.Until("says what to do", browsertest.TextOf("#empty")+`.includes("No event yet") && `+browsertest.TextOf("#empty code")+` === "router publish price_data tick '{\"hello\":\"world\"}'"`)
 	f.tick(0)
 	p.Until("no longer empty", `document.querySelector("#empty").hidden`)

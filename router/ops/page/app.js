@@ -203,7 +203,7 @@ function empty() {
   const host = byId('empty');
   const { config, counts } = model;
   const c = config.channels.find((one) => !one.pattern);
-  const kind = !config.routes.length || !c ? 'routes' : counts && Object.values(counts.channels).every((n) => !n.received && !n.rejected) ? 'events' : '';
+  const kind = !config.routes.length || !c ? 'routes' : counts && counts.ready && Object.values(counts.channels).every((n) => !n.received && !n.rejected) ? 'events' : '';
   host.hidden = !kind;
   if (host.dataset.kind === kind) return;
   host.dataset.kind = kind;
