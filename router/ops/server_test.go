@@ -136,7 +136,7 @@ func TestStrangersPages(t *testing.T) {
 		{"Origin": "http://evil.example"},
 		{"Origin": "null"},
 	} {
-		answer, body := s.ask(t, "POST", "/login", "token="+secretToken, func(r *http.Request) {
+		answer, _ := s.ask(t, "POST", "/login", "token="+secretToken, func(r *http.Request) {
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			for name, value := range headers {
 				r.Header.Set(name, value)
@@ -144,9 +144,6 @@ func TestStrangersPages(t *testing.T) {
 		})
 		if answer.StatusCode != http.StatusForbidden || len(answer.Cookies()) > 0 {
 			t.Errorf("%v: %s, cookies %v", headers, answer.Status, answer.Cookies())
-		}
-		if want := `{"error":"this was sent by the page of another site, which may change nothing here"}`; strings.TrimSpace(body) != want {
-			t.Errorf("%v: %s, want %s", headers, body, want)
 		}
 	}
 }
