@@ -73,9 +73,10 @@ func (a *app) demoCommand() *cobra.Command {
 		Short: "See it work: the shipped routes on an embedded Redis with a simulated price feed",
 		Long: `See it work: the shipped routes on an embedded Redis with a simulated price feed.
 
-The Redis listens on 127.0.0.1:6380, or on a free port if that is taken; redis-cli,
-Python and other terminals may join. One message is no JSON and one command fails, on
-purpose. Nothing is kept.`,
+The Redis listens on 127.0.0.1:6380 and the live page on 127.0.0.1:8080, or on a free
+port if that is taken; redis-cli, Python and other terminals may join, and the page may
+publish. In every 16 seconds a command is sent twice, a message is no JSON, a command
+fails once, and one comes too late, all on purpose. Nothing is kept.`,
 		Args: noArguments, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if len(a.paths) > 0 || a.redis != "" {

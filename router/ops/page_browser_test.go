@@ -31,6 +31,7 @@ func TestPage(t *testing.T) {
 		"marks":           pageMarksOnce,
 		"copy":            pageCopies,
 		"dead letters":    pageReplays,
+		"whose letters":   pageTellsWhoseLetters,
 		"publish":         pagePublishes,
 		"no writing":      pageOnlyReads,
 		"configuration":   pageTellsConfiguration,
@@ -75,7 +76,11 @@ func stateOf(kind, name string) string {
 }
 
 func pageIsEmpty(_ *testing.T, f *fakeRouter, p *browsertest.Tab) {
+	f.change(func(_ *wireConfig, c *wireCounts) { c.Ready = false })
 	visit(p, f)
+	p.Until("not ready", browsertest.TextOf("#ready")+` === "not ready"`)
+	p.Until("asks for nothing", `document.querySelector("#empty").hidden`)
+	f.change(func(_ *wireConfig, c *wireCounts) { c.Ready = true })
 	p.Until("says what to do", browsertest.TextOf("#empty")+`.includes("No event yet") && `+browsertest.TextOf("#empty code")+` === "router publish price_data tick '{\"hello\":\"world\"}'"`)
 	f.tick(0)
 	p.Until("no longer empty", `document.querySelector("#empty").hidden`)
@@ -127,6 +132,7 @@ func pageShowsErrors(t *testing.T, f *fakeRouter, p *browsertest.Tab) {
 	p.Until("still", browsertest.TextOf(nodeSelector("route", "enter")+" .badges")+` === "2 failed"`)
 	p.Click("#problems .calm")
 	p.Until("acknowledged", stateOf("route", "enter")+` !== "error" && !document.querySelector("#fine").hidden`)
+	p.Until("nothing is denied", browsertest.TextOf("#fine")+` === "nothing but what was acknowledged"`)
 	f.order("c-3", "enter", "failed", "enter", "no such account")
 	p.Until("red again", browsertest.TextOf(nodeSelector("route", "enter")+" .badges")+` === "1 failed"`)
 }
@@ -190,6 +196,10 @@ func pageShowsEvents(_ *testing.T, f *fakeRouter, p *browsertest.Tab) {
 	p.Until("all about it", `["4bf92f3577b34da6a3ce929d0e0e4736", "1.8 ms", "attempt"].every((t) => `+browsertest.TextOf(".body")+`.includes(t))`)
 	p.Until("pretty", browsertest.TextOf(".json")+`.includes('\n    "symbol": "BTCUSDT",\n')`)
 	p.Until("a chart", `document.querySelector(".plot canvas")`)
+	f.order("c-4", "enter", "skipped", "enter", "9s old, max age 5s")
+	p.Until("on top", browsertest.TextOf(".events .id")+` === "c-4"`)
+	p.Click(".events .row")
+	p.Until("why it was skipped, which is no error", `((t) => t.includes("why9s old, max age 5s") && !t.includes("error"))(`+browsertest.TextOf(".body")+`)`)
 	p.Click("#tab-2")
 	f.order("c-3", "enter", "handled", "enter", "")
 	p.Until("totals", browsertest.TextOf("#pane-2")+`.includes("handled3") && !document.querySelector("#pane-2").hidden`)

@@ -96,17 +96,29 @@ func pageReplays(t *testing.T, f *fakeRouter, p *browsertest.Tab) {
 	if posts := f.sent(); len(posts) > 0 {
 		t.Errorf("sent before it was confirmed: %q", posts)
 	}
+	p.Until("asked about one", browsertest.TextOf("#confirm p")+`.startsWith("It is sent to trade_commands again")`)
 	p.Click("#confirm .main")
-	p.Until("the result", browsertest.TextOf("#pane-1 > .note[role=status]")+`.includes("1 replayed") && document.querySelectorAll(".letters li").length === 2`)
+	p.Until("the result", browsertest.TextOf("#pane-1 > .note[role=status]")+` === "1 replayed. 2 dead letters of trade_commands." && document.querySelectorAll(".letters li").length === 2`)
+	p.Until("focus stays beside the list", `document.activeElement.textContent === "Refresh"`)
 	p.Click(".letters li:nth-child(1) input")
 	p.Click(".letters li:nth-child(2) input")
 	p.Click("#pane-1 .filters button + button")
+	p.Until("asked about two", browsertest.TextOf("#confirm p")+`.startsWith("They are sent to trade_commands again")`)
 	p.Click("#confirm .main")
 	p.Until("none is left", `document.querySelectorAll(".letters li").length === 0`)
 	want := []string{`/api/replay {"channel":"trade_commands","ids":["1-0"]}`, `/api/replay {"channel":"trade_commands","ids":["2-0","3-0"]}`}
 	if got := f.sent(); !slices.Equal(got, want) {
 		t.Errorf("sent %q, want %q", got, want)
 	}
+}
+
+func pageTellsWhoseLetters(_ *testing.T, f *fakeRouter, p *browsertest.Tab) {
+	f.bury("1-0", "2-0")
+	f.dead["trade_commands"][1].Route = "save"
+	visit(p, f)
+	p.Click(nodeSelector("route", "enter"))
+	p.Click("#tab-1")
+	p.Until("one of two", browsertest.TextOf("#pane-1 > .note[role=status]")+` === "2 dead letters of trade_commands. Of this route: 1." && document.querySelectorAll(".letters li").length === 1`)
 }
 
 func pagePublishes(t *testing.T, f *fakeRouter, p *browsertest.Tab) {
@@ -121,6 +133,7 @@ func pagePublishes(t *testing.T, f *fakeRouter, p *browsertest.Tab) {
 	data(`{"n":12345678901234567890}`)
 	p.Click("#publish .main")
 	p.Until("the result", browsertest.TextOf("#publish-said")+` === "2 subscribers got it"`)
+	p.Until("the button still has the focus", `document.activeElement.matches("#publish .main")`)
 	want := []string{`/api/publish {"channel":"price_data","type":"tick","data":{"n":12345678901234567890}}`}
 	if got := f.sent(); !slices.Equal(got, want) {
 		t.Errorf("sent %q, want %q", got, want)

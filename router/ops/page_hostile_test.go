@@ -134,6 +134,7 @@ func pageOnPhone(t *testing.T, f *fakeRouter, p *browsertest.Tab) {
 	visit(p, f)
 	f.order("c-1", "enter", "failed", "enter", strings.Repeat("exchange timeout ", 20))
 	p.Until("one column", `document.querySelector("#flow").dataset.mode === "column"`)
+	p.Until("the heading stands above the handlers", `[...document.querySelectorAll(".head")].at(-1).getBoundingClientRect().bottom <= document.querySelector(".node[data-kind=handler]").getBoundingClientRect().top`)
 	p.Until("red", stateOf("route", "enter")+` === "error"`)
 	if wide := p.Eval(`document.documentElement.scrollWidth`); wide != "390" {
 		t.Errorf("the page is %s px wide, want 390", wide)

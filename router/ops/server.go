@@ -145,7 +145,7 @@ func (s *Server) listen(ctx context.Context) net.Listener {
 			return nil
 		}
 		if !told {
-			s.log.Error("nothing is served by HTTP yet; trying again", "listen", s.cfg.Listen, "err", reasonOf(err))
+			s.log.Error("nothing is served by HTTP yet; trying again", "listen", s.cfg.Listen, "err", reasonOf(err), "remedy", "another address at [http] listen")
 		}
 		select {
 		case <-time.After(bindPause):

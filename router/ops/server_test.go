@@ -421,7 +421,7 @@ func TestTakenAddress(t *testing.T) {
 	if err := server.Serve(ctx); err != nil {
 		t.Error(err)
 	}
-	if text := logs.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "address already in use") {
+	if text := logs.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "address already in use") || !strings.Contains(text, "another address at [http] listen") {
 		t.Errorf("log %q", text)
 	}
 }

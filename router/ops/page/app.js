@@ -21,10 +21,11 @@ const table = new Table(byId('table'), open);
 const panel = new Panel(model, (node) => {
   (node.kind === 'handler' ? node.routes : [node]).forEach((n) => n.acknowledge());
   node.acknowledge();
+  page.acknowledged = true;
   draw();
 });
 
-const page = { link: 'connecting', paused: false, built: '', wanted: false, states: new Map() };
+const page = { link: 'connecting', paused: false, acknowledged: false, built: '', wanted: false, states: new Map() };
 
 // draw asks for the numbers to be written, once a frame at most.
 function draw() {
@@ -165,7 +166,8 @@ function problems() {
     set(text, p.text);
   });
   byId('fine').hidden = rows.length > 0;
-  set(byId('fine'), !counts ? 'not known yet' : counts.ready && page.link === 'open' ? 'nothing in the last five minutes' : 'nothing but what stands above');
+  set(byId('fine'), !counts ? 'not known yet' : !counts.ready || page.link !== 'open' ? 'nothing but what stands above'
+    : page.acknowledged ? 'nothing but what was acknowledged' : 'nothing in the last five minutes');
   set(byId('problems-title'), list.length > PROBLEMS ? `Needs a look (${list.length}, the worst ${PROBLEMS} here)` : 'Needs a look');
 }
 
@@ -175,6 +177,7 @@ function problem() {
   const button = el('button', { type: 'button', class: 'plain', on: { click: () => open(button.node) } }, el('i', { class: 'lamp' }), name, ' ', text);
   const calm = el('button', { type: 'button', class: 'calm', 'aria-label': 'Acknowledge', title: 'Acknowledge', on: { click: () => {
     button.node.acknowledge();
+    page.acknowledged = true;
     draw();
   } } }, '✓');
   const li = el('li', {}, button, calm);
@@ -203,7 +206,7 @@ function empty() {
   const host = byId('empty');
   const { config, counts } = model;
   const c = config.channels.find((one) => !one.pattern);
-  const kind = !config.routes.length || !c ? 'routes' : counts && Object.values(counts.channels).every((n) => !n.received && !n.rejected) ? 'events' : '';
+  const kind = !config.routes.length || !c ? 'routes' : counts && counts.ready && Object.values(counts.channels).every((n) => !n.received && !n.rejected) ? 'events' : '';
   host.hidden = !kind;
   if (host.dataset.kind === kind) return;
   host.dataset.kind = kind;

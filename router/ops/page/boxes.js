@@ -75,6 +75,7 @@ function form(config) {
       set(said, plain(`Not published: ${error.message}`));
     }
     go.disabled = false;
+    if (document.activeElement === document.body) go.focus(); // which it lost when it was disabled
   });
   check();
   return made;

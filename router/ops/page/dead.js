@@ -16,9 +16,10 @@ export class Dead {
     this.chosen = new Set();
     this.note = el('p', { class: 'note', role: 'status' });
     this.list = el('ol', { class: 'letters' });
+    this.refresh = el('button', { type: 'button', on: { click: () => this.load() } }, 'Refresh');
     this.again = el('button', { type: 'button', hidden: true, on: { click: () => this.confirm([...this.chosen]) } }, 'Replay selected');
     this.host = el('div', { class: 'pane' },
-      el('div', { class: 'filters' }, el('button', { type: 'button', on: { click: () => this.load() } }, 'Refresh'), this.again),
+      el('div', { class: 'filters' }, this.refresh, this.again),
       this.note, this.list);
     if (!model.config.write) this.list.before(el('p', { class: 'note' }, 'Replaying from here is off: ', el('code', {}, '[http] write = true'), ' permits it; ', el('code', {}, `router dead replay ${plain(this.channel)}`), ' does the same.'));
   }
@@ -36,10 +37,18 @@ export class Dead {
   show({ letters, total }, said) {
     this.chosen.clear();
     const mine = (letters || []).filter((l) => this.node.kind === 'channel' || l.route === this.node.name);
+    const focused = this.host.contains(document.activeElement);
     this.list.replaceChildren(...mine.map((l) => this.letter(l)));
-    const shown = mine.length < total ? ` The newest ${mine.length} are shown.` : '';
-    set(this.note, `${said ? `${said} ` : ''}${total ? plural(total, 'dead letter') : 'No dead letters'} of ${plain(this.channel)}.${shown}`);
+    set(this.note, `${said ? `${said} ` : ''}${total ? plural(total, 'dead letter') : 'No dead letters'} of ${plain(this.channel)}.${this.shown(mine.length, (letters || []).length, total)}`);
     this.choose();
+    if (focused && !this.host.contains(document.activeElement)) this.refresh.focus(); // its button went with the letter
+  }
+
+  // shown says what the list leaves out.
+  shown(mine, asked, total) {
+    if (mine === total) return '';
+    if (this.node.kind === 'channel') return ` The newest ${mine} are shown.`;
+    return ` Of this route: ${mine}${asked < total ? ` of the newest ${asked}` : ''}.`;
   }
 
   choose() {
@@ -74,7 +83,9 @@ export class Dead {
     });
     box.replaceChildren(
       el('h2', { id: 'confirm-title' }, `Replay ${plural(ids.length, 'dead letter')}?`),
-      el('p', {}, `They are sent to ${plain(this.channel)} again, and removed from the dead letters once they are sent.`),
+      el('p', {}, ids.length > 1
+        ? `They are sent to ${plain(this.channel)} again, and removed from the dead letters once they are sent.`
+        : `It is sent to ${plain(this.channel)} again, and removed from the dead letters once it is sent.`),
       el('div', { class: 'actions' }, el('button', { type: 'button', on: { click: () => box.close() } }, 'Cancel'), yes));
     box.showModal();
     yes.focus();
@@ -84,10 +95,10 @@ export class Dead {
     set(this.note, 'Replaying…');
     let said;
     try {
-      said = (await send('/api/replay', { channel: this.channel, ids })).result;
+      said = `${(await send('/api/replay', { channel: this.channel, ids })).result || 'replayed'}.`;
     } catch (e) {
       said = `Not replayed: ${e.message}.`;
     }
-    await this.load(plain(said || 'Replayed.'));
+    await this.load(plain(said));
   }
 }

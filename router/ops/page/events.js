@@ -129,7 +129,7 @@ export class Events {
   details(e) {
     const facts = [
       ['result', e.result + (e.reason ? `: ${e.reason}` : '') + (e.kept ? ' · kept as a dead letter' : '')],
-      ['error', e.error], ['route', e.route], ['handler', e.handler], ['id', e.id], ['key', e.key], ['Redis name', e.name], ['trace', e.trace],
+      [(RESULTS[e.result] || [])[1] === 'note' ? 'why' : 'error', e.error], ['route', e.route], ['handler', e.handler], ['id', e.id], ['key', e.key], ['Redis name', e.name], ['trace', e.trace],
       ['time', e.time && `${moment(e.time)} · ${span(Math.max(0, e.at - e.time))} old`],
       ['attempt', e.attempt && `${e.attempt}${e.pause ? ` · again in ${span(e.pause)}` : ''}`],
       ['handler took', e.micros && span(e.micros / 1000)],
