@@ -100,6 +100,7 @@ func AskReload(ctx context.Context, opts Options, what AskOptions) error {
 	var is struct {
 		Error, Hash string
 		Routes      int
+		Files       []string
 	}
 	err = json.Unmarshal(got.text, &is)
 	done := got.status == http.StatusOK && is.Hash != ""
@@ -111,7 +112,8 @@ func AskReload(ctx context.Context, opts Options, what AskOptions) error {
 		return printAnswer(opts, got, done)
 	}
 	if done {
-		_, err = fmt.Fprintf(opts.Stdout, "reloaded: %s, hash %s\n", wording.Count(is.Routes, "route"), printable(is.Hash))
+		// The files, since it may be another router than the one that is meant.
+		_, err = fmt.Fprintf(opts.Stdout, "reloaded: %s of %s, hash %s\n", wording.Count(is.Routes, "route"), printable(strings.Join(is.Files, " ")), printable(is.Hash))
 		return err
 	}
 	const goesOn = "reload refused; the old configuration goes on"

@@ -233,7 +233,7 @@ func TestAskReload(t *testing.T) {
 		json               bool
 		out, errs, failure string
 	}{
-		{"done", 200, `{"hash":"0123456789ab","since":"2026-11-22T02:00:00Z","files":["a.toml"],"channels":3,"routes":8}`, false, "reloaded: 8 routes, hash 0123456789ab\n", "", ""},
+		{"done", 200, `{"hash":"0123456789ab","since":"2026-11-22T02:00:00Z","files":["a.toml"],"channels":3,"routes":8}`, false, "reloaded: 8 routes of a.toml, hash 0123456789ab\n", "", ""},
 		{"done, JSON", 200, `{"hash":"0123456789ab","routes":8}` + "\n", true, `{"hash":"0123456789ab","routes":8}` + "\n", "", ""},
 		{"mistakes", 422, `{"error":"a.toml:1:1: one\n    1 | x\u001b\n      | ^\na.toml:2:1: two"}`, false, "", "a.toml:1:1: one\n    1 | x\\x1b\n      | ^\na.toml:2:1: two\n", goesOn},
 		{"mistakes, JSON", 422, `{"error":"a.toml:1:1: one"}`, true, `{"error":"a.toml:1:1: one"}` + "\n", "", "printed"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -110,12 +111,23 @@ func (p *program) seen(began time.Time) ops.Program {
 
 // runs notes that the configuration which was loaded runs since then.
 func (p *program) runs(since time.Time) {
-	now := ops.Running{Config: p.loaded.Config, Files: p.loaded.Files, Hash: p.digest, Since: since, Shown: shownRoutes(p.loaded)}
+	now := ops.Running{Config: p.loaded.Config, Files: absolute(p.loaded.Files), Hash: p.digest, Since: since, Shown: shownRoutes(p.loaded)}
 	if before := p.side.running.Load(); before != nil {
 		now.Reloads, now.Refused = before.Reloads+1, before.Refused
 		now.Attempt = since
 	}
 	p.side.running.Store(&now)
+}
+
+// absolute are paths that say which of two routers on a machine it is.
+func absolute(files []string) []string {
+	paths := slices.Clone(files)
+	for i, file := range files {
+		if path, err := filepath.Abs(file); err == nil {
+			paths[i] = path
+		}
+	}
+	return paths
 }
 
 // refused notes that another configuration was refused.

@@ -57,8 +57,8 @@ type Program struct {
 // Running is a configuration that runs.
 type Running struct {
 	Config router.Config
-	Files  []string
-	Hash   string // of the files' content
+	Files  []string // absolute paths
+	Hash   string   // of the files' content
 	// Since is when it began to run.
 	Since time.Time
 	// Reloads and Refused count the attempts to replace it, since the start. Attempt is

@@ -108,7 +108,7 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // ServeOn is Serve on a listener, which it closes.
 func (s *Server) ServeOn(ctx context.Context, listener net.Listener) error {
-	s.log.Info("serving http", "page", "http://"+listener.Addr().String()+"/")
+	s.log.Info("serving http", "listen", s.cfg.Listen, "page", "http://"+reachable(listener.Addr())+"/")
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	connections := newBounded(listener, maxConnections)
@@ -132,6 +132,14 @@ func (s *Server) ServeOn(ctx context.Context, listener net.Listener) error {
 	}
 	<-ended //nolint:errcheck // it was shut down, and says so
 	return nil
+}
+
+// reachable is where this machine reaches what listens at an address: at all, on loopback.
+func reachable(at net.Addr) string {
+	if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return at.String()
 }
 
 // listen binds the address; nil: ctx has ended.
