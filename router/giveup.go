@@ -84,8 +84,8 @@ func (s *subscription) letter(t *ticket, reason Reason, err error, o Outcome) le
 
 // observed tells who wants to know what became of a message that reached no route.
 func (s *subscription) observed(o Outcome) {
-	if s.watcher.wants(o.Result) {
+	if to := s.watcher.audience(o.Result); !to.empty() {
 		o.Channel = s.channel.Name
-		s.watcher.see(o)
+		s.watcher.tell(to, o)
 	}
 }

@@ -27,6 +27,7 @@ type Onlooker struct {
 type watcher struct {
 	observe   func(Outcome) // nil: as usual
 	onlooker  *Onlooker     // likewise
+	since     time.Time     // seconds are counted from then
 	good, bad glance
 }
 
@@ -35,28 +36,37 @@ func newWatcher(opts Options) watcher {
 	if onlooker != nil && onlooker.See == nil { // it cannot look
 		onlooker = nil
 	}
-	return watcher{observe: opts.Observe, onlooker: onlooker}
+	return watcher{observe: opts.Observe, onlooker: onlooker, since: time.Now()}
 }
 
-// wants reports whether anybody is to be told of such a result, before the trouble is
-// taken to say what there is to tell.
-func (w *watcher) wants(result Result) bool {
-	return w.observe != nil || w.onlooker != nil && (result.troubles() || w.onlooker.All.Load())
+// audience is who is to be told of one outcome.
+type audience struct{ observer, onlooker bool }
+
+func (a audience) empty() bool { return a == audience{} }
+
+// audience is who wants to know of such a result, before the trouble is taken to say what
+// there is to tell. The onlooker has looked then.
+func (w *watcher) audience(result Result) (a audience) {
+	a.observer = w.observe != nil
+	if w.onlooker == nil {
+		return a
+	}
+	glance := &w.good
+	if result.troubles() {
+		glance = &w.bad
+	} else if !w.onlooker.All.Load() { // as usual
+		return a
+	}
+	a.onlooker = glance.another(time.Since(w.since), cmp.Or(w.onlooker.PerSecond, defaultPerSecond))
+	return a
 }
 
-// see tells an outcome to who wants to know.
-func (w *watcher) see(o Outcome) {
-	if w.observe != nil {
+// tell tells an outcome to an audience.
+func (w *watcher) tell(to audience, o Outcome) {
+	if to.observer {
 		w.observe(o)
 	}
-	if w.onlooker == nil {
-		return
-	}
-	glance, troubles := &w.good, o.Result.troubles()
-	if troubles {
-		glance = &w.bad
-	}
-	if (troubles || w.onlooker.All.Load()) && glance.another(cmp.Or(w.onlooker.PerSecond, defaultPerSecond)) {
+	if to.onlooker {
 		w.onlooker.See(o)
 	}
 }
@@ -74,10 +84,9 @@ type glance struct {
 
 // another reports whether one more may be looked at. Where two seconds meet it may be one
 // too many for each who asks at once.
-func (g *glance) another(perSecond int32) bool {
-	now := time.Now().Unix()
-	if g.second.Load() != now {
-		g.second.Store(now)
+func (g *glance) another(now time.Duration, perSecond int32) bool {
+	if second := int64(now/time.Second) + 1; g.second.Load() != second {
+		g.second.Store(second)
 		g.n.Store(0)
 	}
 	if g.n.Load() >= perSecond { // most of the time, when there are many

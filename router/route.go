@@ -347,17 +347,21 @@ func (r *route) retry(t try, err error, pause time.Duration, away bool, took tim
 
 // tell tells who wants to know of a result.
 func (r *route) tell(result Result, t try, err error, took time.Duration) {
-	if r.watcher.wants(result) { // seldom
-		r.observed(Outcome{Result: result, Event: &t.event, Err: err, Attempt: t.attempts, Took: took})
+	if to := r.watcher.audience(result); !to.empty() { // seldom
+		r.show(to, Outcome{Result: result, Event: &t.event, Err: err, Attempt: t.attempts, Took: took})
 	}
 }
 
 // observed tells who wants to know what became of an event on this route.
 func (r *route) observed(o Outcome) {
-	if r.watcher.wants(o.Result) {
-		o.Channel, o.Route, o.Handler = o.Event.Channel, r.Name, r.Handler
-		r.watcher.see(o)
+	if to := r.watcher.audience(o.Result); !to.empty() {
+		r.show(to, o)
 	}
+}
+
+func (r *route) show(to audience, o Outcome) {
+	o.Channel, o.Route, o.Handler = o.Event.Channel, r.Name, r.Handler
+	r.watcher.tell(to, o)
 }
 
 // interrupted reports whether err only says that the router stopped.
