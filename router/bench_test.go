@@ -88,12 +88,15 @@ func BenchmarkDispatch(b *testing.B) {
 		routes  int
 		types   int // of as many routes each
 		size    int
+		seen    string // how: measured, or watched as well
 	}{
-		{"Handler/routes=1", accepting, 1, 1, 256},
-		{"BatchHandler/routes=1", noBatch, 1, 1, 256},
-		{"Handler/routes=10", accepting, 10, 1, 256},
-		{"Handler/types=10000", accepting, 1, 10_000, 256},
-		{"Handler/batch=1", accepting, 1, 1, 1},
+		{"Handler/routes=1", accepting, 1, 1, 256, ""},
+		{"Handler/routes=1/measured", accepting, 1, 1, 256, "measured"},
+		{"Handler/routes=1/watched", accepting, 1, 1, 256, "watched"},
+		{"BatchHandler/routes=1", noBatch, 1, 1, 256, ""},
+		{"Handler/routes=10", accepting, 10, 1, 256, ""},
+		{"Handler/types=10000", accepting, 1, 10_000, 256, ""},
+		{"Handler/batch=1", accepting, 1, 1, 1, ""},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			cfg := Config{Channels: []Channel{{Name: "in", Fields: Fields{Key: "data.symbol"}}}, Handlers: handlers(map[string]Handler{"h": bc.handler})}
@@ -106,7 +109,13 @@ func BenchmarkDispatch(b *testing.B) {
 				}
 			}
 			c := newCarrier()
-			r, err := New(cfg, Options{Logger: slog.New(slog.DiscardHandler), Subscriber: func(Channel) (message.Subscriber, error) { return c, nil }})
+			onlooker := &Onlooker{See: func(Outcome) {}}
+			onlooker.All.Store(bc.seen == "watched")
+			opts := Options{Logger: slog.New(slog.DiscardHandler), Subscriber: func(Channel) (message.Subscriber, error) { return c, nil }}
+			if bc.seen != "" {
+				opts.Measure, opts.Onlooker = true, onlooker
+			}
+			r, err := New(cfg, opts)
 			if err != nil {
 				b.Fatal(err)
 			}

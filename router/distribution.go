@@ -38,11 +38,8 @@ type distribution struct {
 
 type octave [perOctave]atomic.Uint64
 
-// add counts a duration.
-func (d *distribution) add(took time.Duration) {
-	if took > 0 {
-		d.sum.Add(int64(took))
-	}
+// of is the counter that a duration belongs to.
+func (d *distribution) of(took time.Duration) *atomic.Uint64 {
 	fraction, exponent := math.Frexp(took.Seconds()) // 0.5 <= fraction < 1
 	o, sub := exponent-firstOctave, bucketOf(fraction)
 	if sub < 0 { // exactly a power of two: the end of the octave below
@@ -50,8 +47,7 @@ func (d *distribution) add(took time.Duration) {
 	}
 	switch {
 	case took <= 0 || o < 0:
-		d.zero.Add(1)
-		return
+		return &d.zero
 	case o >= octaves:
 		o, sub = octaves-1, perOctave-1
 	}
@@ -60,7 +56,35 @@ func (d *distribution) add(took time.Duration) {
 		d.octave[o].CompareAndSwap(nil, new(octave))
 		counts = d.octave[o].Load()
 	}
-	counts[sub].Add(1)
+	return &counts[sub]
+}
+
+// stretch counts durations for one goroutine, and tells a distribution only when one comes
+// that belongs elsewhere, or at the end: most are like the one before, and an addition that
+// others may see costs as much as finding out where it belongs.
+type stretch struct {
+	to    *distribution
+	count *atomic.Uint64
+	n     uint64
+	sum   time.Duration
+}
+
+func (s *stretch) add(to *distribution, took time.Duration) {
+	if count := to.of(took); count != s.count {
+		s.end()
+		s.to, s.count = to, count
+	}
+	s.n++
+	s.sum += max(0, took)
+}
+
+// end tells what was counted since the last time.
+func (s *stretch) end() {
+	if s.n > 0 {
+		s.count.Add(s.n)
+		s.to.sum.Add(int64(s.sum))
+	}
+	s.n, s.sum = 0, 0
 }
 
 // bucketOf is the bucket of its octave that a fraction falls into: of those that end at

@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+func count(d *distribution, took time.Duration) {
+	var s stretch
+	s.add(d, took)
+	s.end()
+}
+
 // Each duration falls between the ends of its bucket, and the ends themselves into the
 // bucket that they close.
 func TestDistributionBuckets(t *testing.T) {
@@ -19,8 +25,8 @@ func TestDistributionBuckets(t *testing.T) {
 		durations = append(durations, time.Duration(math.Ldexp(1e9, power)))
 	}
 	for _, took := range durations {
-		var d distribution
-		d.add(took)
+		d := &distribution{}
+		count(d, took)
 		s := d.snapshot()
 		if s.Count != 1 || s.Sum != took {
 			t.Fatalf("%v: %+v", took, s)
@@ -46,8 +52,8 @@ func TestDistributionEnds(t *testing.T) {
 		-time.Hour: -1 << 31, 0: -1 << 31, 1: -1 << 31, time.Second: 0, 2 * time.Second: 8, time.Second / 2: -8,
 		time.Second + 1: 1, 365 * 24 * time.Hour: 160, math.MaxInt64: 160,
 	} {
-		var d distribution
-		d.add(took)
+		d := &distribution{}
+		count(d, took)
 		s := d.snapshot()
 		if zero := bucket == -1<<31; zero != (s.Zero == 1) || !zero && s.Buckets[bucket] != 1 {
 			t.Errorf("%v: %+v, want bucket %d", took, s, bucket)
@@ -63,8 +69,10 @@ func TestDistributionCountsAll(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
+			var times stretch
+			defer times.end()
 			for n := range 10_000 {
-				d.add(time.Duration(i*n) * time.Microsecond)
+				times.add(&d, time.Duration(i*n)*time.Microsecond)
 				if n%1000 == 0 {
 					d.snapshot()
 				}
@@ -84,7 +92,8 @@ func TestDistributionCountsAll(t *testing.T) {
 
 func BenchmarkDistribution(b *testing.B) {
 	var d distribution
+	var times stretch
 	for i := 0; b.Loop(); i++ {
-		d.add(time.Duration(i&0xffff) * 100)
+		times.add(&d, time.Duration(i&0xff)*100)
 	}
 }

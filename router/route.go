@@ -22,6 +22,10 @@ var (
 	errTakenOver = errors.New("this process stood still, and another one took the event over or may have")
 )
 
+// atOnce is how long a call must take for its time to be told by itself, and not with those
+// of the calls after it.
+const atOnce = time.Millisecond
+
 // route is a [Route] that runs, as one configuration has it. Its lanes and counters
 // outlive that.
 type route struct {
@@ -87,6 +91,7 @@ func (r *route) run(w *worker) bool {
 		verdicts, took, verdict := r.call(w.begin(work, r), w)
 		expired, ok := w.end()
 		if !ok {
+			w.times.end()
 			r.log.Warn("a handler that was left behind has returned", "channel", r.Channel)
 			return false
 		}
@@ -104,6 +109,7 @@ func (r *route) run(w *worker) bool {
 		var pause time.Duration
 		w.tries, pause = r.judge(work, w.tries, result, failures, took)
 		if len(w.tries) > 0 {
+			w.times.end()
 			r.pauses.sleep(work, r.replaced, pause)
 		}
 	}
@@ -202,7 +208,9 @@ func (r *route) call(ctx context.Context, w *worker) (verdicts []error, took tim
 	}
 	if r.timed {
 		took = time.Since(r.born) - begin
-		r.took.add(took)
+		if w.times.add(&r.took, took); took >= atOnce {
+			w.times.end()
+		}
 	}
 	return verdicts, took, verdict
 }

@@ -141,6 +141,7 @@ type gathering struct {
 	touched []*route
 	events  int       // of all routes
 	at      time.Time // when they came this far; zero: nobody asks
+	ages    stretch   // of them
 	letters []letter
 }
 
@@ -155,6 +156,7 @@ func (g *gathering) add(r *route, d *delivery) {
 
 // flush hands the events to their lanes, which own the slices from then on.
 func (g *gathering) flush() {
+	g.ages.end()
 	var together []*lanes
 	bundled := len(g.touched) >= bundleFrom && g.events <= bundleMost*len(g.touched)
 	for _, r := range g.touched {
@@ -188,7 +190,7 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	if s.speaks {
 		of.received.Add(1)
 		if s.now != nil && !d.event.Replayed {
-			s.ages.add(d.batch.at.Sub(d.event.Time))
+			d.batch.ages.add(&s.ages, d.batch.at.Sub(d.event.Time))
 		}
 	}
 	if d.event.seq.known && !d.event.Replayed {

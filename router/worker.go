@@ -23,6 +23,7 @@ type worker struct {
 	rest      []*delivery // of these lanes, not begun
 	bundle    *bundle     // more lanes to go on with; nil: none
 	tries     []try       // begun and not finished; of use to the attempt that runs
+	times     stretch     // of the handler's calls
 
 	mu       sync.Mutex // guards what the watchdog and the worker share
 	route    *route     // of the attempt
@@ -77,8 +78,11 @@ func (w *worker) work() {
 // next takes the next events into hand: one, or a chunk for a BatchHandler. Those of a
 // chunk came by one feed, since the end of a feed's work is the end of its events only.
 func (w *worker) next() bool {
-	if len(w.rest) == 0 && !w.lanes.refill(w) {
-		return false
+	if len(w.rest) == 0 {
+		w.times.end()
+		if !w.lanes.refill(w) {
+			return false
+		}
 	}
 	n := 1
 	if w.lanes.route.Load().batch != nil {
@@ -197,6 +201,7 @@ func (w *worker) stop() bool {
 
 // exited ends the events of a handler that ended its goroutine.
 func (w *worker) exited() {
+	w.times.end()
 	if w.stop() {
 		w.handOver(errExited)
 	}
