@@ -38,7 +38,6 @@ type route struct {
 	log     *slog.Logger
 	watcher watcher
 	timed   bool // how long the handler takes is of interest
-	born    time.Time
 	now     func() time.Time
 	pauses  pauses
 	watched bool  // by a test, whose handlers may ask for the route
@@ -62,7 +61,7 @@ type routeCounters struct {
 
 func newRoute(cfg Route, ch *Channel, handler *instance, opts Options, keeper *keeper, running *workforce) *route {
 	r := &route{
-		Route: cfg, handler: handler, watcher: newWatcher(opts), timed: opts.Measure || opts.Observe != nil || opts.Onlooker != nil, now: opts.Now, pauses: pauses{opts.Sleep}, watched: opts.Busy != nil, keeper: keeper, channel: ch, born: time.Now(),
+		Route: cfg, handler: handler, watcher: newWatcher(opts), timed: opts.Measure || opts.Observe != nil || opts.Onlooker != nil, now: opts.Now, pauses: pauses{opts.Sleep}, watched: opts.Busy != nil, keeper: keeper, channel: ch,
 		replaced: make(chan struct{}), routeCounters: &routeCounters{},
 	}
 	log := opts.Logger
@@ -110,6 +109,7 @@ func (r *route) run(w *worker) bool {
 		w.tries, pause = r.judge(work, w.tries, result, failures, took)
 		if len(w.tries) > 0 {
 			w.times.end()
+			w.last = 0
 			r.pauses.sleep(work, r.replaced, pause)
 		}
 	}
@@ -198,7 +198,7 @@ func (r *route) call(ctx context.Context, w *worker) (verdicts []error, took tim
 	}
 	var begin time.Duration
 	if r.timed {
-		begin = time.Since(r.born) // cheaper than two times of day
+		begin = w.begins(r.gate != nil || w.tries[0].ticket.revocable != nil)
 	}
 	if r.batch == nil {
 		d := w.tries[0].delivery
@@ -207,7 +207,8 @@ func (r *route) call(ctx context.Context, w *worker) (verdicts []error, took tim
 		verdicts, verdict = r.handleBatch(ctx, events)
 	}
 	if r.timed {
-		took = time.Since(r.born) - begin
+		w.last = w.lanes.running.clock()
+		took = w.last - begin
 		if w.times.add(&r.took, took); took >= atOnce {
 			w.times.end()
 		}

@@ -114,7 +114,7 @@ func New(cfg Config, opts Options) (*Router, error) {
 		handlerLog: opts.Logger, quiet: newQuiet(opts.Logger.Handler()), running: make(chan struct{}),
 		over: make(chan struct{}), lost: make(chan *feed), reloads: make(chan reload), turns: make(chan struct{}), setup: &setup{},
 	}
-	r.log, r.lanes.tell = slog.New(r.quiet), opts.Busy
+	r.log, r.lanes.tell, r.lanes.born = slog.New(r.quiet), opts.Busy, time.Now()
 	opts.Logger = r.log
 	r.opts = opts
 	cfg, err := r.check(cfg)

@@ -97,8 +97,8 @@ type RouteStats struct {
 	// Unfinished events were cut short by a shutdown. A stream keeps them; on Pub/Sub
 	// they are lost.
 	Unfinished uint64
-	// Took is how long the handler's calls took, each attempt by itself; for a
-	// BatchHandler a call is a chunk of events. Nil without [Options.Measure].
+	// Took is how long the handler's calls took, to within a microsecond, each attempt by
+	// itself; for a BatchHandler a call is a chunk of events. Nil without [Options.Measure].
 	Took *Distribution
 }
 
