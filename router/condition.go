@@ -33,7 +33,7 @@ func (r *route) admits(d *delivery) bool {
 	t := try{delivery: d}
 	if err == nil {
 		r.filtered.Add(1)
-		r.tell(Filtered, t, nil, 0)
+		r.tell(Filtered, t, nil, timing{})
 		return false
 	}
 	r.deadLog().Error("condition failed", eventAttrs(&d.event, "err", err)...)

@@ -165,7 +165,7 @@ func (r *route) pass(t try, err error) {
 	if r.log.Enabled(&t.ctx, slog.LevelDebug) {
 		r.log.Debug("duplicate", eventAttrs(&t.event, "err", err)...)
 	}
-	r.tell(Duplicate, t, err, 0)
+	r.tell(Duplicate, t, err, timing{})
 	t.ticket.release()
 }
 

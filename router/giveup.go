@@ -84,7 +84,7 @@ func (s *subscription) letter(t *ticket, reason Reason, err error, o Outcome) le
 
 // observed tells who wants to know what became of a message that reached no route.
 func (s *subscription) observed(o Outcome) {
-	if to := s.watcher.audience(o.Result); !to.empty() {
+	if to := s.watcher.audience(o.Result, 0); !to.empty() {
 		o.Channel = s.channel.Name
 		s.watcher.tell(to, o)
 	}

@@ -27,16 +27,16 @@ type Onlooker struct {
 type watcher struct {
 	observe   func(Outcome) // nil: as usual
 	onlooker  *Onlooker     // likewise
-	since     time.Time     // seconds are counted from then
+	clock     func() time.Duration
 	good, bad glance
 }
 
-func newWatcher(opts Options) watcher {
+func newWatcher(opts Options, clock func() time.Duration) watcher {
 	onlooker := opts.Onlooker
 	if onlooker != nil && onlooker.See == nil { // it cannot look
 		onlooker = nil
 	}
-	return watcher{observe: opts.Observe, onlooker: onlooker, since: time.Now()}
+	return watcher{observe: opts.Observe, onlooker: onlooker, clock: clock}
 }
 
 // audience is who is to be told of one outcome.
@@ -45,8 +45,9 @@ type audience struct{ observer, onlooker bool }
 func (a audience) empty() bool { return a == audience{} }
 
 // audience is who wants to know of such a result, before the trouble is taken to say what
-// there is to tell. The onlooker has looked then.
-func (w *watcher) audience(result Result) (a audience) {
+// there is to tell, at a time by the clock of the workforce; 0 is now. The onlooker has looked
+// then.
+func (w *watcher) audience(result Result, at time.Duration) (a audience) {
 	a.observer = w.observe != nil
 	if w.onlooker == nil {
 		return a
@@ -57,7 +58,10 @@ func (w *watcher) audience(result Result) (a audience) {
 	} else if !w.onlooker.All.Load() { // as usual
 		return a
 	}
-	a.onlooker = glance.another(time.Since(w.since), cmp.Or(w.onlooker.PerSecond, defaultPerSecond))
+	if at == 0 {
+		at = w.clock()
+	}
+	a.onlooker = glance.another(at, cmp.Or(w.onlooker.PerSecond, defaultPerSecond))
 	return a
 }
 

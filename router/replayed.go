@@ -64,7 +64,7 @@ func (s *subscription) overtaken(d *delivery) bool {
 	for _, r := range routes {
 		if r.home == s {
 			r.skipped.Add(1)
-			r.tell(Skipped, try{delivery: d}, errOvertaken, 0)
+			r.tell(Skipped, try{delivery: d}, errOvertaken, timing{})
 		}
 	}
 	return len(routes) > 0

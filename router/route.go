@@ -22,6 +22,10 @@ var (
 	errTakenOver = errors.New("this process stood still, and another one took the event over or may have")
 )
 
+// timing is how long a call of a handler took, and when it ended, by the clock of the
+// workforce; nothing if nobody wants to know.
+type timing struct{ took, at time.Duration }
+
 // atOnce is how long a call must take for its time to be told by itself, and not with those
 // of the calls after it.
 const atOnce = time.Millisecond
@@ -61,7 +65,7 @@ type routeCounters struct {
 
 func newRoute(cfg Route, ch *Channel, handler *instance, opts Options, keeper *keeper, running *workforce) *route {
 	r := &route{
-		Route: cfg, handler: handler, watcher: newWatcher(opts), timed: opts.Measure || opts.Observe != nil || opts.Onlooker != nil, now: opts.Now, pauses: pauses{opts.Sleep}, watched: opts.Busy != nil, keeper: keeper, channel: ch,
+		Route: cfg, handler: handler, watcher: newWatcher(opts, running.clock), timed: opts.Measure || opts.Observe != nil || opts.Onlooker != nil, now: opts.Now, pauses: pauses{opts.Sleep}, watched: opts.Busy != nil, keeper: keeper, channel: ch,
 		replaced: make(chan struct{}), routeCounters: &routeCounters{},
 	}
 	log := opts.Logger
@@ -87,7 +91,7 @@ func (r *route) run(w *worker) bool {
 			}
 			continue
 		}
-		verdicts, took, verdict := r.call(w.begin(work, r), w)
+		verdicts, spent, verdict := r.call(w.begin(work, r), w)
 		expired, ok := w.end()
 		if !ok {
 			w.times.end()
@@ -106,7 +110,7 @@ func (r *route) run(w *worker) bool {
 		}
 		r.gate.settle(work, w.tries, result)
 		var pause time.Duration
-		w.tries, pause = r.judge(work, w.tries, result, failures, took)
+		w.tries, pause = r.judge(work, w.tries, result, failures, spent)
 		if len(w.tries) > 0 {
 			w.times.end()
 			w.last = 0
@@ -123,7 +127,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 		r.gate.release(tries)
 		for _, t := range tries {
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, stopped, 0)
+			r.tell(Unfinished, t, stopped, timing{})
 			t.ticket.leave()
 		}
 		return nil
@@ -145,7 +149,7 @@ func (r *route) sift(work context.Context, tries []try) []try {
 		}
 		r.gate.release([]try{t})
 		r.skipped.Add(1)
-		r.tell(Skipped, t, fmt.Errorf("%v old, max age %v", age.Round(max(time.Millisecond, r.Policy.MaxAge/50)), r.Policy.MaxAge), 0)
+		r.tell(Skipped, t, fmt.Errorf("%v old, max age %v", age.Round(max(time.Millisecond, r.Policy.MaxAge/50)), r.Policy.MaxAge), timing{})
 		t.ticket.release()
 	}
 	return left
@@ -175,10 +179,10 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 		r.gate.release([]try{t})
 		if stopped := work.Err(); stopped != nil {
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, stopped, 0)
+			r.tell(Unfinished, t, stopped, timing{})
 		} else {
 			r.withdrawn.Add(1)
-			r.tell(Withdrawn, t, errTakenOver, 0)
+			r.tell(Withdrawn, t, errTakenOver, timing{})
 		}
 		t.ticket.leave()
 	}
@@ -187,7 +191,7 @@ func (r *route) withdraw(work context.Context, tries []try) []try {
 
 // call hands a worker's events to the handler, which was entered. It returns one verdict
 // on all of them, or one on each, and how long that took if somebody wants to know.
-func (r *route) call(ctx context.Context, w *worker) (verdicts []error, took time.Duration, verdict error) {
+func (r *route) call(ctx context.Context, w *worker) (verdicts []error, spent timing, verdict error) {
 	defer r.handler.leave()
 	var events []*Event
 	if r.batch != nil {
@@ -208,12 +212,12 @@ func (r *route) call(ctx context.Context, w *worker) (verdicts []error, took tim
 	}
 	if r.timed {
 		w.last = w.lanes.running.clock()
-		took = w.last - begin
-		if w.times.add(&r.took, took); took >= atOnce {
+		spent = timing{took: w.last - begin, at: w.last}
+		if w.times.add(&r.took, spent.took); spent.took >= atOnce {
 			w.times.end()
 		}
 	}
-	return verdicts, took, verdict
+	return verdicts, spent, verdict
 }
 
 // handle makes an attempt; a panic is an error.
@@ -235,7 +239,7 @@ func (r *route) handleBatch(ctx context.Context, events []*Event) (verdicts []er
 
 // judge finishes the events whose verdict is final. It returns those that are to be
 // tried again, after so many failures, and when.
-func (r *route) judge(work context.Context, tries []try, verdict func(int) error, failures int, took time.Duration) ([]try, time.Duration) {
+func (r *route) judge(work context.Context, tries []try, verdict func(int) error, failures int, spent timing) ([]try, time.Duration) {
 	again := tries[:0]
 	var pause, wait time.Duration
 	var letters []letter
@@ -243,7 +247,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		err := verdict(i)
 		if err == nil {
 			t.attempts++
-			r.finish(t, took)
+			r.finish(t, spent)
 			continue
 		}
 		after, away := IsUnavailable(err)
@@ -253,10 +257,10 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 		switch {
 		case interrupted(&t.ctx, err):
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, err, took)
+			r.tell(Unfinished, t, err, spent)
 			t.ticket.leave()
 		case r.final(err, t.attempts):
-			letters = append(letters, r.letter(t, err, took))
+			letters = append(letters, r.letter(t, err, spent.took))
 		default:
 			if pause == 0 {
 				pause = r.pauses.of(r.Policy.Retry, failures)
@@ -266,7 +270,7 @@ func (r *route) judge(work context.Context, tries []try, verdict func(int) error
 				t.failedAt = r.now()
 			}
 			again = append(again, t)
-			r.retry(t, err, max(pause, after), away, took)
+			r.retry(t, err, max(pause, after), away, spent.took)
 		}
 	}
 	r.keeper.settle(work, letters)
@@ -280,12 +284,12 @@ func (r *route) final(err error, attempts int) bool {
 }
 
 // finish completes an event that is done.
-func (r *route) finish(t try, took time.Duration) {
+func (r *route) finish(t try, spent timing) {
 	r.handled.Add(1)
 	if r.log.Enabled(&t.ctx, slog.LevelDebug) {
 		r.log.Debug("handled", eventAttrs(&t.event, "attempt", t.attempts)...)
 	}
-	r.tell(Handled, t, nil, took)
+	r.tell(Handled, t, nil, spent)
 	t.ticket.release()
 }
 
@@ -333,7 +337,7 @@ func (r *route) giveUp(t try, err error) {
 	if errors.Is(err, errAbandoned) {
 		if stopped := t.ctx.Err(); stopped != nil { // deaf to the end of the drain as well
 			r.unfinished.Add(1)
-			r.tell(Unfinished, t, stopped, 0)
+			r.tell(Unfinished, t, stopped, timing{})
 			t.ticket.leave()
 			return
 		}
@@ -355,15 +359,15 @@ func (r *route) retry(t try, err error, pause time.Duration, away bool, took tim
 }
 
 // tell tells who wants to know of a result.
-func (r *route) tell(result Result, t try, err error, took time.Duration) {
-	if to := r.watcher.audience(result); !to.empty() { // seldom
-		r.show(to, Outcome{Result: result, Event: &t.event, Err: err, Attempt: t.attempts, Took: took})
+func (r *route) tell(result Result, t try, err error, spent timing) {
+	if to := r.watcher.audience(result, spent.at); !to.empty() { // seldom
+		r.show(to, Outcome{Result: result, Event: &t.event, Err: err, Attempt: t.attempts, Took: spent.took})
 	}
 }
 
 // observed tells who wants to know what became of an event on this route.
 func (r *route) observed(o Outcome) {
-	if to := r.watcher.audience(o.Result); !to.empty() {
+	if to := r.watcher.audience(o.Result, 0); !to.empty() {
 		r.show(to, o)
 	}
 }

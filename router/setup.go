@@ -129,7 +129,7 @@ func (b *builder) makeFeeds() error {
 		}
 		counters := b.countersOf(ch.Name)
 		dead := b.router.deadLetters(b.config, &ch, DeadLetter{})
-		for _, s := range subscriptions(ch, byChannel[ch.Name], counters, b.router.opts) {
+		for _, s := range subscriptions(ch, byChannel[ch.Name], counters, b.router.opts, b.router.lanes.clock) {
 			s.keeper, s.dead, s.service = b.router.keeper, dead, b.config.Service
 			f, err := b.feedFor(s, &free)
 			if err != nil {

@@ -39,9 +39,9 @@ type subscription struct {
 
 // subscriptions are those that a channel with these routes needs. The first speaks for
 // the channel, so its table has all routes, also those that it doesn't run.
-func subscriptions(ch Channel, routes []compiled, counters *channelCounters, opts Options) (all []*subscription) {
+func subscriptions(ch Channel, routes []compiled, counters *channelCounters, opts Options, clock func() time.Duration) (all []*subscription) {
 	add := func(s *subscription, runs ...compiled) {
-		s.log, s.watcher, s.channelCounters = opts.Logger, newWatcher(opts), counters
+		s.log, s.watcher, s.channelCounters = opts.Logger, newWatcher(opts, clock), counters
 		if opts.Measure {
 			s.now = opts.Now
 		}
