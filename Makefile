@@ -45,7 +45,7 @@ chaos: ## break Redis, the network and routers for ROUNDS (20) rounds each, and 
 
 # In the race between contenders nobody else may run: see bench/doc.go.
 .PHONY: bench
-bench: ## compare Signalbox with hand-written loops: about four minutes, or one with QUICK=1; refuses a busy machine
+bench: ## compare Signalbox with hand-written loops: about seven minutes, or one and a half with QUICK=1; refuses a busy machine
 	scripts/need redis-server postgresql python3-redis
 	go run ./bench $(if $(QUICK),-quick) $(ARGS)
 
