@@ -1,7 +1,7 @@
 // Command bench compares Signalbox with what a user would otherwise write by hand, in
 // one run on one machine, and prints a table of ratios:
 //
-//	make bench          # everything, about four minutes
+//	make bench          # everything, about seven minutes
 //	make bench QUICK=1  # the same in one round, under a minute
 //	make profile        # CPU and allocation profiles of the drain in bench/profiles/
 //
