@@ -170,6 +170,16 @@ func TestRefusalsAreShort(t *testing.T) {
 	}
 }
 
+// Nor can they begin a line of it, or send a terminal what it obeys.
+func TestRefusalsAreOneLine(t *testing.T) {
+	s := serve(t, Config{Token: secretToken}, nothing())
+	_, _ = s.ask(t, "GET", "/a%0d%0atime=now%20level=ERROR%1b[31m%00", "", nil)
+	text := s.logs.String()
+	if lines := strings.Count(text, "\n"); lines != 2 || strings.ContainsAny(text, "\r\x1b\x00") || !strings.Contains(text, "http request refused") {
+		t.Errorf("%d lines: %q", lines, text)
+	}
+}
+
 func TestEveryAnswerSaysWhatBrowsersMayDo(t *testing.T) {
 	s := serve(t, Config{Token: secretToken}, nothing())
 	for _, path := range []string{"/", "/login", "/nowhere", "/assets/../../etc/passwd"} {
