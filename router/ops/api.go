@@ -18,7 +18,6 @@ const (
 	maxBody        = 1 << 20
 	maxLetters     = 200 // that are told, or replayed, at a time
 	someLetters    = 50  // that are told when nobody says how many
-	maxNamed       = 100 // bytes of what somebody sent, in an error
 	lettersTimeout = 10 * time.Second
 )
 

@@ -22,9 +22,6 @@ const (
 	batchBytes  = 1 << 20
 )
 
-// maxError is how much of an error is shown, in bytes.
-const maxError = 2 << 10
-
 // events gathers what became of events. Handlers wait for it, so nothing waits while its
 // mutex is held.
 type events struct {
@@ -214,14 +211,6 @@ func newWireEvent(o *router.Outcome) *wireEvent {
 	}
 	w.Message, w.Cut = ShownMessage(message)
 	return w
-}
-
-// start is a copy of how a text begins.
-func start(text string, most int) string {
-	if len(text) > most {
-		return text[:room(text, most-len("…"))] + "…"
-	}
-	return strings.Clone(text)
 }
 
 // size is about how many bytes an event takes.

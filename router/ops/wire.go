@@ -2,7 +2,6 @@ package ops
 
 import (
 	"encoding/json"
-	"unicode/utf8"
 )
 
 // What the live page is told, as JSON. It comes as server-sent events from GET
@@ -141,25 +140,4 @@ type wirePublish struct {
 // wireResult answers both.
 type wireResult struct {
 	Result string `json:"result"` // what became of it, for people
-}
-
-// maxShown is how much of a message is shown, in bytes.
-const maxShown = 16 << 10
-
-// ShownMessage is what is shown of a message, and whether it is longer. It is a copy.
-func ShownMessage[T string | []byte](message T) (text string, cut bool) {
-	n := room(message, maxShown)
-	return string([]byte(message[:n])), n < len(message)
-}
-
-// room is how many bytes of a text there is room for, so that no character is cut.
-func room[T string | []byte](text T, most int) int {
-	if len(text) <= most {
-		return len(text)
-	}
-	end := most
-	for end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return end
 }
