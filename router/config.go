@@ -16,6 +16,8 @@ type Config struct {
 	Channels []Channel
 	Handlers []HandlerSpec
 	Routes   []Route
+	// Sources are run by package source, not by a [Router].
+	Sources []SourceSpec
 }
 
 // Channel is a declared, named place that messages are sent to.
@@ -36,6 +38,10 @@ type Channel struct {
 	// KeepUnmatched, those whose type no route takes.
 	DeadLetter    DeadLetter
 	KeepUnmatched bool
+
+	// StaleAfter is when silence becomes a [TypeStale] event for the routes, in Hours.
+	StaleAfter StaleAfter
+	Hours      Hours // when messages are to be expected; the zero value: always
 
 	// Only for PubSub: what waits between Redis and the routes, whichever is full first.
 	Queue      int      // events; 0: 65,536

@@ -3,6 +3,7 @@ package router
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
 	"slices"
 )
@@ -41,9 +42,7 @@ func (k Kind[T]) Info() KindInfo {
 		Workers: k.Workers,
 		Pure:    k.Pure,
 		Options: func() any {
-			options := k.Defaults
-			value := reflect.ValueOf(&options).Elem()
-			value.Set(clone(value))
+			options := cloned(k.Defaults)
 			return &options
 		},
 		New: func(env Env, options any) (Handler, error) {
@@ -54,6 +53,13 @@ func (k Kind[T]) Info() KindInfo {
 			return k.New(env, *typed)
 		},
 	}
+}
+
+// cloned is a copy of options that shares nothing with them.
+func cloned[T any](options T) T {
+	value := reflect.ValueOf(&options).Elem()
+	value.Set(clone(value))
+	return options
 }
 
 // clone copies options with the slices, maps and pointers in them: a TOML decoder fills
@@ -120,9 +126,11 @@ type Env struct {
 	Latest Latest
 }
 
-// Registry holds the kinds that a configuration may name. It is a value: make one in main.
+// Registry holds the kinds of handlers and of sources that a configuration may name. It is
+// a value: make one in main.
 type Registry struct {
-	kinds map[string]KindInfo
+	kinds   map[string]KindInfo
+	sources map[string]SourceInfo
 }
 
 // NewRegistry returns a registry of these kinds. It panics when two share a name.
@@ -145,6 +153,30 @@ func (r *Registry) Add(kinds ...interface{ Info() KindInfo }) {
 		r.kinds[info.Name] = info
 	}
 }
+
+// AddSources adds kinds of source. It panics when two share a name. A kind of source may
+// be called as one of handlers is.
+func (r *Registry) AddSources(kinds ...interface{ SourceInfo() SourceInfo }) {
+	for _, k := range kinds {
+		info := k.SourceInfo()
+		if _, taken := r.sources[info.Name]; taken {
+			panic(fmt.Sprintf("router: kind of source %q is registered twice", info.Name))
+		}
+		if r.sources == nil {
+			r.sources = map[string]SourceInfo{}
+		}
+		r.sources[info.Name] = info
+	}
+}
+
+// Source returns the kind of source of that name.
+func (r *Registry) Source(name string) (SourceInfo, bool) {
+	info, ok := r.sources[name]
+	return info, ok
+}
+
+// SourceNames returns the names of all kinds of source, sorted.
+func (r *Registry) SourceNames() []string { return slices.Sorted(maps.Keys(r.sources)) }
 
 // Kind returns the kind of that name.
 func (r *Registry) Kind(name string) (KindInfo, bool) {

@@ -14,6 +14,14 @@ const (
 	TypeGap = OwnPrefix + "gap"
 	// TypeDead says that an event of the channel became a dead letter, see [Dead].
 	TypeDead = OwnPrefix + "dead"
+	// TypeStale and TypeLive say that nothing has come for a while, and that something
+	// came again, see [Silence]. Each reader tells its own routes.
+	TypeStale = OwnPrefix + "stale"
+	TypeLive  = OwnPrefix + "live"
+	// TypeConnected and TypeDisconnected are published on the channel of a source by who
+	// holds it, see [Connection].
+	TypeConnected    = OwnPrefix + "connected"
+	TypeDisconnected = OwnPrefix + "disconnected"
 )
 
 // maxOwn is how many own events of a subscription are under way at most. Nothing else
@@ -27,6 +35,24 @@ type Gap struct {
 	Missing uint64  `json:"missing,omitempty"` // messages that did not arrive
 	After   uint64  `json:"after,omitempty"`   // the number before them
 	Key     string  `json:"key,omitempty"`     // of these messages
+	Source  string  `json:"source,omitempty"`  // the source that did not get them; empty: a reader of the channel
+}
+
+// Silence is the data of a [TypeStale] and a [TypeLive] event.
+type Silence struct {
+	Key   string    `json:"key,omitempty"` // empty: the whole channel
+	Since time.Time `json:"since"`         // when something came last, or should have begun to come
+}
+
+// Connection is the data of a [TypeConnected] and a [TypeDisconnected] event.
+type Connection struct {
+	Source  string  `json:"source"`
+	Service string  `json:"service"`           // who holds the source
+	Epoch   int64   `json:"epoch"`             // of the holder, see [Stamp]
+	At      string  `json:"at,omitempty"`      // where it is connected to
+	Planned bool    `json:"planned,omitempty"` // disconnected on purpose, to connect again or because the router stops
+	Reason  string  `json:"reason,omitempty"`  // why it is disconnected
+	Silent  float64 `json:"silent,omitempty"`  // connected: for how many seconds nothing was published; what came in them is missing
 }
 
 // Dead is the data of a [TypeDead] event.

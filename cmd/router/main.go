@@ -7,6 +7,7 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/cli"
+	"signalbox/sources"
 )
 
 var version = "dev" // set by the linker: -X main.version=…
@@ -14,5 +15,6 @@ var version = "dev" // set by the linker: -X main.version=…
 func main() {
 	kinds := router.NewRegistry()
 	handlers.Register(kinds)
+	sources.Register(kinds)
 	os.Exit(cli.Main(kinds, version))
 }

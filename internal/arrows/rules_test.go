@@ -38,7 +38,7 @@ var (
 var rules = []rule{
 	{
 		pkg:   "cmd/router",
-		may:   []string{"router/cli", "router", "handlers"},
+		may:   []string{"router/cli", "router", "handlers", "sources"},
 		never: sdk,
 	},
 	{
@@ -52,7 +52,7 @@ var rules = []rule{
 	},
 	{
 		pkg: "router/daemon",
-		may: []string{"router/routesfile", "router/transport", "router/ops", "router", "router/internal", "config"},
+		may: []string{"router/routesfile", "router/transport", "router/source", "router/ops", "router", "router/internal", "config"},
 		not: flags,
 	},
 	{
@@ -79,6 +79,16 @@ var rules = []rule{
 		pkg: "router/routertest",
 		may: []string{"router", "router/transport", "router/internal"},
 		not: slices.Concat(toml, http),
+	},
+	{
+		pkg: "router/source",
+		may: []string{"router", "router/internal"},
+		not: slices.Concat(redis, toml, http, flags),
+	},
+	{
+		pkg: "sources",
+		may: []string{"router"},
+		not: slices.Concat(redis, toml, flags),
 	},
 	{
 		pkg: "handlers",

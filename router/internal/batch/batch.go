@@ -119,3 +119,30 @@ func (e Errors) Unwrap() []error {
 	}
 	return errs
 }
+
+// Grant is how the term of a source's holder began.
+type Grant struct {
+	// Epoch grows with each term, also over a Redis that lost everything.
+	Epoch int64
+	// Orderly says that nobody can be connected any more: the holder before has said so.
+	Orderly bool
+	// Silent is how long nothing was published; negative: nothing is known to be.
+	Silent time.Duration
+}
+
+// Outgoing is a message to publish.
+type Outgoing struct {
+	ID      string // of the event
+	Payload []byte
+}
+
+// Holder is who holds a source.
+type Holder struct {
+	Source  string
+	Name    string // of the process, unique; empty: nobody
+	Service string
+	Epoch   int64
+	Since   time.Time     // the beginning of its term, by the clock of Redis
+	Renewed time.Time     // when it was heard of last, likewise
+	For     time.Duration // how long it may be out of reach
+}
