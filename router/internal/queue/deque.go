@@ -7,14 +7,17 @@ type Deque[T any] struct {
 	n    int
 }
 
+// Len is how many values it holds.
 func (d *Deque[T]) Len() int { return d.n }
 
+// PushBack makes v the last.
 func (d *Deque[T]) PushBack(v T) {
 	d.grow()
 	d.ring[(d.head+d.n)&(len(d.ring)-1)] = v
 	d.n++
 }
 
+// PushFront makes v the first.
 func (d *Deque[T]) PushFront(v T) {
 	d.grow()
 	d.head = (d.head - 1) & (len(d.ring) - 1)
@@ -22,7 +25,7 @@ func (d *Deque[T]) PushFront(v T) {
 	d.n++
 }
 
-// popFront takes the oldest value. The Deque must not be empty.
+// PopFront takes the oldest value. The deque must not be empty.
 func (d *Deque[T]) PopFront() T {
 	var zero T
 	v := d.ring[d.head]

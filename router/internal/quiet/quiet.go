@@ -45,14 +45,17 @@ func New(next slog.Handler) *Handler {
 	return &Handler{next: next, state: &state{causes: map[string]*span{}}}
 }
 
+// Enabled implements slog.Handler.
 func (q *Handler) Enabled(ctx context.Context, level slog.Level) bool {
 	return q.next.Enabled(ctx, level)
 }
 
+// WithGroup implements slog.Handler.
 func (q *Handler) WithGroup(name string) slog.Handler {
 	return &Handler{next: q.next.WithGroup(name), about: q.about, state: q.state}
 }
 
+// WithAttrs implements slog.Handler.
 func (q *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	about := []string{q.about}
 	for _, a := range attrs {
@@ -63,6 +66,7 @@ func (q *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &Handler{next: q.next.WithAttrs(attrs), about: strings.Join(about, "\x00"), state: q.state}
 }
 
+// Handle implements slog.Handler.
 func (q *Handler) Handle(ctx context.Context, record slog.Record) error {
 	if record.Level < slog.LevelWarn {
 		return q.next.Handle(ctx, record)

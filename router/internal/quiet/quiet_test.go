@@ -30,4 +30,3 @@ func TestQuietForgets(t *testing.T) {
 type alwaysEnabled struct{ slog.Handler }
 
 func (alwaysEnabled) Enabled(context.Context, slog.Level) bool { return true }
-
