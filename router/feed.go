@@ -73,7 +73,7 @@ func opening(ch Channel) Channel {
 		ch.Fields = Fields{}
 	}
 	ch.DeadLetter, ch.KeepUnmatched, ch.MaxLen, ch.MaxDeliveries = DeadLetter{}, false, 0, 0
-	ch.Like = ""
+	ch.Like, ch.StaleAfter, ch.Hours = "", StaleAfter{}, Hours{}
 	if ch.Start != StartLatest {
 		ch.Start = "" // of use only to a group that doesn't exist
 	}

@@ -56,9 +56,10 @@ func sameSchema(a, b Schema) bool {
 
 // sameChannel reports whether two channels are the same.
 func sameChannel(a, b Channel) bool {
-	if !maps.EqualFunc(a.Schemas, b.Schemas, sameSchema) {
+	if !maps.EqualFunc(a.Schemas, b.Schemas, sameSchema) || !a.Hours.Equal(b.Hours) {
 		return false
 	}
 	a.Schemas, b.Schemas = nil, nil
+	a.Hours, b.Hours = Hours{}, Hours{} // a time zone remembers which of its offsets was asked for last
 	return reflect.DeepEqual(a, b)
 }

@@ -66,6 +66,8 @@ func (c *compiler) compileChannel(one *channel) {
 		Split:       string(raw.Split),
 		MaxBytes:    int(raw.MaxBytes),
 	}
+	one.StaleAfter, one.Hours = raw.StaleAfter.limits(), raw.Hours
+	raw.StaleAfter.checkPerKey(c.report, raw.node, one.Fields.Key != "" || one.Fields.KeyFromName)
 	switch one.Transport {
 	case router.PubSub:
 		one.Queue, one.QueueBytes = raw.Queue, int(raw.QueueBytes)

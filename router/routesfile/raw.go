@@ -79,6 +79,9 @@ type rawChannel struct {
 	Overflow   string `toml:"overflow" default:"drop_oldest" values:"drop_oldest,newest_per_key" notstream:"a stream waits in Redis and drops nothing" doc:"drop_oldest or newest_per_key: what goes when the queue is full; newest_per_key keeps the newest event of each key"`
 	Unmatched  string `toml:"unmatched" default:"count" enum:"count,dead_letter" doc:"what happens to an event that no route takes: it is counted, or also kept as a dead letter"`
 
+	StaleAfter staleAfter   `toml:"stale_after" otherwise:"for ever" doc:"how long nothing may come before the routes get signalbox.stale; or a table that tells all messages and those of a key apart"`
+	Hours      router.Hours `toml:"hours" otherwise:"always" doc:"when messages are to be expected, such as Mon-Fri 09:30-16:00 America/New_York: silence at other times is none"`
+
 	DeadLetter deadLetter `toml:"dead_letter" otherwise:"true on a stream, false on Pub/Sub" doc:"where what is given up is kept: true is the stream NAME.dead, or a channel, or false"`
 
 	Group         string        `toml:"group" otherwise:"the service's name" notpubsub:"Redis keeps nothing for it, so every process gets every message" doc:"consumer group"`
