@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -82,14 +83,14 @@ type Broker struct {
 func Start(tb testing.TB, options Options) *Broker {
 	tb.Helper()
 	b := &Broker{options: options, began: time.Now()}
-	b.refuses = func() (int, string) {
+	b.refuses = func(*http.Request) (int, string) {
 		o := b.now()
 		if o.Second == Refuse && o.RefuseStatus != 0 && b.busy() {
 			return o.RefuseStatus, o.RetryAfter
 		}
 		return 0, ""
 	}
-	b.accepting = func() websocket.AcceptOptions {
+	b.accepting = func(*talk) websocket.AcceptOptions {
 		return websocket.AcceptOptions{OnPingReceived: func(context.Context, []byte) bool { return !b.now().Deaf }}
 	}
 	b.serve = b.talk

@@ -17,9 +17,12 @@ type client struct {
 	conn *websocket.Conn
 }
 
-func dial(tb testing.TB, url string) *client {
+func dial(tb testing.TB, url string) *client { return dialWith(tb, nil, url) }
+
+// dialWith trusts what an HTTP client trusts.
+func dialWith(tb testing.TB, by *http.Client, url string) *client {
 	tb.Helper()
-	conn, _, err := websocket.Dial(tb.Context(), url, nil)
+	conn, _, err := websocket.Dial(tb.Context(), url, &websocket.DialOptions{HTTPClient: by})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -86,12 +89,12 @@ func (c *client) ticks(n int) []Tick {
 	return all
 }
 
-func until(tb testing.TB, b *Server, what string, is func([]Session) bool) {
+func until(tb testing.TB, s *Server, what string, is func([]Session) bool) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 5*time.Second)
 	defer cancel()
-	if err := b.Until(ctx, is); err != nil {
-		tb.Fatalf("%s: %v; the sessions are %+v", what, err, b.Sessions())
+	if err := s.Until(ctx, is); err != nil {
+		tb.Fatalf("%s: %v; the sessions are %+v", what, err, s.Sessions())
 	}
 }
 

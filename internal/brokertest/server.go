@@ -31,8 +31,8 @@ type Server struct {
 	down  int    // status that every attempt is answered by; 0: none is
 	after string // its Retry-After
 
-	accepting func() websocket.AcceptOptions
-	refuses   func() (status int, after string) // asked at every attempt; 0: it may connect
+	refuses   func(*http.Request) (status int, after string) // asked at every attempt; 0: it may connect
+	accepting func(*talk) websocket.AcceptOptions
 	serve     func(context.Context, *talk) error
 }
 
@@ -101,11 +101,11 @@ func (s *Server) Drop(code websocket.StatusCode, reason string) {
 	}
 }
 
-func (s *Server) closedTo() (status int, after string) {
+func (s *Server) closedTo(r *http.Request) (status int, after string) {
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	if s.down == 0 && s.refuses != nil {
-		return s.refuses()
+		return s.refuses(r)
 	}
 	return s.down, s.after
 }
@@ -114,7 +114,7 @@ func (s *Server) closedTo() (status int, after string) {
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	s.wait.Add(1)
 	defer s.wait.Done()
-	if status, after := s.closedTo(); status != 0 {
+	if status, after := s.closedTo(r); status != 0 {
 		s.refusal()
 		if after != "" {
 			w.Header().Set("Retry-After", after)
@@ -122,11 +122,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
-	t := &talk{server: s, from: r.RemoteAddr, asked: r.URL.RequestURI(), header: r.Header, gone: make(chan goodbye, 1)}
+	t := &talk{server: s, from: r.RemoteAddr, url: r.URL, header: r.Header, gone: make(chan goodbye, 1)}
 	t.socket, _ = r.Context().Value(socketKey{}).(net.Conn)
 	options := websocket.AcceptOptions{}
 	if s.accepting != nil {
-		options = s.accepting()
+		options = s.accepting(t)
 	}
 	conn, err := websocket.Accept(w, r, &options)
 	if err != nil {

@@ -119,7 +119,7 @@ func (s *sessions) accept(t *talk, then Second) bool {
 			other.evicted()
 		}
 	}
-	one := &Session{From: t.from, Asked: t.asked, Begin: time.Now()}
+	one := &Session{From: t.from, Asked: t.url.RequestURI(), Begin: time.Now()}
 	t.accepted = true
 	s.all = append(s.all, one)
 	s.open[t] = one

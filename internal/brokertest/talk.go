@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -18,13 +19,15 @@ type talk struct {
 	conn   *websocket.Conn
 	socket net.Conn // below TLS
 	from   string
-	asked  string
+	url    *url.URL // what the client has asked for
 	header http.Header
 
 	wait sync.WaitGroup
 
 	in   chan []byte  // what the client sends; closed when no more will come
 	gone chan goodbye // the broker wants to end it
+
+	meter meter // of what the client sends
 
 	// Guarded by the mutex of the sessions.
 	accepted bool
@@ -126,13 +129,10 @@ func (t *talk) send(ctx context.Context, value any) error {
 	return t.conn.Write(ctx, websocket.MessageText, message)
 }
 
-// data sends a message that has n prices or trades.
+// data sends a message that has n ticks. They are counted before, so that no client knows of more.
 func (t *talk) data(ctx context.Context, value any, n int) error {
-	err := t.send(ctx, value)
-	if err == nil {
-		t.server.sent(t, n)
-	}
-	return err
+	t.server.sent(t, n)
+	return t.send(ctx, value)
 }
 
 // pings asks the client every so often whether it is there, and forgets it when it does not
