@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/quiet"
 )
 
 func quietLog() (*slog.Logger, *logs) {
 	lines := &logs{}
-	return slog.New(newQuiet(lines.logger().Handler())), lines
+	return slog.New(quiet.New(lines.logger().Handler())), lines
 }
 
 // times adds up what the lines stand for.
@@ -94,7 +95,7 @@ func TestQuietBoundsDifferentCauses(t *testing.T) {
 		if times(all) != 3000 {
 			t.Errorf("the lines stand for %d errors, want 3000", times(all))
 		}
-		if len(all) > 4*quietLines+4 {
+		if len(all) > 4*quiet.Lines+4 {
 			t.Errorf("%d lines in 3 s", len(all))
 		}
 	})
@@ -111,34 +112,12 @@ func TestQuietLeavesTheRestAlone(t *testing.T) {
 		if n := len(lines.lines(t, slog.LevelDebug, "event")); n != 201 {
 			t.Errorf("%d lines, want 201", n)
 		}
-		h := newQuiet(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelError}))
+		h := quiet.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelError}))
 		if h.Enabled(context.Background(), slog.LevelWarn) || !h.Enabled(context.Background(), slog.LevelError) {
 			t.Error("Enabled is not the handler's")
 		}
 	})
 }
-
-// Windows end: what is quiet for a while is forgotten.
-func TestQuietForgets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		q := newQuiet(slog.DiscardHandler)
-		log := slog.New(alwaysEnabled{q})
-		for i := range 1000 {
-			log.Error("m", "route", fmt.Sprint(i), "err", "e")
-			log.Error("m", "route", fmt.Sprint(i), "err", "e")
-		}
-		time.Sleep(5 * time.Second)
-		q.state.mu.Lock()
-		defer q.state.mu.Unlock()
-		if n := len(q.state.causes); n != 0 {
-			t.Errorf("%d windows are kept", n)
-		}
-	})
-}
-
-type alwaysEnabled struct{ slog.Handler }
-
-func (alwaysEnabled) Enabled(context.Context, slog.Level) bool { return true }
 
 // What a stranger sends can be a megabyte of type, id or channel name: the log and
 // what is remembered of it must not grow with it.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"signalbox/router/internal/quiet"
 )
 
 const (
@@ -75,7 +77,7 @@ type Options struct {
 type Router struct {
 	opts       Options
 	log        *slog.Logger // through quiet
-	quiet      *quiet
+	quiet      *quiet.Handler
 	handlerLog *slog.Logger // not through quiet: a handler's lines may be what it is for
 	keeper     *keeper
 	publisher  *Publisher
@@ -111,7 +113,7 @@ func New(cfg Config, opts Options) (*Router, error) {
 		opts.Now = time.Now
 	}
 	r := &Router{
-		handlerLog: opts.Logger, quiet: newQuiet(opts.Logger.Handler()), running: make(chan struct{}),
+		handlerLog: opts.Logger, quiet: quiet.New(opts.Logger.Handler()), running: make(chan struct{}),
 		over: make(chan struct{}), lost: make(chan *feed), reloads: make(chan reload), turns: make(chan struct{}), setup: &setup{},
 	}
 	r.log, r.lanes.tell, r.lanes.born = slog.New(r.quiet), opts.Busy, time.Now()
@@ -148,7 +150,7 @@ func (r *Router) Run(ctx context.Context) error {
 		return errors.New("this router runs, or has run; make a new one")
 	}
 	defer close(r.over)
-	defer r.quiet.flush()
+	defer r.quiet.Flush()
 	defer func() { r.closeHandlers(r.made) }() // those that there are then
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

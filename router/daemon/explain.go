@@ -92,7 +92,7 @@ func openToExplain(opts Options, what ExplainOptions) (*program, error) {
 // tellSkipped tells the notes of the configuration that may change the answer.
 func (e *explainer) tellSkipped() {
 	for _, note := range e.program.loaded.Notes {
-		if note.Skipped == nil || slices.Contains([]string{"handlers", "redis", "log", "http"}, note.Skipped[0]) {
+		if note.Skipped == nil || slices.Contains([]string{"sources", "handlers", "redis", "log", "http"}, note.Skipped[0]) {
 			continue
 		}
 		if note.Skipped[0] != "channels" || ofChannel(note.Skipped, []string{e.channel.Name}) {

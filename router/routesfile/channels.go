@@ -24,6 +24,8 @@ type channel struct {
 	open   bool
 	sorted []string // its types
 	read   bool     // a route reads it, or would if it were not off
+
+	sources []*source // that publish to it, those that are off included
 }
 
 func (c *compiler) compileChannels() {

@@ -71,7 +71,7 @@ func (d *decoder) unknown(n, child *node, names []string) {
 		d.report.errorf(child.key, "unknown table %q%s", child.name(), didYouMean(child.name(), "tables", names))
 	case len(n.path) == 0:
 		d.report.errorf(child.key, "unknown key %q before any table%s", child.name(), hint("tables"))
-	case child.hasHeader() && len(n.path) == 2 && (n.path[0] == "channels" || n.path[0] == "handlers"):
+	case child.hasHeader() && len(n.path) == 2 && slices.Contains(namedTables(), n.path[0]):
 		d.report.errorf(child.key, "%s: unknown table %q; if the name is %q, put it in quotes: [%s.%q]", n.label(), child.name(), n.name()+"."+child.name(), n.path[0], n.name()+"."+child.name())
 	case n.path[0] == "handlers":
 		d.report.errorf(child.key, "%s: unknown option %q%s", n.label(), child.name(), hint("options"))

@@ -76,11 +76,11 @@ func (t EffectiveTable) Header() string {
 // LoadEffective loads a configuration as [Load] does, and returns what is in force of it.
 // After an error it only has Notes and Files.
 func LoadEffective(src Source, kinds *router.Registry) (*Effective, error) {
-	result, c, err := compileSource(src, kinds)
+	result, c, err := loadWhole(src, kinds)
 	if result == nil {
 		return nil, err
 	}
-	e := &inForce{Effective: &Effective{Notes: result.Notes, Files: result.Files}, compiler: c, env: environment(src.Environ), censor: newCensor()}
+	e := &inForce{Effective: &Effective{Notes: result.Notes, Files: result.Files}, compiler: c, censor: newCensor()}
 	if err != nil {
 		return e.Effective, err
 	}
@@ -88,6 +88,8 @@ func LoadEffective(src Source, kinds *router.Registry) (*Effective, error) {
 		switch name := tagName(field); name {
 		case "channels":
 			e.channelTables()
+		case "sources":
+			e.sourceTables()
 		case "handlers":
 			e.handlerTables()
 		case "routes":
@@ -107,7 +109,6 @@ func LoadEffective(src Source, kinds *router.Registry) (*Effective, error) {
 type inForce struct {
 	*Effective
 	*compiler
-	env    map[string]string
 	censor *censor
 }
 

@@ -65,7 +65,11 @@ func (e *inForce) handlerTables() {
 		if n := one.node.get("kind"); n != nil {
 			values[0] = e.value(n, nil, "kind", withoutPasswords)
 		}
-		e.add(one.node, []string{"handlers", one.Name}, append(values, e.optionsOf(one)...))
+		var defaults reflect.Value
+		if kind, known := e.kinds.Kind(one.Kind); known {
+			defaults = reflect.ValueOf(kind.Options()).Elem()
+		}
+		e.add(one.node, []string{"handlers", one.Name}, append(values, e.optionsOf(one.node, defaults, []string{"kind"})...))
 	}
 }
 
@@ -79,28 +83,26 @@ func boolCompare(a, b bool) int {
 	return -1
 }
 
-// optionsOf are the options of a handler in the order of its kind's struct. Where a check
-// skipped the kind, nobody knows what they mean.
-func (e *inForce) optionsOf(one *handler) []EffectiveValue {
-	kind, known := e.kinds.Kind(one.Kind)
-	if !known {
-		var values []EffectiveValue
-		for _, child := range one.node.children() {
-			if name := child.name(); name != "kind" {
+// optionsOf are the options in n, the table of a handler or a source, in the order of its
+// kind's struct, which defaults is. Where a check skipped the kind, nobody knows what they
+// mean. Common are the keys that are no options.
+func (e *inForce) optionsOf(n *node, defaults reflect.Value, common []string) []EffectiveValue {
+	var values []EffectiveValue
+	if !defaults.IsValid() {
+		for _, child := range n.children() {
+			if name := child.name(); !slices.Contains(common, name) {
 				values = append(values, e.values(child, nil, tomlKey(name), secrecyOf("", name, withoutKeys))...)
 			}
 		}
 		return values
 	}
-	defaults := reflect.ValueOf(kind.Options()).Elem()
 	if defaults.Kind() != reflect.Struct {
 		return nil
 	}
-	var values []EffectiveValue
 	for _, field := range fieldsOf(defaults.Type()) {
 		name := tagName(field)
 		how := secrecyOf(field.Tag.Get("secret"), name, withoutKeys)
-		if child := one.node.get(name); child != nil {
+		if child := n.get(name); child != nil {
 			values = append(values, e.values(child, field.Type, tomlKey(name), how)...)
 		} else if value := optionDefault(defaults.FieldByIndex(field.Index)); value != nil {
 			if text, ok := value.(string); ok {

@@ -50,6 +50,17 @@ func lists() []string {
 	return names
 }
 
+// namedTables are the tables of which a file has one for each name, as [channels.NAME].
+func namedTables() []string {
+	var names []string
+	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {
+		if field.Type.Kind() == reflect.Map {
+			names = append(names, tagName(field))
+		}
+	}
+	return names
+}
+
 // singleTable reports whether a file has the table only once, as [service].
 func singleTable(name string) bool {
 	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {

@@ -36,38 +36,39 @@ func (c *compiler) compileHandlers() {
 			continue
 		}
 		c.report.checkName(n.key, "handler", name)
-		if kind, ok := c.kindOf(n); ok {
+		if name, ok := c.kindName(n, c.kinds.Names()); ok {
+			kind, _ := c.kinds.Kind(name)
 			c.makeHandler(one, kind)
 		}
 	}
 }
 
-// kindOf finds the kind of a [handlers.NAME] table.
-func (c *compiler) kindOf(n *node) (router.KindInfo, bool) {
+// kindName is the kind that a table such as [handlers.NAME] says, of those that there are.
+func (c *compiler) kindName(n *node, kinds []string) (name string, ok bool) {
 	value := n.get("kind")
 	if value == nil {
-		kind, ok := c.kinds.Kind(n.name())
-		if !ok {
-			c.report.errorf(n.key, "%s: kind is missing, and %q is no kind itself; write kind = \"…\"%s", n.subject(), n.name(), didYouMean(n.name(), "kinds", c.kinds.Names()))
+		if slices.Contains(kinds, n.name()) {
+			return n.name(), true
 		}
-		return kind, ok
+		c.report.errorf(n.key, "%s: kind is missing, and %q is no kind itself; write kind = \"…\"%s", n.subject(), n.name(), didYouMean(n.name(), "kinds", kinds))
+		return "", false
 	}
 	if value.skipped {
-		return router.KindInfo{}, false
+		return "", false
 	}
-	name, ok := value.value.(string)
+	name, ok = value.value.(string)
 	if !ok {
 		(&decoder{c.report}).notText(value)
-		return router.KindInfo{}, false
+		return "", false
 	}
-	kind, ok := c.kinds.Kind(name)
-	if !ok {
-		c.report.errorf(value.at, "%s: unknown kind %s%s", n.subject(), value.quoted(name), didYouMean(name, "kinds", c.kinds.Names()))
-		if near, found := nearest.Name(name, c.kinds.Names()); found {
-			c.guessOptions(n, near)
-		}
+	if slices.Contains(kinds, name) {
+		return name, true
 	}
-	return kind, ok
+	c.report.errorf(value.at, "%s: unknown kind %s%s", n.subject(), value.quoted(name), didYouMean(name, "kinds", kinds))
+	if near, found := nearest.Name(name, kinds); found && n.path[0] == "handlers" {
+		c.guessOptions(n, near)
+	}
+	return "", false
 }
 
 // guessOptions checks options as those of the kind that was probably meant, unless one of
@@ -119,22 +120,14 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 	if one.node != nil {
 		c.decodeOptions(one)
 	}
-	if located, ok := one.options.(interface{ Locate(dir string) }); ok {
-		located.Locate(one.dir)
-	}
+	locateOptions(one.options, one.dir)
 	one.Revision = fingerprint(one.options)
 	one.New = func(env router.Env) (router.Handler, error) { return kind.New(env, one.options) }
 	if c.report.failures() > before || one.node.skips() {
 		return // its own checks would complain of what is missing for that reason
 	}
-	if checked, ok := one.options.(interface{ Validate() error }); ok && !c.sealed {
-		errs := joined(checked.Validate())
-		for _, err := range errs {
-			c.report.errorf(one.blame(err.Error()), "%s: %s%s", one.subject(), err, one.remedy())
-		}
-		if len(errs) > 0 {
-			return
-		}
+	if !c.sealed && !c.report.validate(one.options, one.node, one.at, one.subject(), one.remedy()) {
+		return
 	}
 	if checker, ok := one.options.(interface {
 		Check(ctx context.Context) (found string, err error)
@@ -176,18 +169,39 @@ func joined(err error) []error {
 	return errs
 }
 
-// blame is where an error of a handler's own check points: at the option that it
-// begins with, or at the one that has the path which it begins with, if it is written.
-func (h *handler) blame(message string) place {
+// locateOptions tells options where relative paths start.
+func locateOptions(options any, dir string) {
+	if located, ok := options.(interface{ Locate(dir string) }); ok {
+		located.Locate(dir)
+	}
+}
+
+// validate reports what options say is wrong with themselves. N is the table that has them,
+// nil without one, and at where errors point that are about no option.
+func (r *report) validate(options any, n *node, at place, subject, remedy string) (ok bool) {
+	checked, ok := options.(interface{ Validate() error })
+	if !ok {
+		return true
+	}
+	errs := joined(checked.Validate())
+	for _, err := range errs {
+		r.errorf(blame(n, at, err.Error()), "%s: %s%s", subject, err, remedy)
+	}
+	return len(errs) == 0
+}
+
+// blame is where an error of options' own check points: at the option that it begins with,
+// or at the one that has the path which it begins with, if it is written.
+func blame(n *node, otherwise place, message string) place {
 	word, _, _ := strings.Cut(strings.ReplaceAll(message, ":", " "), " ")
 	word = strings.Trim(word, `"`)
 	outer, _, _ := strings.Cut(word, ".")
 	for _, name := range []string{word, outer} {
-		if option := h.node.get(name); option != nil {
+		if option := n.get(name); option != nil {
 			return option.at
 		}
 	}
-	return h.at
+	return otherwise
 }
 
 // remedy says where to write what is missing when there is no table to write it in.

@@ -120,7 +120,7 @@ func (l *layers) tree(values map[string]any, path []string) *node {
 }
 
 // defaults is the lowest layer: what the tags of the raw structs say, for each single
-// table and each channel that a file declares.
+// table, and each channel and source that a file declares.
 func (l *layers) defaults(trees []map[string]any) map[string]any {
 	tree := make(map[string]any)
 	root := reflect.TypeFor[rawFile]()
@@ -129,19 +129,25 @@ func (l *layers) defaults(trees []map[string]any) map[string]any {
 			tree[tagName(field)] = l.defaultTable(field.Type, []string{tagName(field)})
 		}
 	}
-	channels := make(map[string]any)
+	l.defaultsOfNamed(tree, trees, "channels", reflect.TypeFor[rawChannel]())
+	l.defaultsOfNamed(tree, trees, "sources", reflect.TypeFor[rawSource]())
+	return tree
+}
+
+// defaultsOfNamed adds to tree what the tags of t say, for each table [table.NAME].
+func (l *layers) defaultsOfNamed(tree map[string]any, trees []map[string]any, table string, t reflect.Type) {
+	named := make(map[string]any)
 	for _, file := range trees {
-		declared, _ := file["channels"].(map[string]any)
-		for name, channel := range declared {
-			if _, ok := channel.(map[string]any); ok {
-				channels[name] = l.defaultTable(reflect.TypeFor[rawChannel](), []string{"channels", name})
+		declared, _ := file[table].(map[string]any)
+		for name, inner := range declared {
+			if _, ok := inner.(map[string]any); ok {
+				named[name] = l.defaultTable(t, []string{table, name})
 			}
 		}
 	}
-	if len(channels) > 0 {
-		tree["channels"] = channels
+	if len(named) > 0 {
+		tree[table] = named
 	}
-	return tree
 }
 
 func (l *layers) defaultTable(t reflect.Type, path []string) map[string]any {

@@ -40,6 +40,8 @@ type Result struct {
 	// route uses. Config lacks them; these are for looking at.
 	Off  []OffRoute
 	Idle []router.HandlerSpec
+	// OffSources are the sources that say enabled = false, which Config lacks, too.
+	OffSources []OffSource
 
 	// Tests are what Source.Tests asked for, in the order of the files.
 	Tests []Test
@@ -50,12 +52,12 @@ type Result struct {
 // Load reads, layers and checks a configuration whose handlers are of these kinds.
 // Its error is [Errors]: all mistakes at once. The Result then only has Notes and Files.
 func Load(src Source, kinds *router.Registry) (*Result, error) {
-	result, _, err := compileSource(src, kinds)
+	result, _, err := loadWhole(src, kinds)
 	return result, err
 }
 
-// compileSource is Load, with what it was made from; that is nil when there is no tree.
-func compileSource(src Source, kinds *router.Registry) (*Result, *compiler, error) {
+// loadWhole is Load, with what it was made from; that is nil when there is no tree.
+func loadWhole(src Source, kinds *router.Registry) (*Result, *compiler, error) {
 	report := newReport()
 	result := &Result{}
 	var c *compiler
@@ -79,7 +81,7 @@ func compileSource(src Source, kinds *router.Registry) (*Result, *compiler, erro
 	(&decoder{report}).table(root, reflect.ValueOf(&raw).Elem())
 
 	settings := compileSettings(&raw, src, report)
-	c = &compiler{report: report, kinds: kinds, root: root, raw: &raw, schemas: newSchemas(result), sealed: src.Sealed}
+	c = &compiler{report: report, kinds: kinds, root: root, raw: &raw, schemas: newSchemas(result), env: environment(src.Environ), sealed: src.Sealed}
 	config := c.compile(report.texts.end(result.lastFile()))
 	tests := c.compileTests()
 	if src.Check {
@@ -133,7 +135,7 @@ func read(src Source, report *report, result *Result) (*node, error) {
 func checkDeclared(store *nodes, trees []map[string]any, report *report) bool {
 	first := make(map[string]place)
 	for _, tree := range trees {
-		for _, table := range []string{"channels", "handlers"} {
+		for _, table := range namedTables() {
 			declared, _ := tree[table].(map[string]any)
 			for name, value := range declared {
 				inner, ok := value.(map[string]any)
@@ -163,9 +165,11 @@ type compiler struct {
 	kinds  *router.Registry
 	root   *node
 	raw    *rawFile
+	env    map[string]string
 	sealed bool // no kind is asked whether its options are right
 
 	channels map[string]*channel
+	sources  map[string]*source
 	handlers map[string]*handler
 	routes   []route
 	off      []route
@@ -183,6 +187,8 @@ type compiler struct {
 func (c *compiler) compile(at place) router.Config {
 	c.config.Service = c.raw.Service.Name
 	c.compileChannels()
+	c.compileSources()
+	c.inheritLiveness()
 	c.compileHandlers()
 	c.compileRoutes(at)
 	c.checkPublishing()

@@ -77,13 +77,54 @@ func (o saveOptions) Validate() error {
 	return errors.Join(dsnErr, tableErr, errors.Join(columnErrs...))
 }
 
+// feedOptions are those of a kind of source, as a broker's is.
+type feedOptions struct {
+	URL       []string       `toml:"url" doc:"where to connect, in turn"`
+	Auth      feedAuth       `toml:"auth" secret:"true" doc:"how to log in"`
+	Subscribe []any          `toml:"subscribe" doc:"what to send then"`
+	Timeout   time.Duration  `toml:"timeout" min:"1ms" doc:"how long an answer may take"`
+	Ping      map[string]any `toml:"ping" doc:"what to send in between"`
+	dir       string
+}
+
+type feedAuth struct {
+	Token   string         `toml:"token" doc:"sent as a header"`
+	Message map[string]any `toml:"message" doc:"sent first"`
+}
+
+func (o *feedOptions) Locate(dir string) { o.dir = dir }
+
+func (o *feedOptions) Validate() error {
+	var errs []error
+	if len(o.URL) == 0 {
+		errs = append(errs, errors.New("url is missing; write url = [\"wss://…\"]"))
+	}
+	if strings.Contains(o.Auth.Token, " ") {
+		errs = append(errs, fmt.Errorf("auth.token: %q has a space", o.Auth.Token))
+	}
+	return errors.Join(errs...)
+}
+
 type none struct{}
 
 func nothing[T any](router.Env, T) (router.Handler, error) {
 	return router.HandlerFunc(func(context.Context, *router.Event) error { return nil }), nil
 }
 
+func noSource[T any](router.SourceEnv, T) (router.Source, error) {
+	return router.SourceFunc(func(context.Context, router.Sink) error { return nil }), nil
+}
+
 func testKinds() *router.Registry {
+	kinds := handlerKindsOfTests()
+	kinds.AddSources(
+		router.SourceKind[feedOptions]{Name: "feed", Doc: "Reads a feed.", Defaults: feedOptions{Timeout: 5 * time.Second}, New: noSource[feedOptions]},
+		router.SourceKind[none]{Name: "clock", Doc: "Sends the time.", New: noSource[none]},
+	)
+	return kinds
+}
+
+func handlerKindsOfTests() *router.Registry {
 	return router.NewRegistry(
 		router.Kind[logOptions]{Name: "log", Defaults: logOptions{Level: "info"}, New: nothing[logOptions]},
 		router.Kind[publishOptions]{Name: "publish", New: nothing[publishOptions]},
@@ -139,6 +180,19 @@ func stripDir(err error, dir string) error {
 	return errors.New(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""))
 }
 
+// describeSource is all that a source has of the keys of every source.
+func describeSource(s router.SourceSpec) string {
+	sequence := "none"
+	if s.Sequence != nil {
+		sequence = fmt.Sprintf("%+v", *s.Sequence)
+	}
+	made := s.New != nil && s.Revision != ""
+	text := fmt.Sprintf("%s -> %s, made %t\n  raw %t, fields %+v, sequence %s\n", s.Kind, s.Channel, made, s.Raw, s.Fields, sequence)
+	text += fmt.Sprintf("  lease %t for %s, takeover after %s, %s, stands down for %s\n", s.Lease, s.LeaseFor, s.TakeoverDelay, s.Conflict, s.StandDown)
+	text += fmt.Sprintf("  backoff %s to %s, budget %+v, stale after %+v, hours %q, queue %d and %d bytes", s.Backoff, s.MaxBackoff, s.Budget, s.StaleAfter, s.Hours, s.Queue, s.QueueBytes)
+	return text
+}
+
 // summary is a Result as the corpus compares it.
 func summary(r *Result) string {
 	var b strings.Builder
@@ -152,6 +206,12 @@ func summary(r *Result) string {
 		for _, typ := range slices.Sorted(maps.Keys(schemas)) {
 			fmt.Fprintf(&b, "  schema of %s: %d bytes, refers to %q\n", typ, len(schemas[typ].Text), slices.Sorted(maps.Keys(schemas[typ].Refs)))
 		}
+	}
+	for _, s := range r.Config.Sources {
+		fmt.Fprintf(&b, "source %s of kind %s\n", s.Name, describeSource(s))
+	}
+	for _, s := range r.OffSources {
+		fmt.Fprintf(&b, "off: source %s of kind %s, %s\n", s.Name, describeSource(s.SourceSpec), filepath.Base(s.At))
 	}
 	for _, h := range r.Config.Handlers {
 		fmt.Fprintf(&b, "handler %s of kind %s\n", h.Name, h.Kind)

@@ -127,6 +127,8 @@ func (n *node) describe() (subject, rest string) {
 		return "", "the file"
 	case len(p) >= 2 && p[0] == "channels":
 		return fmt.Sprintf("channel %q", p[1]), dotted(p[2:])
+	case len(p) >= 2 && p[0] == "sources":
+		return fmt.Sprintf("source %q", p[1]), dotted(p[2:])
 	case len(p) >= 2 && p[0] == "handlers":
 		return fmt.Sprintf("handler %q", p[1]), dotted(p[2:])
 	case len(p) >= 2 && p[0] == "routes":

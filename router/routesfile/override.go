@@ -15,15 +15,16 @@ const overridePrefix = "SIGNALBOX_"
 // overrides finds the keys that variables and flags mean. Variables have neither case
 // nor dots nor hyphens, so it compares them with the names that the files declare.
 type overrides struct {
-	names  map[string][]string // of the channels and of the handlers that files declare
+	names  map[string][]string // of the channels, sources and handlers that files declare
 	report *report
 	nodes  *nodes
 }
 
 // namesOf lists what a layered tree declares in its tables of named things.
 func namesOf(tree map[string]any) map[string][]string {
-	names := map[string][]string{"channels": nil, "handlers": nil}
-	for table := range names {
+	names := make(map[string][]string)
+	for _, table := range namedTables() {
+		names[table] = nil
 		declared, _ := tree[table].(map[string]any)
 		for name := range declared {
 			if name != tableKey {

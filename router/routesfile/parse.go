@@ -153,7 +153,7 @@ func (p *parser) expand(n *node, text string) {
 	lacks, absent := errors.AsType[absentError](err)
 	switch {
 	case !absent:
-	case p.sealed && slices.Contains([]string{"redis", "log", "http", "handlers"}, n.path[0]):
+	case p.sealed && slices.Contains([]string{"redis", "log", "http", "sources", "handlers"}, n.path[0]):
 		n.trouble = nil
 	case p.check:
 		n.trouble.note = true

@@ -58,6 +58,12 @@ func offName(r *route) string {
 	}
 }
 
+// OffSource is a source that enabled = false takes out.
+type OffSource struct {
+	router.SourceSpec
+	At string // file:line
+}
+
 // collectRest puts into the result what Config has no place for.
 func (c *compiler) collectRest(result *Result) {
 	result.written = make(map[[2]string]Written, len(c.routes))
@@ -70,6 +76,12 @@ func (c *compiler) collectRest(result *Result) {
 		result.Off = append(result.Off, OffRoute{r.Route, r.asWritten()})
 	}
 	order.Stable(result.Off, func(a, b *OffRoute) int { return cmp.Compare(a.Channel, b.Channel) })
+	for _, name := range slices.Sorted(maps.Keys(c.sources)) {
+		if one := c.sources[name]; one.off {
+			at := one.raw.node.key
+			result.OffSources = append(result.OffSources, OffSource{one.SourceSpec, fmt.Sprintf("%s:%d", at.file, at.line)})
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.handlers)) {
 		if one := c.handlers[name]; !one.routed {
 			result.Idle = append(result.Idle, one.HandlerSpec)

@@ -29,6 +29,8 @@ func (k *Key) tagged(field reflect.StructField) {
 	k.preset = preset{json: text, toml: strconv.Quote(text)}
 	if number, err := strconv.ParseInt(text, 10, 64); err == nil {
 		k.preset = preset{json: number, toml: text}
+	} else if value, err := strconv.ParseBool(text); err == nil && k.Type == "boolean" {
+		k.preset = preset{json: value, toml: text}
 	}
 }
 

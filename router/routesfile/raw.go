@@ -1,6 +1,10 @@
 package routesfile
 
-import "time"
+import (
+	"time"
+
+	"signalbox/router"
+)
 
 // rawFile is the shape of the files, as layered. Its tags are the language: toml names
 // a key, doc explains it in a line, default, enum, min and max say what it may be, and
@@ -13,6 +17,7 @@ type rawFile struct {
 	Log      rawLog                 `toml:"log" doc:"what the router says of itself"`
 	HTTP     rawHTTP                `toml:"http" doc:"the live page, metrics and health"`
 	Channels map[string]*rawChannel `toml:"channels" doc:"declared, named places in Redis that messages are sent to"`
+	Sources  map[string]*rawSource  `toml:"sources" doc:"named sources: what brings messages from outside onto a channel, each an instance of a kind with options"`
 	Handlers map[string]*rawHandler `toml:"handlers" doc:"named handlers: instances of a kind with options"`
 	Defaults rawDefaults            `toml:"defaults" doc:"policies of every route that doesn't say otherwise"`
 	Routes   []rawRoute             `toml:"routes" doc:"which events of which channel go to which handler"`
@@ -81,6 +86,46 @@ type rawChannel struct {
 	MaxLen        int64         `toml:"max_len" default:"100000" min:"1" notpubsub:"Redis keeps no messages of it" doc:"length to which the stream is trimmed, approximately, when this router publishes to it; never unlimited, which would fill Redis"`
 	ClaimAfter    time.Duration `toml:"claim_after" default:"60s" min:"1s" max:"24h" notpubsub:"only entries of a stream stay pending" doc:"idle time after which entries of consumers that are not ours are taken over"`
 	MaxDeliveries int           `toml:"max_deliveries" default:"5" min:"1" max:"1000000" notpubsub:"only entries of a stream are delivered again" doc:"how often an entry is delivered that is in hand whenever a process dies; then it is given up"`
+}
+
+// rawSource is a table with the keys of every source. Its other keys are the kind's options.
+type rawSource struct {
+	located
+	Kind    string `toml:"kind" otherwise:"NAME, if that is a kind of source" doc:"what it is an instance of"`
+	Channel string `toml:"channel" required:"true" doc:"the declared channel that it publishes to"`
+	Enabled *bool  `toml:"enabled" otherwise:"true" doc:"false takes the source out"`
+
+	TypeField   path         `toml:"type_field" otherwise:"type; with raw as the channel says" doc:"path of the type in a message as it arrives"`
+	DefaultType string       `toml:"default_type" otherwise:"none; with raw as the channel says" doc:"type of messages without one, which are refused otherwise"`
+	IDField     path         `toml:"id_field" otherwise:"id; with raw as the channel says" doc:"path of the id"`
+	TimeField   path         `toml:"time_field" otherwise:"time; with raw as the channel says" doc:"path of the time: RFC 3339, or a number since 1970 in s, ms, µs or ns"`
+	KeyField    path         `toml:"key_field" otherwise:"where the channel's key_field finds it" doc:"path of the key"`
+	Split       splitPath    `toml:"split" doc:"true: what arrives is an array of messages; or the path of such an array"`
+	MaxBytes    size         `toml:"max_bytes" default:"1MiB" min:"1" max:"512MiB" doc:"what is larger when it arrives is refused"`
+	Raw         bool         `toml:"raw" doc:"true: messages are published as they arrived, without an envelope, and so without epoch and seq"`
+	Seq         *rawSequence `toml:"seq" doc:"path of the number that the other side gives its messages, so that missing ones are told; or a table"`
+
+	Lease         bool           `toml:"lease" default:"true" doc:"one process at a time connects, of all that share Redis and the source's name; false: each of them does"`
+	LeaseFor      time.Duration  `toml:"lease_for" default:"6s" min:"1s" max:"1h" doc:"how long the holder may be out of reach before another one takes over"`
+	TakeoverDelay *time.Duration `toml:"takeover_delay" min:"0s" max:"1h" otherwise:"10s, or 0s with conflict = \"evicts\"" doc:"how long the other side may take to forget the session of a holder that died"`
+	Conflict      string         `toml:"conflict" default:"refuses" enum:"refuses,evicts" doc:"what the other side does when somebody logs in twice: it refuses the second, or evicts the first"`
+	StandDown     time.Duration  `toml:"stand_down" default:"15m" min:"1s" max:"24h" doc:"how long not to connect when another session of the account is in the way, or has taken the place"`
+
+	Backoff       time.Duration `toml:"backoff" default:"1s" min:"10ms" max:"24h" doc:"pause before the second attempt; it doubles from then on, until data comes"`
+	MaxBackoff    time.Duration `toml:"max_backoff" default:"1m" min:"10ms" max:"24h" doc:"the longest pause"`
+	ConnectBudget *rawBudget    `toml:"connect_budget" doc:"how often it may connect, all processes together"`
+
+	StaleAfter staleAfter   `toml:"stale_after" otherwise:"for ever" doc:"how long nothing may come before prices are not to be trusted; or a table"`
+	Hours      router.Hours `toml:"hours" otherwise:"always" doc:"when data is to be expected, such as Mon-Fri 09:30-16:00 America/New_York"`
+
+	Queue      int  `toml:"queue" default:"65536" min:"1" max:"100000000" doc:"events that wait for Redis, at most; the newest of each key stay"`
+	QueueBytes size `toml:"queue_bytes" default:"32MiB" min:"1" max:"64GiB" doc:"bytes that wait for Redis, at most"`
+}
+
+type rawBudget struct {
+	located
+	Connects int           `toml:"connects" min:"1" max:"1000000" otherwise:"20" doc:"how many attempts"`
+	Per      time.Duration `toml:"per" min:"1s" max:"24h" otherwise:"10m" doc:"in how long"`
 }
 
 // rawHandler is a table whose keys, but for kind, are the kind's options.

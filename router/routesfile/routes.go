@@ -61,6 +61,7 @@ func (c *compiler) compileRoutes(at place) {
 	case len(c.raw.Routes) == 0 && strings.HasSuffix(at.file, testsSuffix):
 		routes := strings.TrimSuffix(at.file, testsSuffix) + ".toml"
 		c.report.errorf(place{file: at.file}, "no routes: it has tests of those in %s; name that one, and this one is found beside it: -c %[1]s", routes)
+	case len(c.raw.Routes) == 0 && len(c.raw.Sources) > 0: // a feed for others
 	case len(c.raw.Routes) == 0:
 		c.report.errorf(at, "no routes: nothing would be handled; add one:\n  [[routes]]\n  channel = \"…\"\n  type    = \"*\"\n  handler = \"log\"")
 	case disabled == len(c.raw.Routes):
@@ -223,6 +224,11 @@ func (c *compiler) collect() {
 	for _, name := range slices.Sorted(maps.Keys(c.handlers)) {
 		if one := c.handlers[name]; one.New != nil && one.routed {
 			c.config.Handlers = append(c.config.Handlers, one.HandlerSpec)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.sources)) {
+		if one := c.sources[name]; one.New != nil && c.channels[one.Channel] != nil && !one.off {
+			c.config.Sources = append(c.config.Sources, one.SourceSpec)
 		}
 	}
 	for _, r := range c.routes {

@@ -160,6 +160,16 @@ func (*rawHandler) shape() shape {
 	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawHandler](), kinds: true}
 }
 
+func (*rawSource) shape() shape {
+	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawSource]()}
+}
+
+func (*rawSequence) shape() shape {
+	s := (*path)(nil).shape()
+	s.words, s.schema["type"], s.fields = "path or table", []any{"string", "object"}, reflect.TypeFor[rawSequence]()
+	return s
+}
+
 func (*rawExpectation) shape() shape {
 	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawExpectation]()}
 }

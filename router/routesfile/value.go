@@ -77,7 +77,7 @@ func (n *node) truth() string {
 // tableForm is how the table at n is written: with a header if it has a name of its own,
 // else in a line, with its first key.
 func tableForm(n *node, shape reflect.Type) string {
-	named := n.path[0] == "channels" || n.path[0] == "handlers"
+	named := slices.Contains(namedTables(), n.path[0])
 	switch first := ""; {
 	case n.path[0] == "routes" && len(n.path) == 2:
 		return "[[routes]] and its keys below"

@@ -39,6 +39,7 @@ func (c *compiler) warn() {
 		w.warnCondition(raw)
 	}
 	w.warnUnused()
+	w.warnSources()
 	for _, name := range slices.Sorted(maps.Keys(c.channels)) {
 		w.warnTwice(c.channels[name])
 		w.warnUntaken(c.channels[name])
@@ -62,7 +63,7 @@ func (w *warnings) warnUnused() {
 	}
 	for name, one := range w.channels {
 		n := one.raw.node
-		if w.here[n.key.file] && !one.read && !sentTo[name] {
+		if w.here[n.key.file] && !one.read && !sentTo[name] && len(one.sources) == 0 {
 			w.report.warnf(n.key, "%s: no route reads it and no handler publishes to it; remove it, or write a route for it", n.subject())
 		}
 		if one.MaxLen > hugeStream {
@@ -140,10 +141,7 @@ func (w *warnings) warnOwn(raw *rawRoute, one name) {
 	if !strings.HasPrefix(one.text, router.OwnPrefix) {
 		return
 	}
-	own := []string{router.TypeGap, router.TypeDead}
-	for _, planned := range []string{"stale", "live", "connected", "disconnected"} {
-		own = append(own, router.OwnPrefix+planned)
-	}
+	own := []string{router.TypeGap, router.TypeDead, router.TypeStale, router.TypeLive, router.TypeConnected, router.TypeDisconnected}
 	if !slices.ContainsFunc(own, func(typ string) bool { return covers(one.text, typ) }) {
 		w.report.warnf(one.node.at, "%s: Signalbox sends no type %s%s", raw.node.subject(), one.node.quoted(one.text), didYouMean(one.text, "its own types", own))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/queue"
 )
 
 // PubSubConfig says how Pub/Sub channels are subscribed to.
@@ -81,7 +82,7 @@ type pubsubSub struct {
 	drainEnd chan struct{} // closed: what is still queued is lost
 
 	mu      sync.Mutex
-	queue   bounded
+	queue   queue.Bounded[arrival]
 	ended   bool          // nothing may be pushed any more
 	begins  bool          // the pump is to read what was kept, and hand that over first
 	first   []*batch.Item // that
@@ -101,7 +102,7 @@ func newPubsubSub(r *Redis, cfg PubSubConfig, l *lifetime) *pubsubSub {
 		log:      r.log.With("topic", l.topic),
 		cfg:      cfg,
 		key:      topicKey{name: l.topic, pattern: cfg.Pattern},
-		queue:    bounded{maxEvents: cfg.Queue, maxBytes: cfg.QueueBytes, key: cfg.Key},
+		queue:    queue.NewBounded(cfg.Queue, cfg.QueueBytes, arrivalKey(cfg.Key)),
 		drainEnd: make(chan struct{}),
 		wake:     make(chan struct{}, 1),
 	}
@@ -123,7 +124,7 @@ func (s *pubsubSub) limitTo(to Limits) {
 	cfg := PubSubConfig{InFlight: to.InFlight, Queue: to.Queue, QueueBytes: to.QueueBytes}.withDefaults()
 	s.inFlight.Store(int64(cfg.InFlight))
 	s.mu.Lock()
-	s.dropped.Add(int64(s.queue.resize(cfg.Queue, cfg.QueueBytes, to.Key)))
+	s.dropped.Add(int64(s.queue.Resize(cfg.Queue, cfg.QueueBytes, arrivalKey(to.Key))))
 	s.mu.Unlock()
 	s.poke()
 }
@@ -131,7 +132,7 @@ func (s *pubsubSub) limitTo(to Limits) {
 func (s *pubsubSub) backlog() (queued, inHand int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.queue.n + len(s.first), int(s.open.Load())
+	return s.queue.Len() + len(s.first), int(s.open.Load())
 }
 
 func (s *pubsubSub) decorate(msg *message.Message, _ *batch.Item) {
@@ -174,7 +175,7 @@ func (s *pubsubSub) push(a arrival) {
 		s.mu.Unlock()
 		return
 	}
-	dropped := s.queue.push(a)
+	dropped := s.queue.Push(a)
 	wake := s.waiting
 	s.waiting = false
 	s.mu.Unlock()
@@ -220,17 +221,17 @@ func (s *pubsubSub) gather() []*batch.Item {
 			s.readKept()
 			continue
 		}
-		n := min(s.cfg.MaxBatch, max(len(s.first), s.queue.n), int(s.inFlight.Load()-s.open.Load()))
+		n := min(s.cfg.MaxBatch, max(len(s.first), s.queue.Len()), int(s.inFlight.Load()-s.open.Load()))
 		if n > 0 {
 			items := s.take(n)
 			s.mu.Unlock()
 			return items
 		}
-		if s.ended && s.queue.n == 0 {
+		if s.ended && s.queue.Len() == 0 {
 			s.mu.Unlock()
 			return nil
 		}
-		s.waiting = s.queue.n == 0 && len(s.first) == 0
+		s.waiting = s.queue.Len() == 0 && len(s.first) == 0
 		starved := !s.waiting
 		s.mu.Unlock()
 		s.starved.Store(starved)
@@ -253,7 +254,7 @@ func (s *pubsubSub) queueBlocked() bool {
 	if s.begins && !s.ended {
 		return false
 	}
-	if s.queue.n == 0 && len(s.first) == 0 {
+	if s.queue.Len() == 0 && len(s.first) == 0 {
 		return !s.ended
 	}
 	return s.open.Load() >= s.inFlight.Load()
@@ -271,7 +272,7 @@ func (s *pubsubSub) take(n int) []*batch.Item {
 	slab := make([]batch.Item, n)
 	items := make([]*batch.Item, n)
 	for i := range slab {
-		a := s.queue.pop()
+		a := s.queue.Pop()
 		slab[i] = batch.Item{Topic: a.topic, Time: time.Unix(0, a.at), Payload: a.payload, Owner: s}
 		items[i] = &slab[i]
 	}
@@ -287,7 +288,7 @@ func (s *pubsubSub) giveBack(items []*batch.Item) {
 		if item.Kept { // it stays where it is kept
 			continue
 		}
-		s.queue.pushFront(arrival{topic: item.Topic, payload: item.Payload})
+		s.queue.PushFront(arrival{topic: item.Topic, payload: item.Payload})
 	}
 	s.open.Add(-int64(len(items)))
 }
@@ -309,8 +310,8 @@ func (s *pubsubSub) reportDropped() {
 
 func (s *pubsubSub) reportLeft() {
 	s.mu.Lock()
-	n := s.queue.n
-	s.queue = bounded{}
+	n := s.queue.Len()
+	s.queue = queue.Bounded[arrival]{}
 	s.mu.Unlock()
 	if n == 0 {
 		return

@@ -226,7 +226,7 @@ func TestPubSubDrains(t *testing.T) {
 	eventually(t, "all are queued", func() bool {
 		inside.mu.Lock()
 		defer inside.mu.Unlock()
-		return inside.queue.n == 500
+		return inside.queue.Len() == 500
 	})
 	closed := make(chan error, 1)
 	go func() { closed <- sub.Close() }()

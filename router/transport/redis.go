@@ -63,6 +63,8 @@ type Redis struct {
 	alive    *alive
 	clock    clock
 	hub      *hub
+	scripts  *scripts
+	epochs   epochs
 
 	seed    maphash.Seed   // of the sums of messages
 	closing chan struct{}  // closed when Close begins
@@ -89,6 +91,7 @@ func Open(cfg Config, log *slog.Logger) (*Redis, error) {
 		opts:     *opts,
 		consumer: newConsumer(),
 		link:     link{log: log.With("redis", opts.Addr)},
+		scripts:  newScripts(),
 		seed:     maphash.MakeSeed(),
 		closing:  make(chan struct{}),
 		subs:     make(map[*lifetime]struct{}),

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"signalbox/router/internal/failpoint"
+	"signalbox/router/internal/queue"
 )
 
 const (
@@ -88,7 +89,7 @@ type streamSub struct {
 	wg                   sync.WaitGroup
 
 	mu     sync.Mutex
-	queue  deque[*entry]
+	queue  queue.Deque[*entry]
 	unread map[string]int // taken over from a dead consumer and not fetched yet: how often it was delivered
 	wake   chan struct{}  // capacity 1: the pump has something to look at
 
@@ -145,7 +146,7 @@ func (s *streamSub) limitTo(to Limits) {
 // backlog counts what is in hand of the whole group: a process has one subscription to it.
 func (s *streamSub) backlog() (queued, inHand int) {
 	s.mu.Lock()
-	queued = s.queue.len()
+	queued = s.queue.Len()
 	s.mu.Unlock()
 	return queued, max(0, s.group.inHand()-queued)
 }
@@ -214,8 +215,8 @@ func (s *streamSub) undelivered() []*entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var entries []*entry
-	for s.queue.len() > 0 {
-		entries = append(entries, s.queue.popFront())
+	for s.queue.Len() > 0 {
+		entries = append(entries, s.queue.PopFront())
 	}
 	return entries
 }

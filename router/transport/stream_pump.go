@@ -85,7 +85,7 @@ func (s *streamSub) poke() { signal(s.wake) }
 func (s *streamSub) push(entries ...*entry) {
 	s.mu.Lock()
 	for _, e := range entries {
-		s.queue.pushBack(e)
+		s.queue.PushBack(e)
 	}
 	s.mu.Unlock()
 	s.poke()
@@ -111,10 +111,10 @@ func (s *streamSub) gather() []*batch.Item {
 	for s.ctx.Err() == nil {
 		sure := s.sure()
 		s.mu.Lock()
-		if n := min(s.cfg.MaxBatch, s.queue.len()); n > 0 && sure {
+		if n := min(s.cfg.MaxBatch, s.queue.Len()); n > 0 && sure {
 			items := make([]*batch.Item, n)
 			for i := range items {
-				items[i] = &s.queue.popFront().item
+				items[i] = &s.queue.PopFront().item
 			}
 			s.mu.Unlock()
 			return items
@@ -140,10 +140,10 @@ func (s *streamSub) sure() bool {
 func (s *streamSub) orphaned() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for range s.queue.len() {
-		e := s.queue.popFront()
+	for range s.queue.Len() {
+		e := s.queue.PopFront()
 		e.orphan = true
-		s.queue.pushBack(e)
+		s.queue.PushBack(e)
 	}
 }
 
@@ -152,6 +152,6 @@ func (s *streamSub) giveBack(items []*batch.Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, item := range items {
-		s.queue.pushFront(item.Owner.(*entry)) //nolint:forcetypeassert // made by entry
+		s.queue.PushFront(item.Owner.(*entry)) //nolint:forcetypeassert // made by entry
 	}
 }

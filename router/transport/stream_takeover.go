@@ -140,7 +140,7 @@ func (s *streamSub) takeOne(id string) bool {
 		e.item.Deliveries = deliveries + 1
 		delete(s.unread, id)
 		s.group.fetched(e)
-		s.queue.pushFront(e)
+		s.queue.PushFront(e)
 	}
 	s.mu.Unlock()
 	if !ours { // dropped meanwhile as not ours: if it is after all, it is read again

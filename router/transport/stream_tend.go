@@ -215,12 +215,12 @@ func (t *tender) dropForeign(foreign map[string]bool) {
 	t.mu.Lock()
 	var unread []string
 	var dropped []*entry
-	for range t.queue.len() {
-		e := t.queue.popFront()
+	for range t.queue.Len() {
+		e := t.queue.PopFront()
 		if foreign[e.item.ID] && !e.orphan {
 			dropped = append(dropped, e)
 		} else {
-			t.queue.pushBack(e)
+			t.queue.PushBack(e)
 		}
 	}
 	for id := range t.unread {

@@ -1,4 +1,4 @@
-package transport
+package queue
 
 import (
 	"bytes"
@@ -13,12 +13,12 @@ import (
 func TestBoundedQueue(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
-	q := bounded{maxEvents: 50, maxBytes: 400}
+	q := NewBounded[text](50, 400, nil)
 	var model []string
 	size := 0
 	for i := range 20_000 {
 		if random.IntN(3) == 0 && q.n > 0 {
-			if got := string(q.pop().payload); got != model[0] {
+			if got := string(q.Pop()); got != model[0] {
 				t.Fatalf("step %d: got %q, want %q", i, got, model[0])
 			}
 			size -= len(model[0])
@@ -27,32 +27,37 @@ func TestBoundedQueue(t *testing.T) {
 		}
 		payload := strings.Repeat("x", random.IntN(30)) + fmt.Sprint(i)
 		dropped := 0
-		for len(model) >= q.maxEvents || size+len(payload) > q.maxBytes {
+		for len(model) >= q.maxCount || size+len(payload) > q.maxBytes {
 			size -= len(model[0])
 			model = model[1:]
 			dropped++
 		}
 		model = append(model, payload)
 		size += len(payload)
-		if got := q.push(arrival{payload: []byte(payload)}); got != dropped || q.n != len(model) || q.bytes != size {
+		if got := q.Push(text([]byte(payload))); got != dropped || q.n != len(model) || q.bytes != size {
 			t.Fatalf("step %d: dropped %d of %d, %d events of %d, %d bytes of %d",
 				i, got, dropped, q.n, len(model), q.bytes, size)
 		}
 	}
-	if dropped := q.push(arrival{payload: bytes.Repeat([]byte("x"), 401)}); dropped != 1 || q.n != len(model) {
+	if dropped := q.Push(text(bytes.Repeat([]byte("x"), 401))); dropped != 1 || q.n != len(model) {
 		t.Fatal("one event that can never fit displaced others")
 	}
 }
 
+type text []byte
+
+func (t text) Bytes() int { return len(t) }
+
 // keyed is a queue whose payloads are "key=value", or without a key.
-func keyed(maxEvents, maxBytes int) *bounded {
-	return &bounded{maxEvents: maxEvents, maxBytes: maxBytes, key: func(_ string, payload []byte) string {
-		key, _, found := strings.Cut(string(payload), "=")
+func keyed(count, bytes int) *Bounded[text] {
+	q := NewBounded(count, bytes, func(v text) string {
+		key, _, found := strings.Cut(string(v), "=")
 		if !found {
 			return ""
 		}
 		return key
-	}}
+	})
+	return &q
 }
 
 func TestNewestPerKey(t *testing.T) {
@@ -77,12 +82,12 @@ func TestNewestPerKey(t *testing.T) {
 	} {
 		q := keyed(4, 80)
 		dropped := 0
-		for text := range strings.FieldsSeq(c.push) {
-			dropped += q.push(arrival{payload: []byte(text)})
+		for word := range strings.FieldsSeq(c.push) {
+			dropped += q.Push(text(word))
 		}
 		var got []string
 		for q.n > 0 {
-			got = append(got, string(q.pop().payload))
+			got = append(got, string(q.Pop()))
 		}
 		if strings.Join(got, " ") != c.want || dropped != c.dropped {
 			t.Errorf("%s: got %s, dropped %d, want %s, %d", c.name, got, dropped, c.want, c.dropped)
@@ -98,14 +103,14 @@ func TestNewestPerKeyEnds(t *testing.T) {
 	t.Parallel()
 	q := keyed(3, 1000)
 	for range 4 {
-		q.push(arrival{payload: []byte("a=1")})
+		q.Push(text([]byte("a=1")))
 	}
 	if q.n != 1 {
 		t.Fatalf("%d wait", q.n)
 	}
-	q.pop()
+	q.Pop()
 	for range 3 {
-		if dropped := q.push(arrival{payload: []byte("a=1")}); dropped != 0 {
+		if dropped := q.Push(text([]byte("a=1"))); dropped != 0 {
 			t.Fatal("dropped when it was not full")
 		}
 	}
@@ -127,7 +132,7 @@ func checkNewestPerKey(t *testing.T, random *rand.Rand) {
 	pushed, popped, dropped := 0, 0, 0
 	last, seen := map[string]int{}, map[string]int{}
 	take := func() {
-		key, number, _ := strings.Cut(string(q.pop().payload), "=")
+		key, number, _ := strings.Cut(string(q.Pop()), "=")
 		n, _ := strconv.Atoi(number)
 		if n <= seen[key] {
 			t.Fatalf("key %s: %d after %d", key, n, seen[key])
@@ -144,7 +149,7 @@ func checkNewestPerKey(t *testing.T, random *rand.Rand) {
 		pushed++
 		key := fmt.Sprint("k", random.IntN(keys))
 		last[key] = pushed
-		dropped += q.push(arrival{payload: fmt.Appendf(nil, "%s=%d", key, pushed)})
+		dropped += q.Push(text(fmt.Appendf(nil, "%s=%d", key, pushed)))
 	}
 	for q.n > 0 {
 		take()
@@ -165,10 +170,10 @@ func TestNewestPerKeyIsFair(t *testing.T) {
 	q := keyed(100, 1<<20)
 	var got []string
 	for i := range 4000 {
-		q.push(arrival{payload: fmt.Appendf(nil, "hot=%d", i)})
-		q.push(arrival{payload: fmt.Appendf(nil, "k%d=%d", i%50, i)})
+		q.Push(text(fmt.Appendf(nil, "hot=%d", i)))
+		q.Push(text(fmt.Appendf(nil, "k%d=%d", i%50, i)))
 		if i%10 == 9 {
-			got = append(got, string(q.pop().payload))
+			got = append(got, string(q.Pop()))
 		}
 	}
 	hot := len(slices.DeleteFunc(got[100:], func(p string) bool { return !strings.HasPrefix(p, "hot=") }))
@@ -178,12 +183,12 @@ func TestNewestPerKeyIsFair(t *testing.T) {
 }
 
 func BenchmarkQueue(b *testing.B) {
-	q := bounded{maxEvents: 65536, maxBytes: 32 << 20}
-	a := arrival{topic: "prices", payload: make([]byte, 280)}
+	q := NewBounded[text](65536, 32<<20, nil)
+	a := text(make([]byte, 280))
 	b.ReportAllocs()
 	for b.Loop() {
-		q.push(a)
-		q.pop()
+		q.Push(a)
+		q.Pop()
 	}
 }
 
@@ -197,7 +202,7 @@ func BenchmarkNewestPerKey(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		q.push(arrival{payload: payloads[i%len(payloads)]})
+		q.Push(text(payloads[i%len(payloads)]))
 		i++
 	}
 }
@@ -206,20 +211,20 @@ func BenchmarkNewestPerKey(b *testing.B) {
 // drops nothing.
 func TestBoundedResize(t *testing.T) {
 	t.Parallel()
-	q := bounded{maxEvents: 10, maxBytes: 1000}
+	q := NewBounded[text](10, 1000, nil)
 	for i := range 10 {
-		q.push(arrival{payload: []byte{byte(i), 0}})
+		q.Push(text([]byte{byte(i), 0}))
 	}
-	if dropped := q.resize(100, 1000, nil); dropped != 0 || q.n != 10 {
+	if dropped := q.Resize(100, 1000, nil); dropped != 0 || q.n != 10 {
 		t.Errorf("dropped %d of a queue that grows", dropped)
 	}
-	if dropped := q.resize(100, 14, nil); dropped != 3 || q.bytes != 14 {
+	if dropped := q.Resize(100, 14, nil); dropped != 3 || q.bytes != 14 {
 		t.Errorf("dropped %d, %d bytes are left", dropped, q.bytes)
 	}
-	if dropped := q.resize(2, 1000, nil); dropped != 5 || q.n != 2 {
+	if dropped := q.Resize(2, 1000, nil); dropped != 5 || q.n != 2 {
 		t.Errorf("dropped %d, %d are left", dropped, q.n)
 	}
-	if first := q.pop(); first.payload[0] != 8 {
-		t.Errorf("the oldest is %d, want 8", first.payload[0])
+	if first := q.Pop(); first[0] != 8 {
+		t.Errorf("the oldest is %d, want 8", first[0])
 	}
 }

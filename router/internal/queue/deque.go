@@ -1,29 +1,32 @@
-package transport
+package queue
 
-// deque is a queue with two ends on a ring that grows as needed.
-type deque[T any] struct {
+// Deque is a queue with two ends on a ring that grows as needed.
+type Deque[T any] struct {
 	ring []T // its length is a power of two
 	head int
 	n    int
 }
 
-func (d *deque[T]) len() int { return d.n }
+// Len is how many values it holds.
+func (d *Deque[T]) Len() int { return d.n }
 
-func (d *deque[T]) pushBack(v T) {
+// PushBack makes v the last.
+func (d *Deque[T]) PushBack(v T) {
 	d.grow()
 	d.ring[(d.head+d.n)&(len(d.ring)-1)] = v
 	d.n++
 }
 
-func (d *deque[T]) pushFront(v T) {
+// PushFront makes v the first.
+func (d *Deque[T]) PushFront(v T) {
 	d.grow()
 	d.head = (d.head - 1) & (len(d.ring) - 1)
 	d.ring[d.head] = v
 	d.n++
 }
 
-// popFront takes the oldest value. The deque must not be empty.
-func (d *deque[T]) popFront() T {
+// PopFront takes the oldest value. The deque must not be empty.
+func (d *Deque[T]) PopFront() T {
 	var zero T
 	v := d.ring[d.head]
 	d.ring[d.head] = zero // what was delivered is not kept alive
@@ -33,9 +36,9 @@ func (d *deque[T]) popFront() T {
 }
 
 // at is the i-th value from the front.
-func (d *deque[T]) at(i int) *T { return &d.ring[(d.head+i)&(len(d.ring)-1)] }
+func (d *Deque[T]) at(i int) *T { return &d.ring[(d.head+i)&(len(d.ring)-1)] }
 
-func (d *deque[T]) grow() {
+func (d *Deque[T]) grow() {
 	if d.n < len(d.ring) {
 		return
 	}

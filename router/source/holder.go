@@ -1,0 +1,268 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"signalbox/router"
+)
+
+// lastWords is how long what was read may take to be published when the router stops.
+const lastWords = 2 * time.Second
+
+// holder runs one source in the term of a lease.
+type holder struct {
+	spec     router.SourceSpec
+	service  string
+	composer *router.Composer
+	opts     Options
+	log      *slog.Logger
+	board    *board
+
+	term    Term
+	epoch   int64
+	began   time.Time // of the term
+	out     *outbox
+	numbers *sequence
+	seqs    map[string]uint64 // of the stamps, by key
+	pace    *pace
+}
+
+// hold runs sessions until the term ends or ctx does, and gives the source back. It reports
+// whether the source is given up.
+func (h *holder) hold(ctx context.Context) (givenUp bool) {
+	held, cancel := context.WithCancelCause(ctx)
+	defer cancel(errEnded)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-h.term.Done():
+			cancel(errLost)
+		case <-held.Done():
+		}
+	}()
+	h.out = newOutbox(ctx, h.term, h.spec.Queue, h.spec.QueueBytes, h.board, h.log)
+	h.board.change(func(s *Stats) { s.Holds, s.Epoch = true, h.epoch })
+	h.log.Info("this router holds the source", "epoch", h.epoch)
+	givenUp = h.sessions(held)
+	lost := isClosed(h.term.Done())
+	h.out.finish(lastWords)
+	cancel(errEnded)
+	<-watched
+	h.board.change(func(s *Stats) { s.Holds = false })
+	if lost {
+		h.log.Warn("this router holds the source no more: the lease could not be renewed in time", "epoch", h.epoch)
+	}
+	leaving, done := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer done()
+	h.term.Release(leaving, true) // no session is open
+	return givenUp
+}
+
+// sessions runs one session after another.
+func (h *holder) sessions(ctx context.Context) (givenUp bool) {
+	if delay := h.spec.TakeoverDelay; delay > 0 && !h.term.Grant().Orderly {
+		h.log.Info("connecting later: the session of the holder before may not be over", "in", delay)
+		h.board.turn(Waiting, "the other side may not have forgotten the session of the holder before", delay)
+		if !wait(ctx, delay) {
+			return false
+		}
+	}
+	for h.mayConnect(ctx) {
+		err := h.session(ctx)
+		if ctx.Err() != nil {
+			return false
+		}
+		pause, goOn := h.judge(err)
+		if !goOn {
+			return true
+		}
+		if pause > 0 && !wait(ctx, pause) {
+			return false
+		}
+	}
+	return false
+}
+
+// mayConnect waits until the budget allows another attempt; false: ctx ended.
+func (h *holder) mayConnect(ctx context.Context) bool {
+	const again = time.Second
+	for ctx.Err() == nil {
+		pause, err := h.opts.Spend(ctx, h.spec.Name, h.spec.Budget)
+		switch {
+		case err == nil && pause <= 0:
+			return ctx.Err() == nil
+		case err != nil:
+			pause = again
+			h.log.Warn("the connect budget cannot be asked for; not connecting", "err", err)
+			h.board.turn(Waiting, "the connect budget cannot be asked for: "+err.Error(), pause)
+		default:
+			h.log.Warn("the connect budget is used up; connecting later", "connects", h.spec.Budget.Connects, "per", h.spec.Budget.Per, "in", pause.Round(time.Millisecond))
+			h.board.turn(Waiting, "the connect budget is used up", pause)
+		}
+		if !wait(ctx, pause) {
+			return false
+		}
+	}
+	return false
+}
+
+// session runs one session and returns its verdict.
+func (h *holder) session(ctx context.Context) error {
+	source, err := h.spec.New(router.SourceEnv{Source: h.spec.Name, Attempt: h.pace.attempts, Log: h.log})
+	h.pace.attempts++
+	h.board.change(func(s *Stats) { s.Attempts++ })
+	if err != nil {
+		return err
+	}
+	h.board.turn(Connecting, "", 0)
+	h.numbers.restart()
+	s := &session{h: h, log: h.log, begun: time.Now()}
+	return s.run(ctx, source)
+}
+
+// judge says how long to wait before the next session, and whether there is to be one.
+func (h *holder) judge(err error) (pause time.Duration, goOn bool) {
+	if err == nil {
+		h.log.Info("the session ended as planned; connecting anew")
+		h.board.turn(Waiting, "the session ended as planned", 0)
+		return 0, true
+	}
+	pause = h.pace.next()
+	after, asked := router.IsUnavailable(err)
+	pause = max(pause, after)
+	switch {
+	case router.IsPermanent(err):
+		h.log.Error("the source is given up, until the configuration is changed or the router starts again", "err", err)
+		h.board.turn(GivenUp, err.Error(), 0)
+		return 0, false
+	case router.IsStandDown(err) && h.spec.Conflict == router.Evicts:
+		pause = max(h.spec.StandDown, after)
+		h.log.Error("another session of the account has taken the place of ours; standing down instead of fighting for it", "in", pause, "err", err)
+		h.board.turn(StoodDown, err.Error(), pause)
+	case router.IsStandDown(err):
+		pause = max(pause, h.spec.TakeoverDelay)
+		h.log.Warn("the other side refuses: another session of the account is open; trying again", "in", pause.Round(time.Millisecond), "err", err)
+		h.board.turn(StoodDown, err.Error(), pause)
+	case asked:
+		h.log.Warn("the other side asks to wait; connecting later", "in", pause.Round(time.Millisecond), "err", err)
+		h.board.turn(Waiting, err.Error(), pause)
+	default:
+		h.log.Warn("the session failed; connecting anew", "in", pause.Round(time.Millisecond), "err", err)
+		h.board.turn(Waiting, err.Error(), pause)
+	}
+	return pause, true
+}
+
+// connected notes and tells that the session stands.
+func (h *holder) connected(at string) {
+	h.board.turn(Connected, "", 0)
+	h.board.change(func(s *Stats) {
+		s.Sessions++
+		s.At, s.LastSeen = at, time.Now()
+	})
+	silent, known := h.silent()
+	h.log.Info("connected", "at", at, "epoch", h.epoch)
+	h.tell(router.TypeConnected, router.Connection{Source: h.spec.Name, Service: h.service, Epoch: h.epoch, At: at, Silent: silent.Seconds()})
+	if known {
+		h.tell(router.TypeGap, router.Gap{Seconds: silent.Seconds(), Source: h.spec.Name})
+	}
+}
+
+// silent is how long nothing was published, by this holder or the one before.
+func (h *holder) silent() (time.Duration, bool) {
+	if silent, known := h.out.silent(); known {
+		return silent, true
+	}
+	before := h.term.Grant().Silent
+	if before < 0 {
+		return 0, false
+	}
+	return before + time.Since(h.began), true
+}
+
+// accept publishes what was read, and reports whether there was an event in it. Sessions
+// call it one at a time.
+func (h *holder) accept(message []byte, now time.Time, log *slog.Logger) (data bool) {
+	events, err := h.composer.Read(message, now)
+	if err != nil {
+		h.reject(err, log)
+	}
+	for i := range events {
+		if h.event(&events[i], log) {
+			data = true
+		}
+	}
+	h.board.change(func(s *Stats) {
+		s.LastSeen = now
+		s.Received += uint64(len(events))
+		if data {
+			s.LastData = now
+		}
+	})
+	if data {
+		h.pace.fresh()
+	}
+	return data
+}
+
+// event publishes one event.
+func (h *holder) event(event *router.Event, log *slog.Logger) bool {
+	composed, err := h.composer.Compose(event)
+	switch {
+	case errors.Is(err, router.ErrOtherType):
+		log.Debug("an event of a type that the channel does not declare is not published", "type", event.Type)
+		h.board.change(func(s *Stats) { s.Other++ })
+		return false
+	case err != nil:
+		h.reject(err, log)
+		return false
+	}
+	if v := h.numbers.next(event.Key, event.Msg); v.again {
+		h.board.change(func(s *Stats) { s.Duplicates++ })
+		return true
+	} else if v.missing > 0 {
+		log.Warn("the other side has left out messages", "key", event.Key, "events", v.missing, "after", v.after)
+		h.board.change(func(s *Stats) { s.Missing += v.missing })
+		h.tell(router.TypeGap, router.Gap{Missing: v.missing, After: uint64(v.after), Key: event.Key, Source: h.spec.Name}) //nolint:gosec // negative numbers are not counted
+	}
+	key := composed.Key
+	if key == "" {
+		key = event.Key
+	}
+	h.send(composed, key)
+	return true
+}
+
+// send stamps a message and puts it into the outbox.
+func (h *holder) send(composed router.Composed, key string) {
+	stamp := router.Stamp{Epoch: h.epoch}
+	if n, known := h.seqs[composed.Key]; known || len(h.seqs) < maxKeys {
+		stamp.Seq = n + 1
+		h.seqs[composed.Key] = stamp.Seq
+	}
+	h.out.put(parcel{id: composed.ID, key: key, payload: composed.Payload(stamp)})
+}
+
+// tell publishes an own event on the channel of the source.
+func (h *holder) tell(typ string, about any) {
+	composed, err := h.composer.Own(typ, "", about, time.Now())
+	if err != nil {
+		h.log.Error("an own event cannot be published on the source's channel", "type", typ, "err", err)
+		return
+	}
+	h.send(composed, "")
+}
+
+// reject counts and logs what is no event.
+func (h *holder) reject(err error, log *slog.Logger) {
+	cause := router.Cause("unpublishable")
+	if m, ok := router.AsMalformed(err); ok {
+		cause = m.Cause
+	}
+	log.Warn("what the source read is no event", "cause", string(cause), "err", err)
+	h.board.change(func(s *Stats) { s.Rejected[cause]++ })
+}

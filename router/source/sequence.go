@@ -1,0 +1,86 @@
+package source
+
+import (
+	"strconv"
+
+	"github.com/tidwall/gjson"
+
+	"signalbox/router"
+)
+
+// maxKeys is how many keys of a source are followed, at most.
+const maxKeys = 100_000
+
+// sequence follows the numbers that the other side gives its messages.
+type sequence struct {
+	by   router.Sequence
+	last map[string]int64 // by key, or under "" alone
+}
+
+// verdict is what the number of a message says.
+type verdict struct {
+	missing uint64 // that many are missing before it; 1 or more where only a break is known
+	after   int64
+	again   bool // it is the one before, again
+}
+
+func newSequence(by *router.Sequence) *sequence {
+	if by == nil {
+		return nil
+	}
+	s := &sequence{by: *by, last: map[string]int64{}}
+	if s.by.Step == 0 {
+		s.by.Step = 1
+	}
+	return s
+}
+
+// restart forgets what was counted in a session, where each session is counted anew.
+func (s *sequence) restart() {
+	if s != nil && !s.by.PerKey {
+		clear(s.last)
+	}
+}
+
+// next looks at the number of a message. One without a number says nothing, and one that is
+// lower than the last begins anew.
+func (s *sequence) next(key string, message []byte) verdict {
+	if s == nil {
+		return verdict{}
+	}
+	n, ok := number(message, s.by.Path)
+	if !ok {
+		return verdict{}
+	}
+	if !s.by.PerKey {
+		key = ""
+	}
+	last, known := s.last[key]
+	if !known && len(s.last) >= maxKeys {
+		return verdict{}
+	}
+	s.last[key] = n
+	if !known || s.by.Snapshot != "" && gjson.GetBytes(message, s.by.Snapshot).Exists() {
+		return verdict{}
+	}
+	if s.by.Previous != "" {
+		previous, ok := number(message, s.by.Previous)
+		if !ok || previous == last {
+			return verdict{again: n == last}
+		}
+		return verdict{missing: 1, after: last}
+	}
+	switch {
+	case n == last:
+		return verdict{again: true}
+	case n > last+s.by.Step:
+		return verdict{missing: uint64((n - last - 1) / s.by.Step), after: last} //nolint:gosec // n is larger
+	}
+	return verdict{}
+}
+
+// number reads a whole number, also one that is a text.
+func number(message []byte, path string) (int64, bool) {
+	n, err := strconv.ParseInt(gjson.GetBytes(message, path).String(), 10, 64)
+	return n, err == nil
+}

@@ -1,0 +1,206 @@
+package transport
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/batch"
+)
+
+const (
+	leaseFor  = 6 * time.Second
+	watchMost = 500 * time.Millisecond // between two looks at a lease that somebody else holds
+)
+
+// LeaseConfig says what is leased, and where its holder publishes.
+type LeaseConfig struct {
+	Source string // the name of the lease
+	// Alone is without a lease: every process is a holder of its own.
+	Alone bool
+	// For is how long a holder may be out of reach before another takes over; 0: 6 s.
+	For time.Duration
+
+	Topic  string // where [Term.Publish] publishes
+	Stream bool   // it is a stream
+	MaxLen int64  // about how many entries the stream keeps; 0: all
+}
+
+// Lease lets one process at a time, of all that share this Redis, be the holder of a source.
+//
+// No clock decides. The holder changes a record in Redis every third of For. Who waits looks
+// at it, and takes it over when it has stood still for the whole of For, by the waiting
+// process' own monotonic clock and on one connection. The holder stops when 0.7 of For have
+// passed since it sent the last renewal that succeeded, by its own clock. So what has to
+// agree is how long a second is, within a quarter.
+type Lease struct {
+	r   *Redis
+	cfg LeaseConfig
+}
+
+// Lease returns a lease. It asks Redis nothing.
+func (r *Redis) Lease(cfg LeaseConfig) *Lease {
+	if cfg.For <= 0 {
+		cfg.For = leaseFor
+	}
+	return &Lease{r: r, cfg: cfg}
+}
+
+// Acquire waits until this process holds the lease. Only the end of ctx ends it with an error,
+// or that of the Redis: trouble is logged once, and waited out. The caller must release the
+// term, also after its Done is closed.
+//
+// A first holder waits, too: a record that is missing may be one that Redis has lost.
+func (l *Lease) Acquire(ctx context.Context) (*Term, error) {
+	if l.cfg.Alone {
+		return l.alone(ctx)
+	}
+	w := &watch{
+		l: l, token: rand.Text(),
+		client: l.r.client(func(opts *redis.Options) { opts.PoolSize = 2 }),
+	}
+	w.look()
+	defer w.rest()
+	for {
+		sent := time.Now()
+		grant, beat, err := w.once(ctx)
+		l.report(ctx, &w.refused, err)
+		if err == nil && grant != nil && elapsed(sent) < l.holds() {
+			return l.begin(w, *grant, sent, beat)
+		}
+		if !l.r.pauseOpen(ctx, jitter(min(l.cfg.For/6, watchMost))) {
+			_ = w.client.Close()
+			return nil, l.r.leaseEnded(ctx, l.cfg.Source)
+		}
+	}
+}
+
+// leaseEnded says why waiting for a lease has ended.
+func (r *Redis) leaseEnded(ctx context.Context, source string) error {
+	err := ctx.Err()
+	if err == nil {
+		err = ErrClosed
+	}
+	return fmt.Errorf("lease of source %q: %w", source, err)
+}
+
+// holds is how long a term lasts after the last renewal was sent. What is left of For is
+// for clocks that run at different speeds, and for closing the session.
+func (l *Lease) holds() time.Duration { return l.cfg.For * 7 / 10 }
+
+func (l *Lease) key() string { return leasePrefix + l.cfg.Source }
+
+// report logs the beginning and the end of a trouble of who waits.
+func (l *Lease) report(ctx context.Context, refused *episode, err error) {
+	switch {
+	case err == nil:
+		l.r.link.up()
+		if after, was := refused.end(); was {
+			l.r.log.Info("lease can be asked for again", "source", l.cfg.Source, "after", after)
+		}
+	case ctx.Err() != nil:
+	case !isReply(err):
+		l.r.link.down(err)
+	case refused.begin():
+		l.r.log.Error("lease cannot be asked for; trying again until it can", "source", l.cfg.Source, "key", l.key(), "err", err)
+	}
+}
+
+// watch is one wait for a lease.
+type watch struct {
+	l       *Lease
+	token   string // of this wait: an answer that was lost can be had again
+	client  *redis.Client
+	conn    *redis.Conn
+	seen    *sighting
+	refused episode
+}
+
+// sighting is a record, and since when it stands like that.
+type sighting struct {
+	epoch, beat string // empty: there is no record
+	since       time.Time
+	stands      time.Duration // for so long it must
+}
+
+// look begins to look at the record on a new connection. What was seen on another does not
+// count: that may have been another server, or one that has lost its last writes since.
+func (w *watch) look() {
+	if w.conn != nil {
+		_ = w.conn.Close()
+	}
+	w.conn, w.seen = w.client.Conn(), nil
+}
+
+// rest ends looking.
+func (w *watch) rest() { _ = w.conn.Close() }
+
+// once takes the lease, if it may be taken: then the grant is not nil.
+func (w *watch) once(ctx context.Context) (*batch.Grant, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	r, cfg := w.l.r, w.l.cfg
+	args := []any{r.consumer, r.cfg.Service, w.token, cfg.For.Milliseconds(), r.epochs.known(cfg.Source)}
+	// Not elapsed: a clock that was set ahead must not end somebody's term.
+	if seen := w.seen; seen != nil && time.Since(seen.since) >= seen.stands {
+		args = append(args, 1, seen.epoch, seen.beat)
+	} else {
+		args = append(args, 0, "", "")
+	}
+	reply, err := r.scripts.acquire.run(ctx, w.conn, w.l.key(), args...).Slice()
+	if err != nil {
+		w.look()
+		return nil, 0, err
+	}
+	return w.read(reply)
+}
+
+// read reads the answer of acquireScript.
+func (w *watch) read(reply []any) (*batch.Grant, int64, error) {
+	if len(reply) < 4 {
+		return nil, 0, fmt.Errorf("lease of source %q: %d values in the answer, want 4 or 5", w.l.cfg.Source, len(reply))
+	}
+	text := func(i int) string { return fmt.Sprint(reply[i]) }
+	epoch, _ := strconv.ParseInt(text(1), 10, 64)
+	w.l.r.epochs.learn(w.l.cfg.Source, epoch)
+	if reply[0] == int64(1) && len(reply) == 5 {
+		beat, _ := strconv.ParseInt(text(2), 10, 64)
+		silent, _ := strconv.ParseInt(text(4), 10, 64)
+		return &batch.Grant{Epoch: epoch, Orderly: text(3) == "1", Silent: time.Duration(silent) * time.Millisecond}, beat, nil
+	}
+	if seen := w.seen; seen == nil || seen.epoch != text(1) || seen.beat != text(2) {
+		stands, _ := strconv.ParseInt(text(3), 10, 64)
+		// Counted from after the answer: before it, the record may have changed.
+		w.seen = &sighting{
+			epoch: text(1), beat: text(2), since: time.Now(),
+			stands: max(w.l.cfg.For, time.Duration(stands)*time.Millisecond), // of holders that have more time
+		}
+	}
+	return nil, 0, nil
+}
+
+// epochs are the highest epochs that this process has seen, by source: Redis may forget.
+type epochs struct {
+	mu sync.Mutex
+	of map[string]int64
+}
+
+func (e *epochs) known(source string) int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.of[source]
+}
+
+func (e *epochs) learn(source string, epoch int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.of == nil {
+		e.of = make(map[string]int64)
+	}
+	e.of[source] = max(e.of[source], epoch)
+}

@@ -1,0 +1,123 @@
+package transport
+
+// leasePrefix is where the records of leases are: a hash for each source. It has no time
+// to live, since no clock but that of who waits may end a term.
+//
+//	holder     who holds it, empty after an orderly end
+//	service    of the holder
+//	token      of the call of Acquire that got it
+//	epoch      grows with each term
+//	beat       changes with each renewal, and never back within a term
+//	for        how long the holder may be out of reach, in ms
+//	orderly    1: the holder has closed its session
+//	after      1: so had the one before it
+//	batch      number of the last one that was published in this term
+//	since, renewed, published: by the clock of Redis, in ms, for people and for Grant.Silent
+const leasePrefix = "signalbox:lease:"
+
+// clockOfRedis gives scripts the time: seconds, and ms.
+const clockOfRedis = `
+local clock = redis.call('TIME')
+local seconds = tonumber(clock[1])
+local ms = string.format('%.0f', seconds * 1000 + math.floor(tonumber(clock[2]) / 1000))
+`
+
+// acquireScript takes a lease or tells how it stands: 1, epoch, beat, orderly, ms since
+// something was published (or -1); or 0, epoch, beat, for, which are empty without a
+// record. ARGV is holder, service, token, for, the highest epoch that the caller knows,
+// and 1, epoch, beat if a record that stands like that may be taken.
+const acquireScript = clockOfRedis + `
+local record = redis.call('HMGET', KEYS[1], 'epoch', 'beat', 'for', 'orderly', 'token', 'after', 'published')
+local epoch, beat = record[1] or '', record[2] or ''
+local function granted(epoch, beat, orderly)
+  local silent = -1
+  if tonumber(record[7]) then
+    silent = math.max(0, tonumber(ms) - tonumber(record[7]))
+  end
+  return {1, epoch, beat, orderly, string.format('%.0f', silent)}
+end
+if record[5] == ARGV[3] then -- the answer was lost
+  beat = string.format('%.0f', tonumber(beat) + 1)
+  redis.call('HSET', KEYS[1], 'beat', beat, 'renewed', ms)
+  return granted(epoch, beat, record[6])
+end
+local stood = ARGV[6] == '1' and ARGV[7] == epoch and ARGV[8] == beat
+if record[4] ~= '1' and not stood then
+  return {0, epoch, beat, record[3] or ''}
+end
+local after = record[4] == '1' and '1' or '0'
+epoch = string.format('%.0f', math.max((tonumber(epoch) or 0) + 1, seconds, tonumber(ARGV[5]) + 1))
+redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'service', ARGV[2], 'token', ARGV[3], 'for', ARGV[4],
+  'epoch', epoch, 'beat', '1', 'orderly', '0', 'after', after, 'batch', '0', 'since', ms, 'renewed', ms)
+return granted(epoch, '1', after)
+`
+
+// renewScript says that the holder lives: 1, or 0 if another one holds the lease. A record
+// that is gone is made again. ARGV is holder, epoch, beat, and for that service, token,
+// for, batch, since (ms ago), published (may be empty).
+const renewScript = clockOfRedis + `
+local record = redis.call('HMGET', KEYS[1], 'holder', 'epoch')
+if not record[2] then
+  redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'epoch', ARGV[2], 'service', ARGV[4], 'token', ARGV[5],
+    'for', ARGV[6], 'orderly', '0', 'after', '0', 'batch', ARGV[7], 'since', string.format('%.0f', tonumber(ms) - tonumber(ARGV[8])))
+  if ARGV[9] ~= '' then
+    redis.call('HSET', KEYS[1], 'published', ARGV[9])
+  end
+elseif record[1] ~= ARGV[1] or record[2] ~= ARGV[2] then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'beat', ARGV[3], 'renewed', ms)
+return 1
+`
+
+// releaseScript says that the holder, ARGV holder and epoch, has closed its session.
+const releaseScript = `
+local record = redis.call('HMGET', KEYS[1], 'holder', 'epoch')
+if record[1] ~= ARGV[1] or record[2] ~= ARGV[2] then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'holder', '', 'orderly', '1')
+return 1
+`
+
+// fence begins the scripts that publish for a holder: 0 if another one holds the lease, -1
+// without a record, 1 if the batch was published before; else it goes on. ARGV begins with
+// holder, epoch, the batch's number, the topic. The first write is one that changes
+// nothing: a Redis that takes no writes refuses it, and nothing was sent yet. After it no
+// write of the script is refused for lack of memory.
+const fence = clockOfRedis + `
+local record = redis.call('HMGET', KEYS[1], 'holder', 'epoch', 'batch')
+if not record[2] then
+  return -1
+elseif record[1] ~= ARGV[1] or record[2] ~= ARGV[2] then
+  return 0
+elseif (tonumber(record[3]) or 0) >= tonumber(ARGV[3]) then
+  return 1
+end
+redis.call('HSET', KEYS[1], 'holder', ARGV[1])
+`
+
+// noted ends them: the time in ms.
+const noted = `
+redis.call('HSET', KEYS[1], 'batch', ARGV[3], 'published', ms)
+return tonumber(ms)
+`
+
+// publishScript publishes messages on Pub/Sub: the rest of ARGV.
+const publishScript = fence + `
+for i = 5, #ARGV do
+  redis.call('PUBLISH', ARGV[4], ARGV[i])
+end
+` + noted
+
+// addScript adds messages to a stream: the rest of ARGV is its greatest length (0: any),
+// then id and message of each.
+const addScript = fence + `
+for i = 6, #ARGV, 2 do
+  if ARGV[5] == '0' then
+    redis.call('XADD', ARGV[4], '*', '` + uuidField + `', ARGV[i], '` + metadataField + `', '', '` + payloadField + `', ARGV[i + 1])
+  else
+    redis.call('XADD', ARGV[4], 'MAXLEN', '~', ARGV[5], '*', '` + uuidField + `', ARGV[i], '` + metadataField + `', '', '` + payloadField + `', ARGV[i + 1])
+  end
+end
+` + noted

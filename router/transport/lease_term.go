@@ -1,0 +1,185 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"signalbox/router/internal/batch"
+)
+
+// ErrNotHeld is wrapped by the errors of [Term.Publish] after the term: another process may
+// hold the source.
+var ErrNotHeld = errors.New("the lease is not held any more")
+
+// Term is the time in which this process holds a source. Its methods may be called from
+// several goroutines.
+type Term struct {
+	l      *Lease
+	grant  batch.Grant
+	outlet outlet
+	log    func(reason string) // that it was lost; nil: it cannot be
+
+	client *redis.Client
+	token  string
+	begun  time.Time
+	beat   atomic.Int64
+	last   atomic.Pointer[time.Time] // before the last renewal that succeeded was sent
+
+	done, idle, released   chan struct{}
+	ending, losing, giving sync.Once
+
+	mu sync.Mutex // of one who publishes
+	p  course
+}
+
+// begin begins a term that was granted.
+func (l *Lease) begin(w *watch, grant batch.Grant, sent time.Time, beat int64) (*Term, error) {
+	t := &Term{
+		l: l, grant: grant, client: w.client, token: w.token, begun: sent,
+		done: make(chan struct{}), idle: make(chan struct{}), released: make(chan struct{}),
+	}
+	t.outlet = &fenced{t: t}
+	t.beat.Store(beat)
+	t.last.Store(&sent)
+	r := l.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		_ = t.client.Close()
+		return nil, fmt.Errorf("lease of source %q: %w", l.cfg.Source, ErrClosed)
+	}
+	r.wg.Go(t.guard)
+	r.wg.Go(t.keep)
+	return t, nil
+}
+
+// Grant says how the term began.
+func (t *Term) Grant() batch.Grant { return t.grant }
+
+// Done is closed when the term is over or was released. Unless the machine itself stood
+// still, no other process can hold the source before.
+func (t *Term) Done() <-chan struct{} { return t.done }
+
+// left is how long the term lasts if no renewal succeeds.
+func (t *Term) left() time.Duration { return t.l.holds() - elapsed(*t.last.Load()) }
+
+// held reports whether the term lasts, and ends it when it should have ended: a process
+// that stood still may get here before its timers do.
+func (t *Term) held() bool {
+	select {
+	case <-t.done:
+		return false
+	default:
+	}
+	if t.client != nil && t.left() <= 0 {
+		t.lose("no renewal has succeeded for too long")
+		return false
+	}
+	return true
+}
+
+func (t *Term) end() { t.ending.Do(func() { close(t.done) }) }
+
+// lose ends the term against our will.
+func (t *Term) lose(why string) {
+	select {
+	case <-t.done:
+		return
+	default:
+	}
+	t.losing.Do(func() {
+		t.end()
+		t.l.r.log.Warn("lease is lost", "source", t.l.cfg.Source, "epoch", t.grant.Epoch, "err", why)
+	})
+}
+
+// guard ends the term in time. It looks more often than the time that is left would need:
+// while a machine is suspended, timers stand still.
+func (t *Term) guard() {
+	tick := t.l.cfg.For / 20
+	for t.held() {
+		if !sleep(min(max(t.left(), time.Millisecond), tick), t.done, t.l.r.closing) {
+			return
+		}
+	}
+}
+
+// keep renews the lease, and closes its client when it was released.
+func (t *Term) keep() {
+	defer func() { _ = t.client.Close() }()
+	for wait := t.l.cfg.For / 3; sleep(jitter(wait), t.done, t.l.r.closing); {
+		wait = t.l.cfg.For / 3
+		if err := t.renew(context.Background()); err != nil {
+			wait = t.l.cfg.For / 20
+		}
+	}
+	t.end()
+	close(t.idle)
+	select {
+	case <-t.released:
+	case <-t.l.r.closing:
+	}
+}
+
+// renew makes the term last, and the record of it again if Redis has lost it. That is safe
+// while the term lasts: whoever waits must see no record for as long as For.
+func (t *Term) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, t.l.cfg.For/6)
+	defer cancel()
+	sent := time.Now()
+	if !t.held() {
+		return t.lost()
+	}
+	r, cfg := t.l.r, t.l.cfg
+	batch, published := t.p.known()
+	ours, err := r.scripts.renew.run(ctx, t.client, t.l.key(), r.consumer, t.grant.Epoch, t.beat.Add(1),
+		r.cfg.Service, t.token, cfg.For.Milliseconds(), batch, time.Since(t.begun).Milliseconds(), published).Int()
+	switch {
+	case err != nil && !isReply(err):
+		r.link.down(err)
+		return err
+	case err != nil:
+		return err
+	case ours == 0:
+		t.lose("another process holds it")
+		return t.lost()
+	}
+	r.link.up()
+	for {
+		last := t.last.Load()
+		if !sent.After(*last) || t.last.CompareAndSwap(last, &sent) {
+			return nil
+		}
+	}
+}
+
+func (t *Term) lost() error { return fmt.Errorf("source %q: %w", t.l.cfg.Source, ErrNotHeld) }
+
+// Release ends the term. Orderly says that the session was closed: whoever waits can have
+// the lease at once, and knows that nobody is connected. Else they wait as if this process
+// had died.
+func (t *Term) Release(ctx context.Context, orderly bool) {
+	t.end()
+	t.giving.Do(func() {
+		defer close(t.released)
+		if t.client == nil {
+			return
+		}
+		<-t.idle
+		if !orderly {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+		defer cancel()
+		err := t.l.r.scripts.release.run(ctx, t.client, t.l.key(), t.l.r.consumer, t.grant.Epoch).Err()
+		if err != nil {
+			t.l.r.log.Warn("lease could not be released; others take it over after a while", "source", t.l.cfg.Source, "epoch", t.grant.Epoch, "after", t.l.cfg.For, "err", err)
+		}
+	})
+}
