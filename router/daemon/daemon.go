@@ -18,6 +18,7 @@ import (
 
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/router/source"
 	"signalbox/router/transport"
 )
 
@@ -76,19 +77,20 @@ func withRedis(set map[string]string, url string) map[string]string {
 
 // program is a loaded configuration and the Redis it names.
 type program struct {
-	opts   Options
-	level  slog.LevelVar
-	digest string                        // of the files that were read last
-	loaded *routesfile.Result            // changed by reloads
-	config atomic.Pointer[router.Config] // loaded's, for any goroutine
-	gone   []router.Channel              // of earlier configurations
-	redis  *transport.Redis
-	log    *slog.Logger
-	losses losses
-	side   side
-	router atomic.Pointer[router.Router] // once it is made
-	onStop func(router.Stats)            // prints a summary instead of the log; may be nil
-	page   net.Listener                  // where HTTP is served, if it is bound already; else nil
+	sources *source.Set
+	opts    Options
+	level   slog.LevelVar
+	digest  string                        // of the files that were read last
+	loaded  *routesfile.Result            // changed by reloads
+	config  atomic.Pointer[router.Config] // loaded's, for any goroutine
+	gone    []router.Channel              // of earlier configurations
+	redis   *transport.Redis
+	log     *slog.Logger
+	losses  losses
+	side    side
+	router  atomic.Pointer[router.Router] // once it is made
+	onStop  func(router.Stats)            // prints a summary instead of the log; may be nil
+	page    net.Listener                  // where HTTP is served, if it is bound already; else nil
 
 	schemas []string // schema files among those that were read last
 }
@@ -142,8 +144,8 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	if err := p.notRefused(ctx); err != nil {
 		return err
 	}
-	if len(p.loaded.Config.Routes) == 0 { // switched off on purpose: that is no reason to crash and be restarted
-		p.log.Warn("no route is enabled; nothing to do")
+	if len(p.loaded.Config.Routes)+len(p.loaded.Config.Sources) == 0 { // switched off on purpose: that is no reason to crash and be restarted
+		p.log.Warn("no route is enabled, and no source; nothing to do")
 	}
 	server, err := p.newSide(begin)
 	if err != nil {
@@ -160,6 +162,9 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	if err != nil {
 		return err
 	}
+	if p.sources, err = p.newSources(); err != nil {
+		return err
+	}
 	p.config.Store(&p.loaded.Config)
 	p.router.Store(r)
 	endServing := p.serve(ctx, server)
@@ -171,6 +176,7 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	loaded := p.loaded
 	helpers.Go(func() { p.announce(beside, r, loaded) })
 	helpers.Go(func() { p.reloads(beside, r) })
+	helpers.Go(func() { p.sources.Run(ctx) }) // not beside: what is held is given back while the router drains
 	err = r.Run(ctx)
 	stop()
 	helpers.Wait()

@@ -191,7 +191,7 @@ func (p *program) ready(ctx context.Context) []ops.Reason {
 		text, _, _ := strings.Cut(err.Error(), ": context deadline exceeded")
 		return []ops.Reason{{What: "subscription", Text: text}}
 	}
-	return nil
+	return unready(p.sources.Stats())
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -81,6 +81,9 @@ func (p *program) reload(ctx context.Context, r *router.Router) error {
 		}
 		return err
 	}
+	if err := p.sources.Reload(loaded.Config); err != nil {
+		p.log.Error("sources go on as they were", "err", err)
+	}
 	for _, ch := range p.loaded.Config.Channels {
 		if !slices.ContainsFunc(p.gone, func(old router.Channel) bool { return old.Name == ch.Name }) {
 			p.gone = append(p.gone, ch)
