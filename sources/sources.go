@@ -9,5 +9,7 @@ import "signalbox/router"
 
 // Register adds all kinds of this package. It panics when r has a kind of the same name.
 func Register(r *router.Registry) {
-	r.AddSources()
+	r.AddSources(
+		WebSocket(),
+	)
 }
