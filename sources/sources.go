@@ -11,5 +11,6 @@ import "signalbox/router"
 func Register(r *router.Registry) {
 	r.AddSources(
 		Simulated(),
+		WebSocket(),
 	)
 }

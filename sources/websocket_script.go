@@ -1,0 +1,144 @@
+package sources
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// wsScript is how far a session has come with its steps.
+type wsScript struct {
+	steps  []wsStep
+	passed []chan struct{} // of each step, closed when what it awaits has come
+
+	mu   sync.Mutex
+	at   int // the step whose answer is awaited; len(steps): none is
+	left int // how many messages it still awaits
+}
+
+func newWSScript(steps []wsStep) *wsScript {
+	script := &wsScript{steps: steps, passed: make([]chan struct{}, len(steps)), at: -1}
+	for i := range steps {
+		script.passed[i] = make(chan struct{})
+	}
+	script.next()
+	return script
+}
+
+// next turns to the next step that awaits anything: at once, not when its turn to send
+// comes, since a server may say several things without being asked.
+func (s *wsScript) next() {
+	for s.at++; s.at < len(s.steps); s.at++ {
+		if s.steps[s.at].expect != nil {
+			s.left = s.steps[s.at].count
+			return
+		}
+	}
+}
+
+// takes tells whether a message is one that is awaited, and the step that it has failed.
+func (s *wsScript) takes(in wsIncoming) (taken bool, failed *wsStep) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == len(s.steps) {
+		return false, nil
+	}
+	step := &s.steps[s.at]
+	switch {
+	case step.failOn.match(in):
+		return true, step
+	case !step.expect.match(in):
+		return false, nil
+	}
+	if s.left--; s.left == 0 {
+		close(s.passed[s.at])
+		s.next()
+	}
+	return true, nil
+}
+
+// awaits reports whether any message is awaited.
+func (s *wsScript) awaits() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at < len(s.steps)
+}
+
+// step sends what a step has to say, and waits for what it awaits.
+func (s *wsSession) step(i int) error {
+	step := s.script.steps[i]
+	for j, message := range step.send {
+		if j > 0 && step.every > 0 && !s.sleep(step.every) {
+			return nil
+		}
+		if err := s.send(message, ""); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	if step.expect == nil {
+		return nil
+	}
+	timer := time.NewTimer(step.within)
+	defer timer.Stop()
+	select {
+	case <-s.script.passed[i]:
+		return nil
+	case <-s.ctx.Done():
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("%s: what is expected has not come from %s within %s", step.name, s.link.at, step.within)
+	}
+}
+
+// wsFirst watches for the first data.
+type wsFirst struct {
+	to interface{ Trouble(err error) }
+
+	mu      sync.Mutex
+	seen    bool
+	alarmed bool
+	timer   *time.Timer
+}
+
+// within begins to wait; 0: for ever.
+func (f *wsFirst) within(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.seen || d == 0 {
+		return
+	}
+	f.timer = time.AfterFunc(d, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !f.seen {
+			f.alarmed = true
+			f.to.Trouble(fmt.Errorf("first_event: no data within %s of what was asked for", d))
+		}
+	})
+}
+
+// came tells that there is data.
+func (f *wsFirst) came() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.seen {
+		return
+	}
+	f.seen = true
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+	if f.alarmed {
+		f.to.Trouble(nil)
+	}
+}
+
+// stop ends the watch: after it there is no alarm any more.
+func (f *wsFirst) stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.seen = true
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+}
