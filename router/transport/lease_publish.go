@@ -28,29 +28,30 @@ const (
 func (t *Term) Publish(ctx context.Context, messages []batch.Outgoing) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !t.held() {
+		return t.lost()
+	}
 	rest := messages[t.p.resume(messages):]
-	for {
-		if !t.held() { // here, too: a term may end between two slices
-			return t.lost()
-		}
-		if len(rest) == 0 {
-			t.p.succeeded()
-			return nil
-		}
+	for len(rest) > 0 {
 		slice := t.p.slice(rest)
-		sent, err := t.outlet.send(ctx, t.p.number.Load(), rest[:slice])
+		sent, err := t.outlet.send(ctx, t.p.number, rest[:slice])
+		held := t.held()
 		rest = rest[sent:]
+		if err == nil && !held && len(rest) > 0 {
+			err = t.lost()
+		}
 		if err != nil {
 			t.p.failed(messages, len(messages)-len(rest), slice-sent)
-			t.held()
 			return fmt.Errorf("publish to %q: %w", t.l.cfg.Topic, err)
 		}
 	}
+	t.p.succeeded()
+	return nil
 }
 
 // course is how far publishing has come: batches have numbers, from 1.
 type course struct {
-	number    atomic.Int64 // of the last batch that was tried
+	number    int64        // of the last batch that was tried
 	confirmed atomic.Int64 // of the last one that was published
 	published atomic.Int64 // when, by the clock of Redis in ms; 0: never in this term
 
@@ -77,7 +78,7 @@ func (p *course) slice(rest []batch.Outgoing) int {
 		p.doubtful = 0
 		return n
 	}
-	p.number.Add(1)
+	p.number++
 	n, size := 0, 0
 	for n < min(len(rest), leaseSlice) && (n == 0 || size+len(rest[n].Payload) <= leaseBytes) {
 		size += len(rest[n].Payload)
@@ -126,7 +127,7 @@ func (f *fenced) send(ctx context.Context, number int64, messages []batch.Outgoi
 		case err != nil:
 			return 0, err
 		case at == 0:
-			t.lose("another process holds it")
+			t.lose(errOther)
 			return 0, t.lost()
 		case at < 0 && again:
 			return 0, fmt.Errorf("the lease of source %q vanishes again and again", t.l.cfg.Source)

@@ -10,7 +10,8 @@ package transport
 //	beat       changes with each renewal, and never back within a term
 //	for        how long the holder may be out of reach, in ms
 //	orderly    1: the holder has closed its session
-//	after      1: so had the one before it
+//	run        of the server that was told so
+//	after      1: so had the holder before
 //	batch      number of the last one that was published in this term
 //	since, renewed, published: by the clock of Redis, in ms, for people and for Grant.Silent
 const leasePrefix = "signalbox:lease:"
@@ -22,12 +23,26 @@ local seconds = tonumber(clock[1])
 local ms = string.format('%.0f', seconds * 1000 + math.floor(tonumber(clock[2]) / 1000))
 `
 
+// runOfRedis gives scripts what tells one run of a server from all others. What says that
+// a session was closed may be taken at its word only in the same one: another may have been
+// started with an old copy of the data, while somebody has held the lease for long. Empty:
+// not known. The embedded server, which keeps nothing, has no such section.
+const runOfRedis = `
+local function run()
+  local info = redis.pcall('INFO', 'server')
+  if type(info) == 'table' then
+    return string.find(info.err or '', 'section', 1, true) and 'embedded' or ''
+  end
+  return string.match(info, 'run_id:(%w+)') or ''
+end
+`
+
 // acquireScript takes a lease or tells how it stands: 1, epoch, beat, orderly, ms since
 // something was published (or -1); or 0, epoch, beat, for, which are empty without a
 // record. ARGV is holder, service, token, for, the highest epoch that the caller knows,
 // and 1, epoch, beat if a record that stands like that may be taken.
-const acquireScript = clockOfRedis + `
-local record = redis.call('HMGET', KEYS[1], 'epoch', 'beat', 'for', 'orderly', 'token', 'after', 'published')
+const acquireScript = clockOfRedis + runOfRedis + `
+local record = redis.call('HMGET', KEYS[1], 'epoch', 'beat', 'for', 'orderly', 'token', 'after', 'published', 'run')
 local epoch, beat = record[1] or '', record[2] or ''
 local function granted(epoch, beat, orderly)
   local silent = -1
@@ -41,11 +56,12 @@ if record[5] == ARGV[3] then -- the answer was lost
   redis.call('HSET', KEYS[1], 'beat', beat, 'renewed', ms)
   return granted(epoch, beat, record[6])
 end
-local stood = ARGV[6] == '1' and ARGV[7] == epoch and ARGV[8] == beat
-if record[4] ~= '1' and not stood then
+local after = '0'
+if record[4] == '1' and record[8] and record[8] ~= '' and record[8] == run() then
+  after = '1'
+elseif ARGV[6] ~= '1' or ARGV[7] ~= epoch or ARGV[8] ~= beat then
   return {0, epoch, beat, record[3] or ''}
 end
-local after = record[4] == '1' and '1' or '0'
 epoch = string.format('%.0f', math.max((tonumber(epoch) or 0) + 1, seconds, tonumber(ARGV[5]) + 1))
 redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'service', ARGV[2], 'token', ARGV[3], 'for', ARGV[4],
   'epoch', epoch, 'beat', '1', 'orderly', '0', 'after', after, 'batch', '0', 'since', ms, 'renewed', ms)
@@ -53,17 +69,19 @@ return granted(epoch, '1', after)
 `
 
 // renewScript says that the holder lives: 1, or 0 if another one holds the lease. A record
-// that is gone is made again. ARGV is holder, epoch, beat, and for that service, token,
-// for, batch, since (ms ago), published (may be empty).
+// that is gone is made again, and so is one of an earlier term, which a Redis has that was
+// started with an old copy of its data. ARGV is holder, epoch, beat, and for that service,
+// token, for, batch, since (ms ago), published (may be empty).
 const renewScript = clockOfRedis + `
 local record = redis.call('HMGET', KEYS[1], 'holder', 'epoch')
-if not record[2] then
+local epoch, ours = tonumber(record[2] or '') or 0, tonumber(ARGV[2])
+if epoch < ours then
   redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'epoch', ARGV[2], 'service', ARGV[4], 'token', ARGV[5],
     'for', ARGV[6], 'orderly', '0', 'after', '0', 'batch', ARGV[7], 'since', string.format('%.0f', tonumber(ms) - tonumber(ARGV[8])))
   if ARGV[9] ~= '' then
     redis.call('HSET', KEYS[1], 'published', ARGV[9])
   end
-elseif record[1] ~= ARGV[1] or record[2] ~= ARGV[2] then
+elseif epoch > ours or record[1] ~= ARGV[1] then
   return 0
 end
 redis.call('HSET', KEYS[1], 'beat', ARGV[3], 'renewed', ms)
@@ -71,25 +89,26 @@ return 1
 `
 
 // releaseScript says that the holder, ARGV holder and epoch, has closed its session.
-const releaseScript = `
+const releaseScript = runOfRedis + `
 local record = redis.call('HMGET', KEYS[1], 'holder', 'epoch')
 if record[1] ~= ARGV[1] or record[2] ~= ARGV[2] then
   return 0
 end
-redis.call('HSET', KEYS[1], 'holder', '', 'orderly', '1')
+redis.call('HSET', KEYS[1], 'holder', '', 'orderly', '1', 'run', run())
 return 1
 `
 
 // fence begins the scripts that publish for a holder: 0 if another one holds the lease, -1
-// without a record, 1 if the batch was published before; else it goes on. ARGV begins with
+// without a record of this term, 1 if the batch was published before; else it goes on. ARGV begins with
 // holder, epoch, the batch's number, the topic. The first write is one that changes
 // nothing: a Redis that takes no writes refuses it, and nothing was sent yet. After it no
 // write of the script is refused for lack of memory.
 const fence = clockOfRedis + `
 local record = redis.call('HMGET', KEYS[1], 'holder', 'epoch', 'batch')
-if not record[2] then
+local epoch, ours = tonumber(record[2] or '') or 0, tonumber(ARGV[2])
+if epoch < ours then
   return -1
-elseif record[1] ~= ARGV[1] or record[2] ~= ARGV[2] then
+elseif epoch > ours or record[1] ~= ARGV[1] then
   return 0
 elseif (tonumber(record[3]) or 0) >= tonumber(ARGV[3]) then
   return 1

@@ -17,19 +17,21 @@ import (
 // hold the source.
 var ErrNotHeld = errors.New("the lease is not held any more")
 
+var errOther = errors.New("another process holds it")
+
 // Term is the time in which this process holds a source. Its methods may be called from
 // several goroutines.
 type Term struct {
 	l      *Lease
 	grant  batch.Grant
 	outlet outlet
-	log    func(reason string) // that it was lost; nil: it cannot be
 
 	client *redis.Client
 	token  string
 	begun  time.Time
 	beat   atomic.Int64
 	last   atomic.Pointer[time.Time] // before the last renewal that succeeded was sent
+	failed atomic.Pointer[error]     // why the last one did not; nil: it did
 
 	done, idle, released   chan struct{}
 	ending, losing, giving sync.Once
@@ -78,7 +80,7 @@ func (t *Term) held() bool {
 	default:
 	}
 	if t.client != nil && t.left() <= 0 {
-		t.lose("no renewal has succeeded for too long")
+		t.lose(t.tooLate())
 		return false
 	}
 	return true
@@ -87,7 +89,7 @@ func (t *Term) held() bool {
 func (t *Term) end() { t.ending.Do(func() { close(t.done) }) }
 
 // lose ends the term against our will.
-func (t *Term) lose(why string) {
+func (t *Term) lose(why error) {
 	select {
 	case <-t.done:
 		return
@@ -97,6 +99,14 @@ func (t *Term) lose(why string) {
 		t.end()
 		t.l.r.log.Warn("lease is lost", "source", t.l.cfg.Source, "epoch", t.grant.Epoch, "err", why)
 	})
+}
+
+// tooLate says why the term ends by itself.
+func (t *Term) tooLate() error {
+	if err := t.failed.Load(); err != nil {
+		return fmt.Errorf("it could not be renewed for %s: %w", t.l.holds(), *err)
+	}
+	return fmt.Errorf("it was not renewed for %s: this process or its machine stood still", t.l.holds())
 }
 
 // guard ends the term in time. It looks more often than the time that is left would need:
@@ -141,16 +151,18 @@ func (t *Term) renew(ctx context.Context) error {
 	ours, err := r.scripts.renew.run(ctx, t.client, t.l.key(), r.consumer, t.grant.Epoch, t.beat.Add(1),
 		r.cfg.Service, t.token, cfg.For.Milliseconds(), batch, time.Since(t.begun).Milliseconds(), published).Int()
 	switch {
-	case err != nil && !isReply(err):
-		r.link.down(err)
-		return err
 	case err != nil:
+		if !isReply(err) {
+			r.link.down(err)
+		}
+		t.failed.Store(&err)
 		return err
 	case ours == 0:
-		t.lose("another process holds it")
+		t.lose(errOther)
 		return t.lost()
 	}
 	r.link.up()
+	t.failed.Store(nil)
 	for {
 		last := t.last.Load()
 		if !sent.After(*last) || t.last.CompareAndSwap(last, &sent) {
