@@ -27,8 +27,8 @@ func (c *compiler) checkSource(one *source, to *channel) {
 	if one.Sequence != nil && one.Sequence.PerKey && !hasKey {
 		c.report.errorf(raw.Seq.node.place("per"), `%s: seq: per = "key", but its messages have no key; write key_field, such as key_field = "symbol"`, n.subject())
 	}
-	if raw.QueueBytes > 0 && raw.QueueBytes < raw.MaxBytes {
-		fail("queue_bytes", "queue_bytes is less than max_bytes, so that a message of that size would never fit; raise queue_bytes or lower max_bytes")
+	if most := to.Fields.MaxBytes; raw.QueueBytes > 0 && int(raw.QueueBytes) < most {
+		fail("queue_bytes", "queue_bytes is less than max_bytes of channel %q, so that a message of that size would never fit; raise queue_bytes, or lower max_bytes there", to.Name)
 	}
 }
 
