@@ -384,3 +384,21 @@ func TestNothingIsStaleInSimulatedTime(t *testing.T) {
 		}
 	})
 }
+
+// What a channel that may not be silent pays for an event, of batches of 256.
+func BenchmarkSaw(b *testing.B) {
+	for _, n := range []int{0, 1, 1000} {
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
+			l := &liveness{router: &Router{}, wake: make(chan struct{}, 1)}
+			l.router.lanes.born = time.Now()
+			var keys []string
+			for i := range min(n, 1) * 256 {
+				keys = append(keys, fmt.Sprint("SYMBOL", i*7919%n))
+			}
+			b.ReportAllocs()
+			for range b.N/256 + 1 {
+				l.saw(keys)
+			}
+		})
+	}
+}
