@@ -101,13 +101,12 @@ func (c *compiler) compileSource(one *source) {
 		to.sources = append(to.sources, one)
 	}
 	c.checkPauses(raw)
-	name, ok := c.kindName(n, c.kinds.SourceNames())
+	found, ok := c.kindOf(n, sourceKinds(c.kinds), sourceKeys()...)
 	if !ok {
 		return
 	}
-	one.kind, _ = c.kinds.Source(name)
-	one.Kind = name
-	mustNotClash(one.kind)
+	one.kind, _ = c.kinds.Source(found.name)
+	one.Kind = found.name
 	one.decode(n, c.report, !c.sealed)
 	one.Revision = fingerprint([]any{one.Kind, one.Fields, n.said()})
 	one.New = one.session
