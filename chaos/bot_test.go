@@ -20,6 +20,7 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/cli"
+	"signalbox/sources"
 )
 
 const (
@@ -38,6 +39,7 @@ func bot(effects string) int {
 	go j.answer()
 	kinds := router.NewRegistry(j.kind())
 	handlers.Register(kinds)
+	sources.Register(kinds)
 	return cli.Main(kinds, "chaos")
 }
 

@@ -16,9 +16,10 @@ var (
 	rounds = flag.Int("rounds", 3, "rounds of each fault")
 	seed   = flag.Uint64("seed", 0, "seed of the first round of each fault, the next have the next; 0: by chance")
 	// Not -parallel: that would let those that take ten minutes begin when it likes.
-	together = flag.Int("together", 8, "rounds at the same time, beside those that take minutes")
-	large    = flag.Bool("large", false, "run what takes minutes too: long pauses, slow links, large numbers, the soak")
-	table    = flag.String("table", "", "file to write the table of results to, as Markdown")
+	together  = flag.Int("together", 8, "rounds at the same time, beside those that take minutes")
+	large     = flag.Bool("large", false, "run what takes minutes too: long pauses, slow links, large numbers, the soak")
+	schedules = flag.Int("schedules", 20, "random schedules of faults around a source")
+	table     = flag.String("table", "", "file to write the table of results to, as Markdown")
 )
 
 // TestMain runs the tests, or is a router for one of them.

@@ -88,11 +88,13 @@ func BenchmarkDispatch(b *testing.B) {
 		routes  int
 		types   int // of as many routes each
 		size    int
-		seen    string // how: measured, or watched as well
+		seen    string // how: measured, or watched as well; or when it is stale
 	}{
 		{"Handler/routes=1", accepting, 1, 1, 256, ""},
 		{"Handler/routes=1/measured", accepting, 1, 1, 256, "measured"},
 		{"Handler/routes=1/watched", accepting, 1, 1, 256, "watched"},
+		{"Handler/routes=1/any", accepting, 1, 1, 256, "any"},
+		{"Handler/routes=1/per_key", accepting, 1, 1, 256, "per_key"},
 		{"BatchHandler/routes=1", noBatch, 1, 1, 256, ""},
 		{"Handler/routes=10", accepting, 10, 1, 256, ""},
 		{"Handler/types=10000", accepting, 1, 10_000, 256, ""},
@@ -112,7 +114,12 @@ func BenchmarkDispatch(b *testing.B) {
 			onlooker := &Onlooker{See: func(Outcome) {}}
 			onlooker.All.Store(bc.seen == "watched")
 			opts := Options{Logger: slog.New(slog.DiscardHandler), Subscriber: func(Channel) (message.Subscriber, error) { return c, nil }}
-			if bc.seen != "" {
+			switch bc.seen {
+			case "any":
+				cfg.Channels[0].StaleAfter = StaleAfter{Any: time.Hour}
+			case "per_key":
+				cfg.Channels[0].StaleAfter = StaleAfter{Any: time.Hour, PerKey: time.Hour}
+			case "measured", "watched":
 				opts.Measure, opts.Onlooker = true, onlooker
 			}
 			r, err := New(cfg, opts)

@@ -38,6 +38,10 @@ type Composed struct {
 	stamps   bool // it has room for a stamp
 }
 
+// maxRead is the largest message that a source can hand over, in bytes. What it reads it bounds
+// by itself; what is published the channel's Fields.MaxBytes bounds.
+const maxRead = 64 << 20
+
 // ErrOtherType is why an event is not composed whose type the channel does not declare.
 var ErrOtherType = errors.New("the channel does not declare its type")
 
@@ -53,7 +57,7 @@ func NewComposer(cfg Config, spec SourceSpec) (*Composer, error) {
 	}
 	ch.complete()
 	fields := spec.Fields
-	fields.Seq = ""
+	fields.Seq, fields.MaxBytes = "", maxRead
 	return &Composer{
 		spec: spec, service: or(cfg.Service, "router"),
 		from: newDecoder(Channel{Name: spec.Name, Fields: fields}),

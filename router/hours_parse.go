@@ -17,7 +17,10 @@ const maxHours = 1000
 
 // UnmarshalText reads hours as a file has them.
 func (h *Hours) UnmarshalText(text []byte) error {
-	if len(text) > maxHours {
+	switch {
+	case strings.TrimSpace(string(text)) == "":
+		return errors.New("is empty; remove it for always")
+	case len(text) > maxHours:
 		return fmt.Errorf("too long: %d bytes; at most %d", len(text), maxHours)
 	}
 	words := strings.Join(strings.Fields(string(text)), " ")

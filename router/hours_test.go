@@ -109,7 +109,7 @@ func TestHours(t *testing.T) {
 func TestHoursAreWrong(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                                            "the time zone is missing",
+		" ":                                           "is empty; remove it for always",
 		"Mon-Fri 09:30-16:00":                         "the time zone is missing; write one at the end, such as America/New_York or UTC",
 		"Mon-Fri":                                     "the times and the time zone are missing after Mon-Fri; write Mon-Fri 09:30-16:00 America/New_York",
 		"Mon-Fri UTC":                                 "the times are missing after Mon-Fri; write them as Mon-Fri 09:30-16:00",

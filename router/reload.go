@@ -99,6 +99,7 @@ func (r *Router) apply(ctx, work context.Context, next *setup) error {
 	r.mu.Lock()
 	r.setup = next
 	r.mu.Unlock()
+	r.watch(before, next)
 	r.open = append(append(r.open, fresh...), successors...)
 	r.made = append(r.made, without(next.handlers, before.handlers)...)
 

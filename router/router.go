@@ -159,6 +159,7 @@ func (r *Router) Run(ctx context.Context) error {
 		r.closeFeeds()
 		return err
 	}
+	r.watch(&setup{}, r.setup)
 	close(r.running)
 	for {
 		select {
@@ -230,6 +231,7 @@ func (r *Router) begin(ctx, work context.Context, cancel func()) error {
 // cancels the handlers.
 func (r *Router) drain(cancel context.CancelFunc) {
 	r.busy.Store(true)
+	r.watch(r.setup, &setup{})
 	limit := time.AfterFunc(r.opts.Drain, cancel)
 	defer limit.Stop()
 	idle := make(chan struct{})
@@ -281,7 +283,11 @@ func (r *Router) Stats() Stats {
 	now := r.current()
 	stats := Stats{Channels: make(map[string]ChannelStats, len(now.channels))}
 	for name, counters := range now.channels {
-		stats.Channels[name] = counters.stats(r.opts.Measure)
+		of := counters.stats(r.opts.Measure)
+		if life := now.lives[name]; life != nil {
+			life.stats(&of)
+		}
+		stats.Channels[name] = of
 	}
 	for _, route := range slices.Concat(now.routes, now.past) {
 		of := RouteStats{

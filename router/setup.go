@@ -19,6 +19,7 @@ type setup struct {
 	feeds         []*feed  // one for each subscription
 	past          []*route // were in earlier configurations; their counters are kept
 	channels      map[string]*channelCounters
+	lives         map[string]*liveness // by channel; only of those that say when they are stale
 }
 
 // builder makes a setup from the one before it. Until it has succeeded it changes
@@ -32,7 +33,7 @@ type builder struct {
 
 // build makes all that can fail. What it made is closed when something did.
 func (r *Router) build(cfg Config, before *setup) (_ *setup, err error) {
-	b := &builder{setup: &setup{config: cfg, channels: map[string]*channelCounters{}}, before: before, router: r, names: renamed(cfg, before.config)}
+	b := &builder{setup: &setup{config: cfg, channels: map[string]*channelCounters{}, lives: map[string]*liveness{}}, before: before, router: r, names: renamed(cfg, before.config)}
 	defer func() {
 		if err != nil {
 			r.discard(b.setup, before)
@@ -128,9 +129,12 @@ func (b *builder) makeFeeds() error {
 			continue
 		}
 		counters := b.countersOf(ch.Name)
-		dead := b.router.deadLetters(b.config, &ch, DeadLetter{})
+		dead, life := b.router.deadLetters(b.config, &ch, DeadLetter{}), b.livenessOf(ch)
 		for _, s := range subscriptions(ch, byChannel[ch.Name], counters, b.router.opts, b.router.lanes.clock) {
 			s.keeper, s.dead, s.service = b.router.keeper, dead, b.config.Service
+			if s.speaks {
+				s.life = life
+			}
 			f, err := b.feedFor(s, &free)
 			if err != nil {
 				return fmt.Errorf("channel %q: %w", ch.Name, err)

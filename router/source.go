@@ -128,8 +128,8 @@ type SourceSpec struct {
 	Revision string
 	Channel  string // the declared channel that it publishes to
 
-	// Fields say where the messages that it reads keep their standard fields; Seq is not
-	// used. The zero value is CloudEvents' layout.
+	// Fields say where the messages that it reads keep their standard fields; Seq and MaxBytes
+	// are not used. The zero value is CloudEvents' layout.
 	Fields Fields
 	// Raw publishes the bytes that were read; else they become the data of an envelope
 	// that also has Epoch and Seq, see [Stamp].

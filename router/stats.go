@@ -73,7 +73,12 @@ type ChannelStats struct {
 	Rejected  map[Cause]uint64
 	CrashLoop uint64 // delivered more than Channel.MaxDeliveries times
 	Missing   uint64 // numbers that the producers' messages (Fields.Seq) left out
-	Dead      uint64 // of Unmatched, Rejected and CrashLoop: kept as dead letters
+	// LastEvent is when something came last; Stale, since when nothing has come for longer
+	// than StaleAfter.Any; zero: it has. StaleKeys are those that don't come for longer than
+	// PerKey. All are told only of channels with StaleAfter.
+	LastEvent, Stale time.Time
+	StaleKeys        int
+	Dead             uint64 // of Unmatched, Rejected and CrashLoop: kept as dead letters
 	// Age is how old events were when they had been decoded, by their own time. Nil without
 	// [Options.Measure].
 	Age *Distribution

@@ -34,6 +34,7 @@ type subscription struct {
 	dead       *Channel // where what reaches no route is kept; nil: nowhere
 	feed       *feed
 	service    string
+	life       *liveness // of the channel; nil: it may be silent, or another subscription tells
 	*channelCounters
 }
 
@@ -125,6 +126,11 @@ func (s *subscription) dispatch(ctx context.Context, foreign *message.Message, i
 		}
 	}
 	g.flush()
+	if g.came {
+		s.life.saw(g.keys)
+		clear(g.keys)
+		g.came, g.keys = false, g.keys[:0]
+	}
 	letters := g.letters
 	g.letters = nil
 	s.gatherings.Put(g)
@@ -143,6 +149,8 @@ type gathering struct {
 	at      time.Time // when they came this far; zero: nobody asks
 	ages    stretch   // of them
 	letters []letter
+	came    bool     // something that shows the channel to be alive
+	keys    []string // of that, if they are followed
 }
 
 func (g *gathering) add(r *route, d *delivery) {
@@ -176,11 +184,28 @@ func (g *gathering) flush() {
 	g.touched, g.events = g.touched[:0], 0
 }
 
+// alive notes that an event came. One that was kept may have come long ago.
+func (s *subscription) alive(d *delivery) {
+	followed := s.channel.StaleAfter.PerKey > 0 && d.event.Key != ""
+	switch {
+	case !d.event.Replayed:
+		d.batch.came = true
+		if followed {
+			d.batch.keys = append(d.batch.keys, d.event.Key)
+		}
+	case followed:
+		s.life.know(d.event.Key)
+	}
+}
+
 // gather is the end of the middleware: the event is there, and its type decides.
 func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) {
 	d := deliveryFrom(msg.Context())
 	if d == nil || d.batch == nil {
 		return nil, errors.New("middleware replaced the message's context: it must derive from the one it got")
+	}
+	if s.life != nil && d.ticket.item.Replay == nil && !isOwn(d.event.Type) {
+		s.alive(d)
 	}
 	late := s.overtaken(d)
 	if late && d.event.Replayed {

@@ -116,7 +116,7 @@ func (w *webSocket) dial(ctx context.Context, link *wsLink, v *wsValues) error {
 	}
 	options := &websocket.DialOptions{
 		HTTPClient: &http.Client{
-			Transport:     link.transport,
+			Transport:     wsUpgrade{link.transport},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		HTTPHeader:     header,
@@ -144,6 +144,35 @@ func (w *webSocket) dial(ctx context.Context, link *wsLink, v *wsValues) error {
 	}
 }
 
+// wsUpgrade is a transport for upgrades. What reads the messages takes the end of the
+// connection for the end of the message, so that half a message would be handed over as a
+// whole one; it gets an error of another name.
+type wsUpgrade struct{ transport *http.Transport }
+
+// RoundTrip makes the request.
+func (u wsUpgrade) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := u.transport.RoundTrip(request)
+	if err == nil && response.StatusCode == http.StatusSwitchingProtocols {
+		if conn, is := response.Body.(io.ReadWriteCloser); is {
+			response.Body = wsStream{conn}
+		}
+	}
+	return response, err
+}
+
+// wsStream is a connection after the upgrade.
+type wsStream struct{ io.ReadWriteCloser }
+
+var errWSEnd = errors.New("the server ended it without a word")
+
+func (s wsStream) Read(p []byte) (int, error) {
+	n, err := s.ReadWriteCloser.Read(p)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errWSEnd
+	}
+	return n, err
+}
+
 // refused is the verdict on a session that the server doesn't accept.
 func (w *webSocket) refused(link *wsLink, response *http.Response) error {
 	body, _ := io.ReadAll(response.Body) // Dial has left no more than a kilobyte
@@ -169,7 +198,7 @@ func (l *wsLink) failure(err error) error {
 	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
 		remedy = "; ca_file names the authority to trust"
 	}
-	if record, is := errors.AsType[tls.RecordHeaderError](err); is && string(record.RecordHeader[:]) == "HTTP/" {
+	if errors.Is(err, http.ErrSchemeMismatch) {
 		remedy = "; the server has no TLS, if that is meant, write ws:// in url"
 	}
 	return errors.New(l.hidden.show(err.Error()) + remedy)

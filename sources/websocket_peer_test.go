@@ -136,7 +136,13 @@ func (r *wsRun) verdict() error {
 }
 
 // wantError waits for the end of the session, which has to be an error with this in it.
-func (r *wsRun) wantError(want string) error {
+func (r *wsRun) wantError(want string) {
+	r.t.Helper()
+	_ = r.failure(want)
+}
+
+// failure does so, and returns the error.
+func (r *wsRun) failure(want string) error {
 	r.t.Helper()
 	err := r.verdict()
 	if err == nil || !strings.Contains(err.Error(), want) {

@@ -164,7 +164,7 @@ func TestWebSocketStepsFail(t *testing.T) {
 			})
 			test.options.URL = []string{url}
 			run := runWS(t, test.options)
-			err := run.wantError(test.want)
+			err := run.failure(test.want)
 			if router.IsPermanent(err) || router.IsStandDown(err) {
 				t.Errorf("the verdict is not to try again: %v", err)
 			}

@@ -37,45 +37,67 @@ func (e *inForce) sourceTables() {
 
 // ofSource are the values of a key that depend on the rest of the source, and of tables.
 func (e *inForce) ofSource(one *source, key string, t reflect.Type) []EffectiveValue {
-	var presets []EffectiveValue
-	preset := func(key string, value any) { presets = append(presets, implied(key, value)) }
-	switch key {
-	case "kind":
-		preset(key, one.Kind)
-	case "enabled":
-		preset(key, true)
-	case "type_field":
-		preset(key, cmp.Or(one.Fields.Type, "type"))
-	case "id_field":
-		preset(key, cmp.Or(one.Fields.ID, "id"))
-	case "time_field":
-		preset(key, cmp.Or(one.Fields.Time, "time"))
-	case "default_type", "key_field":
-		if text := map[string]string{"default_type": one.Fields.DefaultType, "key_field": one.Fields.Key}[key]; text != "" {
-			preset(key, text)
-		}
-	case "takeover_delay":
-		preset(key, wording.Duration(one.TakeoverDelay))
-	case "connect_budget":
-		preset(key+".connects", int64(one.Budget.Connects))
-		preset(key+".per", wording.Duration(one.Budget.Per))
-	case "seq":
-		if one.Sequence != nil {
-			preset(key+".per", cmp.Or(one.raw.Seq.Per, "session"))
-			if one.Sequence.Previous == "" {
-				preset(key+".step", one.Sequence.Step)
-			}
-		}
-	}
+	values := []EffectiveValue{}
 	n := one.raw.node.get(key)
-	if n == nil {
-		return presets
+	if n != nil {
+		values = e.values(n, t, key, withoutPasswords)
 	}
-	values := e.values(n, t, key, withoutPasswords)
-	for _, preset := range presets {
+	for _, preset := range e.presetsOf(one, key) {
 		if !slices.ContainsFunc(values, func(v EffectiveValue) bool { return v.Key == preset.Key }) {
 			values = append(values, preset)
 		}
 	}
 	return values
+}
+
+// presetsOf is what holds of a key, and of those in its table, where the source says nothing.
+func (e *inForce) presetsOf(one *source, key string) []EffectiveValue {
+	switch key {
+	case "kind":
+		return []EffectiveValue{implied(key, one.Kind)}
+	case "enabled":
+		return []EffectiveValue{implied(key, true)}
+	case "type_field":
+		return e.inherited(one, key, cmp.Or(one.Fields.Type, "type"))
+	case "default_type":
+		return e.inherited(one, key, one.Fields.DefaultType)
+	case "id_field":
+		return e.inherited(one, key, cmp.Or(one.Fields.ID, "id"))
+	case "time_field":
+		return e.inherited(one, key, cmp.Or(one.Fields.Time, "time"))
+	case "key_field":
+		return e.inherited(one, key, one.Fields.Key)
+	case "takeover_delay":
+		return []EffectiveValue{implied(key, wording.Duration(one.TakeoverDelay))}
+	case "connect_budget":
+		return []EffectiveValue{
+			implied(key+".connects", int64(one.Budget.Connects)),
+			implied(key+".per", wording.Duration(one.Budget.Per)),
+		}
+	}
+	if key != "seq" || one.Sequence == nil {
+		return nil
+	}
+	presets := []EffectiveValue{implied(key+".per", cmp.Or(one.raw.Seq.Per, "session"))}
+	if one.Sequence.Previous == "" {
+		presets = append(presets, implied(key+".step", one.Sequence.Step))
+	}
+	return presets
+}
+
+// inherited is a value that may be the channel's: see source.inherit.
+func (e *inForce) inherited(one *source, key, value string) []EffectiveValue {
+	to := e.channels[one.Channel]
+	switch {
+	case value == "":
+		return nil
+	case to == nil || !to.raw.node.written(key) || !one.Raw && key != "key_field":
+		return []EffectiveValue{implied(key, value)}
+	}
+	v := e.value(to.raw.node.get(key), nil, key, withoutPasswords)
+	v.From = `channel "` + to.Name + `"`
+	if !v.Secret {
+		v.Value, v.Text = value, tomlText(value)
+	}
+	return []EffectiveValue{v}
 }

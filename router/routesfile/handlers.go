@@ -36,58 +36,60 @@ func (c *compiler) compileHandlers() {
 			continue
 		}
 		c.report.checkName(n.key, "handler", name)
-		if name, ok := c.kindName(n, c.kinds.Names()); ok {
-			kind, _ := c.kinds.Kind(name)
+		if found, ok := c.kindOf(n, handlerKinds(c.kinds), "kind"); ok {
+			kind, _ := c.kinds.Kind(found.name)
 			c.makeHandler(one, kind)
 		}
 	}
 }
 
-// kindName is the kind that a table such as [handlers.NAME] says, of those that there are.
-func (c *compiler) kindName(n *node, kinds []string) (name string, ok bool) {
+// kindOf is the kind that a table such as [handlers.NAME] names, of those that there are.
+// Common are the keys that are no options.
+func (c *compiler) kindOf(n *node, kinds []kind, common ...string) (found kind, ok bool) {
+	names := make([]string, len(kinds))
+	for i, one := range kinds {
+		names[i] = one.name
+	}
 	value := n.get("kind")
 	if value == nil {
-		if slices.Contains(kinds, n.name()) {
-			return n.name(), true
+		if i := slices.Index(names, n.name()); i >= 0 {
+			return kinds[i], true
 		}
-		c.report.errorf(n.key, "%s: kind is missing, and %q is no kind itself; write kind = \"…\"%s", n.subject(), n.name(), didYouMean(n.name(), "kinds", kinds))
-		return "", false
+		c.report.errorf(n.key, "%s: kind is missing, and %q is no kind itself; write kind = \"…\"%s", n.subject(), n.name(), didYouMean(n.name(), "kinds", names))
+		return kind{}, false
 	}
 	if value.skipped {
-		return "", false
+		return kind{}, false
 	}
-	name, ok = value.value.(string)
+	name, ok := value.value.(string)
 	if !ok {
 		(&decoder{c.report}).notText(value)
-		return "", false
+		return kind{}, false
 	}
-	if slices.Contains(kinds, name) {
-		return name, true
+	if i := slices.Index(names, name); i >= 0 {
+		return kinds[i], true
 	}
-	c.report.errorf(value.at, "%s: unknown kind %s%s", n.subject(), value.quoted(name), didYouMean(name, "kinds", kinds))
-	if near, found := nearest.Name(name, kinds); found && n.path[0] == "handlers" {
-		c.guessOptions(n, near)
+	c.report.errorf(value.at, "%s: unknown kind %s%s", n.subject(), value.quoted(name), didYouMean(name, "kinds", names))
+	if near, found := nearest.Name(name, names); found {
+		c.guessOptions(n, kinds[slices.Index(names, near)], common)
 	}
-	return "", false
+	return kind{}, false
 }
 
 // guessOptions checks options as those of the kind that was probably meant, unless one of
 // them is nothing like an option of it.
-func (c *compiler) guessOptions(n *node, meant string) {
-	kind, _ := c.kinds.Kind(meant)
-	options := OptionsOf(kind)
-	names := make([]string, len(options))
-	for i, o := range options {
-		names[i] = o.Name
+func (c *compiler) guessOptions(n *node, meant kind, common []string) {
+	options := keyOfKind(Key{}, meant).Keys
+	names := slices.Clone(common)
+	for _, o := range options {
+		names = append(names, o.Name)
 	}
 	for _, option := range n.children() {
-		if _, near := nearest.Name(option.name(), names); !near && option.name() != "kind" {
+		if _, near := nearest.Name(option.name(), names); !near && !slices.Contains(common, option.name()) {
 			return
 		}
 	}
-	guess := &handler{node: n, options: kind.Options()}
-	guess.Name, guess.Kind = n.name(), meant
-	c.decodeOptions(guess)
+	decodeOptions(c.report, n, meant.name, meant.options(), common)
 }
 
 // handlerFor is the handler that a route names: a declared one, or a kind with its
@@ -118,7 +120,7 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 	one.Kind, one.options, one.target, one.workers = kind.Name, kind.Options(), kind.Target, kind.Workers
 	before := c.report.failures()
 	if one.node != nil {
-		c.decodeOptions(one)
+		decodeOptions(c.report, one.node, one.Kind, one.options, []string{"kind"})
 	}
 	locateOptions(one.options, one.dir)
 	one.Revision = fingerprint(one.options)
@@ -139,15 +141,17 @@ func (c *compiler) makeHandler(one *handler, kind router.KindInfo) {
 	}
 }
 
-func (c *compiler) decodeOptions(one *handler) {
-	into := reflect.ValueOf(one.options)
-	if into.Kind() == reflect.Pointer && into.Elem().Kind() == reflect.Struct && len(fieldsOf(into.Elem().Type())) > 0 {
-		(&decoder{c.report}).table(one.node, into.Elem(), "kind")
+// decodeOptions fills in options, a pointer to those of a kind, from n, the table of a
+// handler or a source. Common are the keys in it that are no options.
+func decodeOptions(report *report, n *node, kind string, options any, common []string) {
+	into := reflect.ValueOf(options)
+	if isStruct := into.Kind() == reflect.Pointer && into.Elem().Kind() == reflect.Struct; isStruct && len(fieldsOf(into.Elem().Type()))+len(common) > 1 {
+		(&decoder{report}).table(n, into.Elem(), common...)
 		return
 	}
-	for _, child := range one.node.children() {
-		if child.name() != "kind" {
-			c.report.errorf(child.key, "%s: unknown option %q; kind %q has none", one.subject(), child.name(), one.Kind)
+	for _, child := range n.children() {
+		if !slices.Contains(common, child.name()) {
+			report.errorf(child.key, "%s: unknown option %q; kind %q has none", n.subject(), child.name(), kind)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // Key is what there is to know of a key of the configuration. It is read off the struct
 // that the key is decoded into, so that the two cannot differ.
 type Key struct {
-	Path     string   // such as "routes.retry.attempts"; an option stands below its kind: "handlers.log.every"
+	Path     string   // such as "routes.retry.attempts"; an option stands below its kind: "handlers.log.every", "sources.websocket.url"
 	Name     string   // as the table writes it: "retry.attempts"
 	Table    string   // the table it stands in: "[[routes]]"; of a table, its own header
 	Kind     string   // the kind whose option it is; empty: of no kind
@@ -37,8 +37,8 @@ type preset struct {
 	toml string // empty: not known
 }
 
-// Keys describes a configuration whose handlers are of these kinds: a Key for each table of
-// a file, with what may stand in it.
+// Keys describes a configuration whose handlers and sources are of these kinds: a Key for
+// each table of a file, with what may stand in it.
 func Keys(kinds *router.Registry) []Key {
 	var tables []Key
 	for _, field := range fieldsOf(reflect.TypeFor[rawFile]()) {
@@ -46,9 +46,12 @@ func Keys(kinds *router.Registry) []Key {
 		table := Key{Path: name, Name: name, tag: name, Doc: field.Tag.Get("doc"), shape: shapeOf(field.Type)}
 		table.Type, table.Table = table.shape.words, header(name, table.shape)
 		table.Keys = keysOf(table.shape.fields, reflect.Value{}, table, nil)
-		if table.shape.kinds {
-			table.Keys[0].Values = kinds.Names()
-			table.Keys = append(table.Keys, kindKeys(table, kinds)...)
+		if table.shape.kinds != nil {
+			table.Keys[0].Values = nil
+			for _, kind := range table.shape.kinds(kinds) {
+				table.Keys[0].Values = append(table.Keys[0].Values, kind.name)
+				table.Keys = append(table.Keys, keyOfKind(table, kind))
+			}
 		}
 		tables = append(tables, table)
 	}
@@ -66,22 +69,43 @@ func header(name string, of shape) string {
 	return "[" + name + ".NAME]"
 }
 
-// kindKeys are the kinds, as tables below handlers.
-func kindKeys(handlers Key, kinds *router.Registry) []Key {
-	var keys []Key
-	for _, name := range kinds.Names() {
-		kind, _ := kinds.Kind(name)
-		keys = append(keys, keyOfKind(handlers, kind))
-	}
-	return keys
+// kind is what the keys of a table depend on: a kind of handler or of source.
+type kind struct {
+	name, doc string
+	options   func() any
 }
 
-func keyOfKind(handlers Key, kind router.KindInfo) Key {
-	key := Key{
-		Path: handlers.Path + "." + kind.Name, Name: kind.Name, tag: kind.Name,
-		Table: handlers.Table, Kind: kind.Name, Type: "table", Doc: kind.Doc,
+// kindsOf lists the kinds of one sort that a registry has.
+type kindsOf func(*router.Registry) []kind
+
+func handlerKinds(registry *router.Registry) []kind {
+	var kinds []kind
+	for _, name := range registry.Names() {
+		info, _ := registry.Kind(name)
+		kinds = append(kinds, kindOfHandler(info))
 	}
-	if options := reflect.ValueOf(kind.Options()).Elem(); options.Kind() == reflect.Struct {
+	return kinds
+}
+
+func kindOfHandler(info router.KindInfo) kind { return kind{info.Name, info.Doc, info.Options} }
+
+func sourceKinds(registry *router.Registry) []kind {
+	var kinds []kind
+	for _, name := range registry.SourceNames() {
+		info, _ := registry.Source(name)
+		mustNotClash(info)
+		kinds = append(kinds, kind{info.Name, info.Doc, info.Options})
+	}
+	return kinds
+}
+
+// keyOfKind is a kind, as a table below that of its handlers or sources.
+func keyOfKind(table Key, kind kind) Key {
+	key := Key{
+		Path: table.Path + "." + kind.name, Name: kind.name, tag: kind.name,
+		Table: table.Table, Kind: kind.name, Type: "table", Doc: kind.doc,
+	}
+	if options := reflect.ValueOf(kind.options()).Elem(); options.Kind() == reflect.Struct {
 		key.shape = shapeOf(options.Type())
 		within := key
 		within.Name = ""

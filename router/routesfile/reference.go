@@ -8,8 +8,8 @@ import (
 	"signalbox/router"
 )
 
-// Reference is a page in Markdown about every key of a configuration whose handlers are of
-// these kinds. Command is how to make the page again.
+// Reference is a page in Markdown about every key of a configuration whose handlers and
+// sources are of these kinds. Command is how to make the page again.
 func Reference(kinds *router.Registry, command string) []byte {
 	var page bytes.Buffer
 	fmt.Fprintf(&page, "# Reference\n\nEvery key of a configuration, as the program itself describes them. `%s` makes this page:\nit is not edited by hand.\n\n", command)
@@ -17,21 +17,29 @@ func Reference(kinds *router.Registry, command string) []byte {
 	for _, table := range tables {
 		fmt.Fprintf(&page, "- [`%s`](#%s)\n", table.Table, anchor(table.Table))
 		for _, kind := range table.kinds() {
-			fmt.Fprintf(&page, "  - [kind `%s`](#kind-%s)\n", kind.Name, anchor(kind.Name))
+			fmt.Fprintf(&page, "  - [%s `%s`](#%s)\n", table.wordForKind(), kind.Name, anchor(strings.ReplaceAll(table.wordForKind(), " ", "-")+"-"+kind.Name))
 		}
 	}
 	for _, table := range tables {
 		fmt.Fprintf(&page, "\n## `%s`\n\n%s\n", table.Table, sentence(table.Doc))
 		writeTable(&page, table)
 		for _, kind := range table.kinds() {
-			fmt.Fprintf(&page, "\n### Kind `%s`\n\n%s\n", kind.Name, sentence(kind.Doc))
+			fmt.Fprintf(&page, "\n### %s `%s`\n\n%s\n", capital(table.wordForKind()), kind.Name, sentence(kind.Doc))
 			writeTable(&page, kind)
 		}
 	}
 	return page.Bytes()
 }
 
-// kinds are the keys of handlers that are kinds.
+// wordForKind is what a kind is called there, where those of handlers are simply kinds.
+func (k Key) wordForKind() string {
+	if k.Path == "sources" {
+		return "kind of source"
+	}
+	return "kind"
+}
+
+// kinds are the keys of handlers, or of sources, that are kinds.
 func (k Key) kinds() []Key {
 	var kinds []Key
 	for _, key := range k.Keys {
@@ -57,7 +65,7 @@ func writeTable(page *bytes.Buffer, table Key) {
 	switch {
 	case rows == 0:
 		page.WriteString("\nIt has no options.\n")
-	case table.shape.kinds:
+	case table.shape.kinds != nil:
 		page.WriteString("\nAll other keys are the options of its kind.\n")
 	}
 }
@@ -102,8 +110,10 @@ func sentence(text string) string {
 	if text == "" {
 		return ""
 	}
-	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+	return capital(strings.TrimSuffix(text, ".") + ".")
 }
+
+func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 // anchor is what a heading is called in links.
 func anchor(heading string) string {

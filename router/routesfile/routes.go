@@ -61,7 +61,9 @@ func (c *compiler) compileRoutes(at place) {
 	case len(c.raw.Routes) == 0 && strings.HasSuffix(at.file, testsSuffix):
 		routes := strings.TrimSuffix(at.file, testsSuffix) + ".toml"
 		c.report.errorf(place{file: at.file}, "no routes: it has tests of those in %s; name that one, and this one is found beside it: -c %[1]s", routes)
+	case len(c.raw.Routes) == 0 && c.root.mistypes("sources", topTables()): // reported
 	case len(c.raw.Routes) == 0 && len(c.raw.Sources) > 0: // a feed for others
+		c.warnAllOff()
 	case len(c.raw.Routes) == 0:
 		c.report.errorf(at, "no routes: nothing would be handled; add one:\n  [[routes]]\n  channel = \"…\"\n  type    = \"*\"\n  handler = \"log\"")
 	case disabled == len(c.raw.Routes):

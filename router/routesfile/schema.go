@@ -20,16 +20,16 @@ const dialect = "http://json-schema.org/draft-07/schema#"
 // namePattern is what checkName demands of a name.
 const namePattern = `^[A-Za-z0-9_.-]+$`
 
-// Schema is a JSON Schema (draft-07) of a configuration file whose handlers are of these
-// kinds, for editors: they complete and explain keys by it, and mark mistakes. What takes
+// Schema is a JSON Schema (draft-07) of a configuration file whose handlers and sources are
+// of these kinds, for editors: they complete and explain keys by it, and mark mistakes. What takes
 // more than one table to see, only [Load] sees: whether a channel is declared, for example.
 func Schema(kinds *router.Registry) ([]byte, error) {
 	definitions := map[string]any{}
 	properties := map[string]any{}
 	for _, table := range Keys(kinds) {
 		properties[table.tag] = table.jsonSchema()
-		if table.shape.kinds {
-			properties[table.tag] = handlersSchema(table, definitions)
+		if table.shape.kinds != nil {
+			properties[table.tag] = kindsSchema(table, definitions)
 		}
 	}
 	var out bytes.Buffer
@@ -146,48 +146,51 @@ func when(key, value string, then map[string]any) map[string]any {
 	}
 }
 
-// handlersSchema is the schema of all handlers. What each kind takes goes to definitions.
-func handlersSchema(handlers Key, definitions map[string]any) map[string]any {
-	kinds := handlers.Keys[1:]
-	kind := handlers.Keys[0]
+// kindsSchema is the schema of all handlers, or of all sources. What each kind takes goes to
+// definitions, as do the keys that all of them have.
+func kindsSchema(all Key, definitions map[string]any) map[string]any {
+	what := strings.TrimSuffix(all.tag, "s")
+	common := slices.DeleteFunc(slices.Clone(all.Keys), func(key Key) bool { return key.Kind != "" })
+	kind := common[0]
 	var rules, options []any
 	byName := map[string]any{}
-	for _, one := range kinds {
-		definition := "kind_" + one.tag
+	for _, one := range all.kinds() {
+		definition := what + "_" + one.tag
 		ref := map[string]any{"$ref": "#/definitions/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(definition))}
 		rules = append(rules, when(kind.tag, one.tag, ref))
 		options = append(options, ref)
 
-		table := tableSchema(one.Keys)
+		table := tableSchema(append(slices.Clone(common[1:]), one.Keys...))
 		table["type"], table["title"], table["description"] = "object", one.tag, one.Doc
 		inner, _ := table["properties"].(map[string]any)
 		if inner[kind.tag] == nil {
-			inner[kind.tag] = true // described by handler
+			inner[kind.tag] = true // described below
 		}
 		definitions[definition] = table
 
 		byName[one.tag] = map[string]any{
 			"description": one.Doc,
 			"if":          map[string]any{"required": []any{kind.tag}},
-			"then":        map[string]any{"$ref": "#/definitions/handler"},
+			"then":        map[string]any{"$ref": "#/definitions/" + what},
 			"else":        ref,
 			"anyOf":       suggestions([]any{ref}),
 		}
 	}
-	handler := map[string]any{
-		"type":       "object",
-		"required":   []any{kind.tag},
-		"properties": map[string]any{kind.tag: kind.jsonSchema()},
-		"anyOf":      suggestions(options),
+	one := map[string]any{"type": "object", "anyOf": suggestions(options)}
+	kind.Required = true
+	for key, value := range tableSchema(append([]Key{kind}, common[1:]...)) {
+		if key != "additionalProperties" { // options are properties, too
+			one[key] = value
+		}
 	}
-	apply(handler, rules)
-	definitions["handler"] = handler
+	apply(one, rules)
+	definitions[what] = one
 	return map[string]any{
-		"description":          handlers.Doc,
+		"description":          all.Doc,
 		"type":                 "object",
 		"properties":           byName,
 		"propertyNames":        map[string]any{"pattern": namePattern},
-		"additionalProperties": map[string]any{"$ref": "#/definitions/handler"},
+		"additionalProperties": map[string]any{"$ref": "#/definitions/" + what},
 	}
 }
 

@@ -237,7 +237,7 @@ func isPlainName(text string) bool {
 // only words: many receivers are told who calls by nothing else.
 func withoutPath(text string) string {
 	scheme, rest, _ := strings.Cut(text, "://")
-	if s := strings.ToLower(scheme); s != "http" && s != "https" {
+	if !slices.Contains([]string{"http", "https", "ws", "wss"}, strings.ToLower(scheme)) {
 		return text
 	}
 	end := strings.IndexAny(rest, "/?#")

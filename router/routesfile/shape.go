@@ -14,7 +14,7 @@ type shape struct {
 	schema map[string]any // JSON Schema of one value, without the keys of a table
 	fields reflect.Type   // the struct whose fields are its keys, when it can be a table
 	wraps  []wrap         // what is around the value, the outermost first
-	kinds  bool           // its keys depend on the kinds
+	kinds  kindsOf        // those whose options are keys of the table, too; nil: it has no kind
 	open   bool           // its keys were described further up
 }
 
@@ -157,11 +157,11 @@ func (*rawDedupe) shape() shape {
 }
 
 func (*rawHandler) shape() shape {
-	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawHandler](), kinds: true}
+	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawHandler](), kinds: handlerKinds}
 }
 
 func (*rawSource) shape() shape {
-	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawSource]()}
+	return shape{words: "table", schema: map[string]any{"type": "object"}, fields: reflect.TypeFor[rawSource](), kinds: sourceKinds}
 }
 
 func (*rawSequence) shape() shape {

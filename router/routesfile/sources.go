@@ -92,7 +92,7 @@ func (c *compiler) compileSource(one *source) {
 	one.Queue, one.QueueBytes = raw.Queue, int(raw.QueueBytes)
 	one.Fields = router.Fields{
 		Type: string(raw.TypeField), DefaultType: raw.DefaultType, ID: string(raw.IDField), Time: string(raw.TimeField),
-		Key: string(raw.KeyField), Split: string(raw.Split), MaxBytes: int(raw.MaxBytes),
+		Key: string(raw.KeyField), Split: string(raw.Split),
 	}
 	one.Sequence = raw.sequence()
 	if to := c.channelOf(one); to != nil {
@@ -101,13 +101,12 @@ func (c *compiler) compileSource(one *source) {
 		to.sources = append(to.sources, one)
 	}
 	c.checkPauses(raw)
-	name, ok := c.kindName(n, c.kinds.SourceNames())
+	found, ok := c.kindOf(n, sourceKinds(c.kinds), sourceKeys()...)
 	if !ok {
 		return
 	}
-	one.kind, _ = c.kinds.Source(name)
-	one.Kind = name
-	mustNotClash(one.kind)
+	one.kind, _ = c.kinds.Source(found.name)
+	one.Kind = found.name
 	one.decode(n, c.report, !c.sealed)
 	one.Revision = fingerprint([]any{one.Kind, one.Fields, n.said()})
 	one.New = one.session

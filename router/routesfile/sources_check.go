@@ -2,6 +2,7 @@ package routesfile
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"signalbox/router"
@@ -27,8 +28,8 @@ func (c *compiler) checkSource(one *source, to *channel) {
 	if one.Sequence != nil && one.Sequence.PerKey && !hasKey {
 		c.report.errorf(raw.Seq.node.place("per"), `%s: seq: per = "key", but its messages have no key; write key_field, such as key_field = "symbol"`, n.subject())
 	}
-	if raw.QueueBytes > 0 && raw.QueueBytes < raw.MaxBytes {
-		fail("queue_bytes", "queue_bytes is less than max_bytes, so that a message of that size would never fit; raise queue_bytes or lower max_bytes")
+	if most := to.Fields.MaxBytes; raw.QueueBytes > 0 && int(raw.QueueBytes) < most {
+		fail("queue_bytes", "queue_bytes is less than max_bytes of channel %q, so that a message of that size would never fit; raise queue_bytes, or lower max_bytes there", to.Name)
 	}
 }
 
@@ -60,23 +61,50 @@ func (c *compiler) checkPauses(raw *rawSource) {
 	c.report.errorf(n.place(key), "%s: max_backoff %v is shorter than backoff %v; it is the longest pause", n.subject(), raw.MaxBackoff, raw.Backoff)
 }
 
+// warnAllOff tells that there are neither routes nor sources that are on.
+func (c *compiler) warnAllOff() {
+	for _, one := range c.sources {
+		if !one.off {
+			return
+		}
+	}
+	first := slices.Min(slices.Collect(maps.Keys(c.sources)))
+	c.report.warnf(c.sources[first].raw.node.place("enabled"), "there is no route, and every source says enabled = false: nothing will be published or handled")
+}
+
 // warnSources tells what of sources is hardly meant.
 func (w *warnings) warnSources() {
-	for name, one := range w.sources {
-		n := one.raw.node
-		to := w.channels[one.Channel]
-		if n.written("hours") && !n.written("stale_after") && to != nil && to.StaleAfter == (router.StaleAfter{}) {
-			w.report.warnf(n.place("hours"), "%s: hours says when data is to be expected, and nothing says how long it may stay away; write stale_after = \"30s\" beside it", n.subject())
+	for _, one := range w.sources {
+		n, to := one.raw.node, w.channels[one.Channel]
+		for _, key := range []string{"conflict", "lease_for", "takeover_delay"} {
+			if !one.Lease && n.written(key) && !n.get("lease").skips() {
+				w.report.warnf(n.place(key), "%s: %s is for a source that one process at a time connects, and with lease = false each of them does; remove one of them", n.subject(), key)
+			}
 		}
-		if to == nil || one.off {
+		if to == nil {
 			continue
 		}
-		for _, other := range to.sources {
-			if other.Name < name && !other.off {
-				w.report.warnf(n.place("channel"), "%s: publishes to channel %q, and so does %s (%s): who reads it cannot tell which of them is connected or has left something out; give each a channel of its own",
-					n.subject(), to.Name, other.raw.node.subject(), other.raw.node.place("channel").lineIn(n.place("channel").file))
-				break
-			}
+		if n.written("hours") && to.StaleAfter == (router.StaleAfter{}) && !n.get("stale_after").skips() && !to.raw.node.get("stale_after").skips() {
+			w.report.warnf(n.place("hours"), "%s: hours says when data is to be expected, and nothing says how long it may stay away; write stale_after = \"30s\" beside it", n.subject())
+		}
+		if n.written("max_bytes") && one.Fields.MaxBytes > to.Fields.MaxBytes && one.Fields.Split == "" {
+			w.report.warnf(n.place("max_bytes"), "%s: max_bytes is more than that of channel %q, whose readers reject what is larger; raise it there, too", n.subject(), to.Name)
+		}
+		w.warnSameChannel(one, to)
+	}
+}
+
+// warnSameChannel tells that an earlier source publishes to the same channel.
+func (w *warnings) warnSameChannel(one *source, to *channel) {
+	at := one.raw.node.place("channel")
+	for _, other := range to.sources {
+		if other == one || one.off || one.raw.node.get("enabled").skips() {
+			return
+		}
+		if before := other.raw.node; !other.off && !before.get("enabled").skips() {
+			w.report.warnf(at, "%s: publishes to channel %q, and so does %s (%s): each has epoch and seq of its own, and who reads both on one channel cannot tell by them what is missing; give each a channel",
+				one.raw.node.subject(), to.Name, before.subject(), before.place("channel").lineIn(at.file))
+			return
 		}
 	}
 }

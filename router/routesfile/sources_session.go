@@ -2,7 +2,6 @@ package routesfile
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 
 	"signalbox/router"
@@ -31,9 +30,7 @@ func (s *source) session(env router.SourceEnv) (router.Source, error) {
 func (s *source) decode(n *node, report *report, ask bool) any {
 	options := s.kind.Options()
 	before := report.failures()
-	if into := reflect.ValueOf(options).Elem(); into.Kind() == reflect.Struct {
-		(&decoder{report}).table(n, into, sourceKeys()...)
-	}
+	decodeOptions(report, n, s.Kind, options, sourceKeys())
 	locateOptions(options, n.dir)
 	if ask && report.failures() == before && !n.skips() {
 		report.validate(options, n, n.key, n.subject(), "")

@@ -34,6 +34,19 @@ func synonym(n *node, key string) string {
 		case "maxlen":
 			meant = "max_len"
 		}
+	case table == "sources" && len(n.path) == 2:
+		switch key {
+		case "to", "topic", "target", "destination", "publish_to", "publishes_to", "sink", "stream":
+			meant = "channel"
+		case "type", "driver", "protocol":
+			meant = "kind"
+		case "leader", "lock", "singleton":
+			meant = "lease"
+		case "max_retries", "retry", "reconnect":
+			meant = "backoff"
+		case "sequence", "seq_field":
+			meant = "seq"
+		}
 	case table == "defaults" && len(n.path) == 1, table == "routes" && len(n.path) == 2:
 		switch key {
 		case "retries", "max_retries", "attempts", "max_attempts", "backoff":
@@ -75,6 +88,6 @@ func (n *node) mistypes(key string, valid []string) bool {
 			return false
 		}
 		near, ok := nearest.Name(child.name(), valid)
-		return ok && near == key || routeSynonym(child.name()) == key
+		return ok && near == key || strings.Contains(synonym(n, child.name()), fmt.Sprintf("%q", key))
 	})
 }

@@ -66,6 +66,9 @@ func (w *warnings) warnUnused() {
 		if w.here[n.key.file] && !one.read && !sentTo[name] && len(one.sources) == 0 {
 			w.report.warnf(n.key, "%s: no route reads it and no handler publishes to it; remove it, or write a route for it", n.subject())
 		}
+		if n.written("hours") && !n.written("stale_after") {
+			w.report.warnf(n.get("hours").key, "%s: hours say when silence counts, and without stale_after it never does; write stale_after, or remove hours", n.subject())
+		}
 		if one.MaxLen > hugeStream {
 			w.report.warnf(n.place("max_len"), "%s: max_len: Redis keeps a stream in its memory, and %d events of 300 bytes take %d GB of it; write less", n.subject(), one.MaxLen, one.MaxLen*300/1e9)
 		}
@@ -144,6 +147,12 @@ func (w *warnings) warnOwn(raw *rawRoute, one name) {
 	own := []string{router.TypeGap, router.TypeDead, router.TypeStale, router.TypeLive, router.TypeConnected, router.TypeDisconnected}
 	if !slices.ContainsFunc(own, func(typ string) bool { return covers(one.text, typ) }) {
 		w.report.warnf(one.node.at, "%s: Signalbox sends no type %s%s", raw.node.subject(), one.node.quoted(one.text), didYouMean(one.text, "its own types", own))
+	}
+	silent := one.text == router.TypeStale || one.text == router.TypeLive
+	for to, routes := range w.routes {
+		if silent && !to.raw.node.written("stale_after") && slices.ContainsFunc(routes, func(r *route) bool { return r.raw == raw }) {
+			w.report.warnf(one.node.at, "%s: type %s: channel %q has no stale_after, so that none is sent there; write one", raw.node.subject(), one.node.quoted(one.text), to.Name)
+		}
 	}
 }
 

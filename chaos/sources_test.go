@@ -1,0 +1,430 @@
+//go:build failpoints
+
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"signalbox/internal/brokertest"
+	"signalbox/internal/redistest"
+)
+
+// The times of these sources. A frozen client's session ends at the broker, at the latest,
+// brokerPing + brokerPong after it froze; takeoverDelay is longer.
+const (
+	leaseFor      = time.Second
+	takeoverDelay = 800 * time.Millisecond
+	brokerPing    = 200 * time.Millisecond
+	brokerPong    = 300 * time.Millisecond
+	brokerRate    = 200 // ticks a second
+	brokerSymbols = 5
+)
+
+// feedTopic is the Redis name of the channel that the source publishes to.
+const feedTopic = "chaos:feed"
+
+// relay is a broker that permits one session, and routers of which one at a time connects.
+type relay struct {
+	*round
+	broker  *brokertest.Broker
+	routers []*seat
+	reader  *reader
+	took    []time.Duration // from a fault until ticks flowed again
+}
+
+// seat is the place of a router: its link to Redis, and the process of the moment.
+type seat struct {
+	name string
+	link *link
+	proc *proc
+}
+
+// relayConfig is what each router runs.
+const relayConfig = `
+[service]
+name = %q
+drain = "1s"
+[redis]
+url = "${REDIS_URL}"
+[log]
+format = "json"
+[http]
+listen = "127.0.0.1:0"
+[channels.feed]
+name = "chaos:feed"
+transport = "pubsub"
+key_field = "data.S"
+[sources.feed]
+kind = "websocket"
+url = [%q]
+channel = "feed"
+type_field = "T"
+id_field = "i"
+time_field = "t"
+key_field = "S"
+split = true
+lease_for = %q
+takeover_delay = %q
+conflict = %q
+stand_down = "1s"
+backoff = "50ms"
+max_backoff = "400ms"
+connect_budget = { connects = 1000, per = "1m" }
+greeting = { expect = { T = "success", msg = "connected" }, timeout = "2s" }
+auth = { message = { action = "auth", key = "k" }, expect = { T = "success", msg = "authenticated" }, fail_on = { T = "error" }, timeout = "2s" }
+subscribe = [{ action = "subscribe", symbols = ["*"] }]
+confirm = { expect = { T = "subscription" }, timeout = "2s" }
+ping = { every = "300ms", timeout = "600ms" }
+errors = [{ code = [4406, 4410], then = "stand_down" }]
+`
+
+func newRelay(tb testing.TB, seed uint64, second brokertest.Second, options ...redistest.Option) *relay {
+	tb.Helper()
+	r := &relay{round: newRound(tb, seed, "")}
+	r.server = redistest.Start(tb, options...)
+	r.broker = brokertest.Start(tb, brokertest.Options{
+		Second: second, Key: "k", Symbols: brokerSymbols, Rate: brokerRate, Batch: 10, Ping: brokerPing, PingWithin: brokerPong,
+	})
+	r.reader = newReader(tb, r.server)
+	conflict := "refuses"
+	if second == brokertest.Evict {
+		conflict = "evicts"
+	}
+	for i := range 3 {
+		s := &seat{name: fmt.Sprintf("router%d", i), link: newLink(tb, r.server.Addr())}
+		r.routers = append(r.routers, s)
+		text := fmt.Sprintf(relayConfig, s.name, r.broker.URL()+"/?"+s.name, leaseFor, takeoverDelay, conflict)
+		file := filepath.Join(r.dir, s.name+".toml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+		r.begin(s)
+	}
+	tb.Cleanup(func() {
+		for _, s := range r.routers {
+			s.proc.signal(syscall.SIGCONT)
+			s.proc.kill()
+			if tb.Failed() {
+				tb.Logf("the last lines of %s:\n%s", s.name, s.proc.tail(40))
+			}
+		}
+	})
+	return r
+}
+
+// begin starts the router of a seat.
+func (r *relay) begin(s *seat) {
+	n := 0
+	if s.proc != nil {
+		n = len(r.procs)
+	}
+	s.proc = start(r.TB, r.dir, fmt.Sprintf("%s-%d", s.name, n), filepath.Join(r.dir, s.name+".toml"), "REDIS_URL="+s.link.url())
+	r.procs = append(r.procs, s.proc)
+}
+
+// holder is the seat whose session goes on.
+func (r *relay) holder() *seat {
+	r.Helper()
+	var of *seat
+	eventually(r, "a session goes on", func() bool {
+		for _, one := range r.broker.Sessions() {
+			for _, s := range r.routers {
+				if one.Open() && one.Asked == "/?"+s.name {
+					of = s
+				}
+			}
+		}
+		return of != nil
+	})
+	return of
+}
+
+// flows waits until ticks come that are newer than a moment.
+func (r *relay) flows(since time.Time) {
+	r.Helper()
+	eventually(r, "ticks flow", func() bool { return r.reader.newest().After(since) })
+}
+
+// disturb breaks something and mends it, and waits until ticks flow again.
+func (r *relay) disturb() {
+	r.Helper()
+	faults := []func(*seat){r.crash, r.freeze, r.cut, r.halfOpenLink, r.handOver, r.restartRedis, r.flush, r.pauseRedis}
+	one(r.round, faults...)(r.holder())
+}
+
+// again measures how long it takes from a fault until ticks of a later session flow.
+func (r *relay) again(fault time.Time) {
+	r.Helper()
+	r.flows(fault.Add(100 * time.Millisecond)) // what was under way may still arrive
+	r.took = append(r.took, r.reader.newest().Sub(fault))
+}
+
+func (r *relay) crash(s *seat) {
+	s.proc.kill()
+	r.again(time.Now())
+	r.begin(s)
+}
+
+func (r *relay) handOver(s *seat) {
+	at := time.Now()
+	s.proc.terminate()
+	r.again(at)
+	r.begin(s)
+}
+
+// freeze stops the holder for longer than its lease, so that another one takes over.
+func (r *relay) freeze(s *seat) {
+	at := time.Now()
+	s.proc.signal(syscall.SIGSTOP)
+	defer s.proc.signal(syscall.SIGCONT)
+	time.Sleep(r.lasting(leaseFor, 4*leaseFor))
+	r.again(at)
+}
+
+// cut takes the holder's Redis away.
+func (r *relay) cut(s *seat) {
+	at := time.Now()
+	s.link.proxy.Stop()
+	time.Sleep(r.lasting(leaseFor/2, 3*leaseFor))
+	r.again(at)
+	if err := s.link.proxy.Start(); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// halfOpenLink lets nothing through between the holder and Redis, and does not say so.
+func (r *relay) halfOpenLink(s *seat) {
+	at := time.Now()
+	up := s.link.toxic("timeout", "upstream", map[string]any{"timeout": 0})
+	down := s.link.toxic("timeout", "downstream", map[string]any{"timeout": 0})
+	time.Sleep(r.lasting(leaseFor/2, 3*leaseFor))
+	r.again(at)
+	up()
+	down()
+}
+
+func (r *relay) restartRedis(*seat) {
+	at := time.Now()
+	r.server.Kill()
+	time.Sleep(r.lasting(0, 3*leaseFor))
+	r.server.Restart()
+	r.again(at)
+}
+
+// flush makes Redis forget everything.
+func (r *relay) flush(*seat) {
+	at := time.Now()
+	if err := r.server.Client().FlushAll(context.Background()).Err(); err != nil {
+		r.Fatal(err)
+	}
+	r.again(at)
+}
+
+func (r *relay) pauseRedis(*seat) {
+	at := time.Now()
+	r.server.Pause()
+	time.Sleep(r.lasting(leaseFor/4, 3*leaseFor))
+	r.server.Resume()
+	r.again(at)
+}
+
+// judge fails the test if the broker ever had two sessions, or a reader was misled.
+func (r *relay) judge() {
+	r.Helper()
+	if most := r.broker.MaxConcurrent(); most > 1 {
+		r.Errorf("the broker had %d sessions at once:\n%s", most, sessionsText(r.broker.Sessions()))
+	}
+	for _, complaint := range r.reader.judge() {
+		r.Error(complaint)
+	}
+}
+
+func sessionsText(all []brokertest.Session) (text string) {
+	for _, s := range all {
+		text += fmt.Sprintf("  %s  %s to %s: %s, %d ticks\n", s.Asked, s.Begin.Format("05.000"), s.End.Format("05.000"), s.Why, s.Sent)
+	}
+	return text
+}
+
+// told is an event of the source, as a reader gets it.
+type told struct {
+	Type  string          `json:"type"`
+	ID    string          `json:"id"`
+	Time  time.Time       `json:"time"`
+	Epoch int64           `json:"epoch"`
+	Seq   uint64          `json:"seq"`
+	Data  json.RawMessage `json:"data"`
+	key   string
+	blind bool // the reader was cut off before it
+}
+
+// reader hears all that is published, over a connection that no fault touches but those of
+// the server.
+type reader struct {
+	mu     sync.Mutex
+	heard  []told
+	ticked time.Time // of the newest tick
+}
+
+func newReader(tb testing.TB, server *redistest.Server) *reader {
+	tb.Helper()
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &reader{}
+	subscription := client.Subscribe(ctx, feedTopic)
+	if _, err := subscription.Receive(ctx); err != nil {
+		tb.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		blind := false
+		for ctx.Err() == nil {
+			message, err := subscription.Receive(ctx)
+			switch message := message.(type) {
+			case *redis.Message:
+				r.hear(message.Payload, blind)
+				blind = false
+			default:
+				blind = true // an error, or a new subscription after it
+			}
+			if err != nil {
+				time.Sleep(5 * time.Millisecond)
+			}
+		}
+	}()
+	tb.Cleanup(func() {
+		cancel()
+		_ = subscription.Close()
+		_ = client.Close()
+		<-ended
+	})
+	return r
+}
+
+func (r *reader) hear(payload string, blind bool) {
+	t := told{blind: blind}
+	if err := json.Unmarshal([]byte(payload), &t); err != nil {
+		t.Type = "unreadable: " + payload
+	}
+	var data struct {
+		S string `json:"S"`
+	}
+	_ = json.Unmarshal(t.Data, &data) // own events have none
+	t.key = data.S
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = append(r.heard, t)
+	if t.Type == "t" {
+		r.ticked = t.Time
+	}
+}
+
+func (r *reader) newest() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ticked
+}
+
+// judge says what a bot could not have understood: an epoch that goes back, a seq that does
+// or leaves one out, a new epoch or a gap between sessions that nobody told of.
+func (r *reader) judge() (complaints []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var epoch int64
+	next := map[string]uint64{}
+	ids := map[string]int64{} // the last tick of each symbol
+	connected, blind := false, false // blind: of this epoch something may have been missed
+	complain := func(t told, format string, args ...any) {
+		complaints = append(complaints, fmt.Sprintf("%s %s of epoch %d, seq %d: ", t.Type, t.ID, t.Epoch, t.Seq)+fmt.Sprintf(format, args...))
+	}
+	for _, t := range r.heard {
+		switch {
+		case t.Epoch < epoch:
+			complain(t, "after epoch %d", epoch)
+			continue
+		case t.Epoch > epoch:
+			clear(next)
+			epoch, connected, blind = t.Epoch, false, false
+		}
+		if t.blind {
+			blind, connected = true, true
+			clear(next)
+			clear(ids)
+		}
+		if want, known := next[t.key]; known && t.Seq != want {
+			complain(t, "expected seq %d", want)
+		} else if !known && t.Seq != 1 && !blind {
+			complain(t, "the first one of %q in its epoch", t.key)
+		}
+		next[t.key] = t.Seq + 1
+		switch t.Type {
+		case "signalbox.connected":
+			connected = true
+			clear(ids)
+		case "signalbox.disconnected":
+			connected = false
+		case "signalbox.gap":
+		case "t":
+			if !connected {
+				complain(t, "nobody said that there is a connection")
+				connected = true
+			}
+			var tick brokertest.Tick
+			if err := json.Unmarshal(t.Data, &tick); err != nil {
+				complain(t, "%v", err)
+			}
+			if last, known := ids[t.key]; known && tick.ID != last+brokerSymbols {
+				complain(t, "tick %d of %s comes after %d, and nobody told of a gap", tick.ID, t.key, last)
+			}
+			ids[t.key] = tick.ID
+		default:
+			complain(t, "is no event of this source")
+		}
+	}
+	return complaints
+}
+
+// TestSources breaks what can break around a source, in random order, many times.
+func TestSources(t *testing.T) {
+	slots := make(chan struct{}, max(1, *together/4)) // three routers each
+	var mu sync.Mutex
+	var took []time.Duration
+	t.Run("schedules", func(t *testing.T) {
+		for i := range *schedules {
+			seed := *seed + uint64(i)
+			second := []brokertest.Second{brokertest.Both, brokertest.Both, brokertest.Refuse, brokertest.Evict}[seed%4]
+			t.Run(fmt.Sprint("seed_", seed), func(t *testing.T) {
+				t.Parallel()
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				r := newRelay(t, seed, second)
+				for range 3 {
+					r.flows(time.Now())
+					r.disturb()
+				}
+				r.flows(time.Now())
+				r.judge()
+				mu.Lock()
+				defer mu.Unlock()
+				took = append(took, r.took...)
+			})
+		}
+	})
+	slices.Sort(took)
+	if n := len(took); n > 0 {
+		t.Logf("from a fault until ticks flowed again: p50 %s, p99 %s, at most %s, of %d",
+			took[n/2].Round(time.Millisecond), took[n*99/100].Round(time.Millisecond), took[n-1].Round(time.Millisecond), n)
+	}
+}
