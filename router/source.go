@@ -74,10 +74,7 @@ type SourceEnv struct {
 	// Attempt counts the sessions since data came last, from 0: with several places to
 	// connect to, each is tried in turn.
 	Attempt int
-	// MaxBytes is what a message may have at most, as it arrives: what is larger need not be
-	// read to its end. 0: as the kind has it.
-	MaxBytes int
-	Log      *slog.Logger
+	Log     *slog.Logger
 }
 
 // SourceKind is a sort of source, with options of type T: to [Source] what [Kind] is to

@@ -19,9 +19,6 @@ func WebSocket() router.SourceKind[WebSocketOptions] {
 		Doc:      "Reads messages from a WebSocket, such as a broker's feed.",
 		Defaults: defaultWebSocketOptions(),
 		New: func(env router.SourceEnv, options WebSocketOptions) (router.Source, error) {
-			if env.MaxBytes > 0 {
-				options.MaxBytes = router.Size(env.MaxBytes)
-			}
 			plan, err := newWSPlan(options)
 			if err != nil {
 				return nil, err

@@ -27,7 +27,7 @@ type WebSocketOptions struct {
 	Proxy          string                 `toml:"proxy" secret:"url" otherwise:"none" doc:"http://, https:// or socks5:// URL of a proxy; \"environment\" takes the one that HTTPS_PROXY and its kin name"`
 	CAFile         string                 `toml:"ca_file" otherwise:"the system's authorities" doc:"PEM file of the authority that signed the server's certificate"`
 	Compression    bool                   `toml:"compression" doc:"offer permessage-deflate, each message by itself"`
-	MaxBytes       router.Size            `toml:"-"` // of a message, unpacked; SourceEnv.MaxBytes wins
+	MaxBytes       router.Size            `toml:"max_bytes" min:"1KiB" max:"64MiB" doc:"how large a message may be, unpacked; a larger one ends the session"`
 	ConnectTimeout time.Duration          `toml:"connect_timeout" min:"10ms" doc:"how long it may take until the server has accepted the upgrade"`
 	Auth           WebSocketAuth          `toml:"auth" secret:"true" doc:"how to log in"`
 	Greeting       WebSocketAnswer        `toml:"greeting" doc:"what the server says before anything is sent to it"`

@@ -10,7 +10,6 @@ import (
 // session makes the source for one session. What its options refer to is looked up again,
 // since a token in a file may be another one by now.
 func (s *source) session(env router.SourceEnv) (router.Source, error) {
-	env.MaxBytes = s.Fields.MaxBytes
 	report := newReport()
 	n := s.raw.node.anew(&parser{env: s.env, report: report})
 	n.tellTroubles(report)
