@@ -94,16 +94,6 @@ func TestShippedCoinbaseUnknownProduct(t *testing.T) {
 	}
 }
 
-// A key of every source limits what the kind reads, too.
-func TestShippedMaxBytes(t *testing.T) {
-	t.Parallel()
-	b := StartCoinbase(t, Rules{})
-	err := ship(t, "coinbase", &b.Exchange, "/", "lease  ", "max_bytes = \"200\"\nlease").run().verdict()
-	if err == nil || !strings.Contains(err.Error(), "more than 200 bytes") {
-		t.Fatal(err)
-	}
-}
-
 func TestShippedKraken(t *testing.T) {
 	t.Parallel()
 	b := StartKraken(t, Rules{Heartbeat: 20 * time.Millisecond, Idle: time.Second})
