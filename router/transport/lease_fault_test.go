@@ -396,3 +396,49 @@ func TestWhoWaitsCountsByTheMonotonicClock(t *testing.T) {
 		t.Fatalf("it did not take the lease: %v", err)
 	}
 }
+
+// What was seen on a connection does not count on another: that may lead to another server.
+func TestWhoWaitsCountsOnOneConnection(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	wire := wireTo(t, server.Addr())
+	n := open(t, wire.url())
+	w := feedLease(n, time.Minute).watch()
+	defer func() {
+		w.rest()
+		_ = w.client.Close()
+	}()
+	if _, _, err := w.once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.seen.since = w.seen.since.Add(-time.Minute) // it may take the lease now
+	wire.cut()
+	if _, _, err := w.once(t.Context()); err == nil {
+		t.Fatal("no error without a connection")
+	}
+	if grant, _, err := w.once(t.Context()); grant != nil || err != nil {
+		t.Errorf("it took the lease: %v, %v", grant, err)
+	}
+}
+
+// With the settings that everybody has, what is released is taken within a second.
+func TestAnOrderlyHandOverTakesLessThanASecond(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	nodes := []node{open(t, server.URL()), open(t, server.URL())}
+	var longest time.Duration
+	term := acquire(t, feedLease(nodes[0], 0))
+	for round := range 6 {
+		next := make(chan *Term)
+		go func() { next <- acquire(t, feedLease(nodes[(round+1)%2], 0)) }()
+		time.Sleep(100 * time.Millisecond)
+		begin := time.Now()
+		term.Release(t.Context(), true)
+		term = <-next
+		longest = max(longest, time.Since(begin))
+	}
+	t.Logf("the longest hand-over took %v", longest)
+	if longest > time.Second {
+		t.Errorf("a hand-over took %v", longest)
+	}
+}

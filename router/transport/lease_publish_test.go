@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +216,33 @@ func TestHolderInAFullRedis(t *testing.T) {
 	}
 	if got, want := got(), []string{"1", "2"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A Redis that becomes full takes a slice as a whole or not at all.
+func TestHolderFillsARedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	term := feedTerm(t, n, true, short)
+	mustPublish(t, term, "first")
+	memory := server.Client().InfoMap(t.Context(), "memory").Item("Memory", "used_memory")
+	used, err := strconv.Atoi(memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Client().ConfigSet(t.Context(), "maxmemory", strconv.Itoa(used+(1<<20)))
+	messages := make([]batch.Outgoing, 500)
+	for i := range messages {
+		messages[i] = batch.Outgoing{ID: strconv.Itoa(i), Payload: make([]byte, 1<<10)}
+	}
+	sent := int64(1)
+	for err = nil; err == nil; sent += int64(len(messages)) {
+		err = term.Publish(t.Context(), messages)
+	}
+	sent -= int64(len(messages))
+	if length := server.Client().XLen(t.Context(), "prices").Val(); length != sent || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("%d entries, want %d; %v", length, sent, err)
 	}
 }
 
