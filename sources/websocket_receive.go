@@ -111,17 +111,23 @@ func (s *wsSession) take(in wsIncoming) (taken bool, err error) {
 	return s.plan.heartbeat.match(in), nil
 }
 
-// reply has an answer written, without waiting for that.
+// reply has an answer written, without waiting for that. What waits already is bounded, in
+// number and, where answers repeat what was asked, in bytes.
 func (s *wsSession) reply(rule wsReply, in wsIncoming) error {
+	flood := fmt.Errorf("%s asks for answers faster than it reads them", s.link.at)
+	if s.waiting.Load() > s.plan.maxBytes {
+		return flood
+	}
 	text, err := s.text(rule.send, in.text)
 	if err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
+	s.waiting.Add(int64(len(text)))
 	select {
 	case s.replies <- text:
 		return nil
 	default:
-		return fmt.Errorf("%s asks for answers faster than it reads them: %d wait", s.link.at, wsReplies)
+		return flood
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 const (
 	wsWriteTimeout = 10 * time.Second // of one message
-	wsReplies      = 64               // that wait to be written, at most
+	wsReplies      = 1024             // that wait to be written, at most
 	wsLastWords    = time.Second      // how long to wait for what a server says before it closes
 )
 
@@ -35,6 +35,7 @@ type wsSession struct {
 	sent    atomic.Int64
 	decoder wsDecoder
 	replies chan []byte
+	waiting atomic.Int64  // bytes in replies
 	pongs   chan struct{} // an answer to a ping that is a message
 	first   wsFirst
 	script  *wsScript
@@ -176,6 +177,7 @@ func (s *wsSession) replying() error {
 	for {
 		select {
 		case text := <-s.replies:
+			s.waiting.Add(-int64(len(text)))
 			if err := s.write(text); err != nil {
 				return err
 			}
