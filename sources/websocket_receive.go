@@ -45,7 +45,7 @@ func (s *wsSession) receive(message []byte) error {
 // looks reports whether there is anything to look for in a message.
 func (s *wsSession) looks() bool {
 	p := s.plan
-	return p.rules != nil || p.heartbeat != nil || p.replies != nil || p.rotateOn != nil || p.ping.expect != nil || s.script.awaits()
+	return len(p.rules)+len(p.heartbeat)+len(p.replies)+len(p.rotateOn)+len(p.ping.expect) > 0 || s.script.awaits()
 }
 
 // takeEach takes what is no data out of an array. Left is what remains, or nil; all says that
@@ -94,6 +94,7 @@ func (s *wsSession) take(in wsIncoming) (taken bool, err error) {
 		}
 		return true, err
 	} else if taken {
+		s.open()
 		return true, nil
 	}
 	if s.plan.ping.expect.match(in) {

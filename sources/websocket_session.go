@@ -53,6 +53,7 @@ func newWSSession(ctx context.Context, w *webSocket, link *wsLink, values wsValu
 
 // run reads until the session ends, and returns its verdict.
 func (s *wsSession) run() error {
+	s.open() // if there is nothing to do before
 	var work sync.WaitGroup
 	work.Go(s.close)
 	work.Go(func() { s.endIf(s.begin()) })
@@ -92,7 +93,7 @@ func (s *wsSession) begin() error {
 			return err
 		}
 	}
-	s.to.Opened(s.link.at)
+	s.open()
 	s.first.within(s.plan.firstEvent)
 	if s.plan.ping.every > 0 {
 		return s.pinging()
