@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if effects := os.Getenv(effectsEnv); effects != "" {
 		os.Exit(bot(effects))
 	}
+	if addr := os.Getenv(feedBotEnv); addr != "" {
+		os.Exit(feedBot(addr))
+	}
 	flag.Parse()
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano()) % 1_000_000_000 //nolint:gosec // any number will do

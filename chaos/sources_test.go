@@ -109,10 +109,12 @@ func newRelay(tb testing.TB, seed uint64, second brokertest.Second, options ...r
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
 		}
-		r.begin(s)
 	}
 	tb.Cleanup(func() {
 		for _, s := range r.routers {
+			if s.proc == nil {
+				continue
+			}
 			s.proc.signal(syscall.SIGCONT)
 			s.proc.kill()
 			if tb.Failed() {
@@ -121,6 +123,13 @@ func newRelay(tb testing.TB, seed uint64, second brokertest.Second, options ...r
 		}
 	})
 	return r
+}
+
+// beginAll starts the routers.
+func (r *relay) beginAll() {
+	for _, s := range r.routers {
+		r.begin(s)
+	}
 }
 
 // begin starts the router of a seat.
@@ -275,13 +284,15 @@ type reader struct {
 	mu     sync.Mutex
 	heard  []told
 	ticked time.Time // of the newest tick
+
+	symbols int64 // of the broker; so far apart are the numbers of a symbol's ticks
 }
 
 func newReader(tb testing.TB, server *redistest.Server) *reader {
 	tb.Helper()
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), DisableIdentity: true})
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &reader{}
+	r := &reader{symbols: brokerSymbols}
 	subscription := client.Subscribe(ctx, feedTopic)
 	if _, err := subscription.Receive(ctx); err != nil {
 		tb.Fatal(err)
@@ -344,7 +355,7 @@ func (r *reader) judge() (complaints []string) {
 	defer r.mu.Unlock()
 	var epoch int64
 	next := map[string]uint64{}
-	ids := map[string]int64{} // the last tick of each symbol
+	ids := map[string]int64{}        // the last tick of each symbol
 	connected, blind := false, false // blind: of this epoch something may have been missed
 	complain := func(t told, format string, args ...any) {
 		complaints = append(complaints, fmt.Sprintf("%s %s of epoch %d, seq %d: ", t.Type, t.ID, t.Epoch, t.Seq)+fmt.Sprintf(format, args...))
@@ -385,7 +396,7 @@ func (r *reader) judge() (complaints []string) {
 			if err := json.Unmarshal(t.Data, &tick); err != nil {
 				complain(t, "%v", err)
 			}
-			if last, known := ids[t.key]; known && tick.ID != last+brokerSymbols {
+			if last, known := ids[t.key]; known && tick.ID != last+r.symbols {
 				complain(t, "tick %d of %s comes after %d, and nobody told of a gap", tick.ID, t.key, last)
 			}
 			ids[t.key] = tick.ID
@@ -410,6 +421,7 @@ func TestSources(t *testing.T) {
 				slots <- struct{}{}
 				defer func() { <-slots }()
 				r := newRelay(t, seed, second)
+				r.beginAll()
 				for range 3 {
 					r.flows(time.Now())
 					r.disturb()

@@ -27,16 +27,26 @@ type wsSink struct {
 	opened chan string
 	said   chan string // "data …", "trouble …"
 	alive  atomic.Int64
+	data   atomic.Int64
+	before atomic.Int64 // how much data had come when it opened
 }
 
 func newWSSink(t *testing.T) *wsSink {
 	return &wsSink{t: t, opened: make(chan string, 10), said: make(chan string, 10_000)}
 }
 
-func (s *wsSink) Opened(at string)    { s.opened <- at }
-func (s *wsSink) Alive()              { s.alive.Add(1) }
-func (s *wsSink) Emit(message []byte) { s.said <- "data " + string(message) }
-func (s *wsSink) Trouble(err error)   { s.said <- fmt.Sprintf("trouble %v", err) }
+func (s *wsSink) Opened(at string) {
+	s.before.Store(s.data.Load())
+	s.opened <- at
+}
+
+func (s *wsSink) Alive() { s.alive.Add(1) }
+func (s *wsSink) Emit(message []byte) {
+	s.data.Add(1)
+	s.said <- "data " + string(message)
+}
+
+func (s *wsSink) Trouble(err error) { s.said <- fmt.Sprintf("trouble %v", err) }
 
 // wantOpened waits for the source to be open.
 func (s *wsSink) wantOpened(at string) {

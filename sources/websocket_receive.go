@@ -45,7 +45,7 @@ func (s *wsSession) receive(message []byte) error {
 // looks reports whether there is anything to look for in a message.
 func (s *wsSession) looks() bool {
 	p := s.plan
-	return p.rules != nil || p.heartbeat != nil || p.replies != nil || p.rotateOn != nil || p.ping.expect != nil || s.script.awaits()
+	return len(p.rules)+len(p.heartbeat)+len(p.replies)+len(p.rotateOn)+len(p.ping.expect) > 0 || s.script.awaits()
 }
 
 // takeEach takes what is no data out of an array. Left is what remains, or nil; all says that
@@ -94,6 +94,7 @@ func (s *wsSession) take(in wsIncoming) (taken bool, err error) {
 		}
 		return true, err
 	} else if taken {
+		s.open()
 		return true, nil
 	}
 	if s.plan.ping.expect.match(in) {
@@ -111,17 +112,23 @@ func (s *wsSession) take(in wsIncoming) (taken bool, err error) {
 	return s.plan.heartbeat.match(in), nil
 }
 
-// reply has an answer written, without waiting for that.
+// reply has an answer written, without waiting for that. What waits already is bounded, in
+// number and, where answers repeat what was asked, in bytes.
 func (s *wsSession) reply(rule wsReply, in wsIncoming) error {
+	flood := fmt.Errorf("%s asks for answers faster than it reads them", s.link.at)
+	if s.waiting.Load() > s.plan.maxBytes {
+		return flood
+	}
 	text, err := s.text(rule.send, in.text)
 	if err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
+	s.waiting.Add(int64(len(text)))
 	select {
 	case s.replies <- text:
 		return nil
 	default:
-		return fmt.Errorf("%s asks for answers faster than it reads them: %d wait", s.link.at, wsReplies)
+		return flood
 	}
 }
 

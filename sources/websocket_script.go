@@ -11,9 +11,11 @@ type wsScript struct {
 	steps  []wsStep
 	passed []chan struct{} // of each step, closed when what it awaits has come
 
-	mu   sync.Mutex
-	at   int // the step whose answer is awaited; len(steps): none is
-	left int // how many messages it still awaits
+	mu     sync.Mutex
+	at     int // the step whose answer is awaited; len(steps): none is
+	left   int // how many messages it still awaits
+	sent   int // how many steps have come to the last that they have to say
+	opened bool
 }
 
 func newWSScript(steps []wsStep) *wsScript {
@@ -57,6 +59,22 @@ func (s *wsScript) takes(in wsIncoming) (taken bool, failed *wsStep) {
 	return true, nil
 }
 
+// said tells that another step says the last that it has to say, or has nothing to say.
+func (s *wsScript) said() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent++
+}
+
+// opens reports, once, that all steps are taken.
+func (s *wsScript) opens() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done := s.at == len(s.steps) && s.sent == len(s.steps) && !s.opened
+	s.opened = s.opened || done
+	return done
+}
+
 // awaits reports whether any message is awaited.
 func (s *wsScript) awaits() bool {
 	s.mu.Lock()
@@ -71,9 +89,15 @@ func (s *wsSession) step(i int) error {
 		if j > 0 && step.every > 0 && !s.sleep(step.every) {
 			return nil
 		}
+		if j == len(step.send)-1 {
+			s.script.said() // now: its answer may be read before the write has returned
+		}
 		if err := s.send(message, ""); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
+	}
+	if step.send == nil {
+		s.script.said()
 	}
 	if step.expect == nil {
 		return nil
@@ -87,6 +111,14 @@ func (s *wsSession) step(i int) error {
 		return nil
 	case <-timer.C:
 		return fmt.Errorf("%s: what is expected has not come from %s within %s", step.name, s.link.at, step.within)
+	}
+}
+
+// open tells that the session is open, if it is now. Both who sends and who reads call it, so
+// that it is told before the data that follows the last answer.
+func (s *wsSession) open() {
+	if s.script.opens() {
+		s.to.Opened(s.link.at)
 	}
 }
 

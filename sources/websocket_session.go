@@ -17,7 +17,7 @@ import (
 
 const (
 	wsWriteTimeout = 10 * time.Second // of one message
-	wsReplies      = 64               // that wait to be written, at most
+	wsReplies      = 1024             // that wait to be written, at most
 	wsLastWords    = time.Second      // how long to wait for what a server says before it closes
 )
 
@@ -35,6 +35,7 @@ type wsSession struct {
 	sent    atomic.Int64
 	decoder wsDecoder
 	replies chan []byte
+	waiting atomic.Int64  // bytes in replies
 	pongs   chan struct{} // an answer to a ping that is a message
 	first   wsFirst
 	script  *wsScript
@@ -52,6 +53,7 @@ func newWSSession(ctx context.Context, w *webSocket, link *wsLink, values wsValu
 
 // run reads until the session ends, and returns its verdict.
 func (s *wsSession) run() error {
+	s.open() // if there is nothing to do before
 	var work sync.WaitGroup
 	work.Go(s.close)
 	work.Go(func() { s.endIf(s.begin()) })
@@ -91,7 +93,7 @@ func (s *wsSession) begin() error {
 			return err
 		}
 	}
-	s.to.Opened(s.link.at)
+	s.open()
 	s.first.within(s.plan.firstEvent)
 	if s.plan.ping.every > 0 {
 		return s.pinging()
@@ -176,6 +178,7 @@ func (s *wsSession) replying() error {
 	for {
 		select {
 		case text := <-s.replies:
+			s.waiting.Add(-int64(len(text)))
 			if err := s.write(text); err != nil {
 				return err
 			}

@@ -114,6 +114,22 @@ func TestWebSocketSteps(t *testing.T) {
 	}
 }
 
+// That the session is open is told before the data that follows the last answer.
+func TestWebSocketOpensBeforeData(t *testing.T) {
+	t.Parallel()
+	url := newWSServer(t, func(p *wsPeer) {
+		p.next()
+		p.say(`early`, `[{"T":"subscription"},{"T":"t"}]`, `[{"T":"q"}]`)
+		p.stay()
+	})
+	run := runWS(t, WebSocketOptions{URL: []string{url}, Subscribe: []any{"x"}, Confirm: WebSocketConfirm{Expect: table{"T": "subscription"}}})
+	run.want("data early", `data [{"T":"t"}]`, `data [{"T":"q"}]`)
+	run.wantOpened(url)
+	if before := run.before.Load(); before != 1 {
+		t.Errorf("%d messages came before it was open, want 1", before)
+	}
+}
+
 // A server may say all that is awaited at once, before it is asked.
 func TestWebSocketStepsAnsweredAhead(t *testing.T) {
 	t.Parallel()

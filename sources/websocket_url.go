@@ -50,7 +50,7 @@ func parseWSAddress(option, text string, scope wsScope, schemes ...string) (wsAd
 		return wsAddress{}, fmt.Errorf("%s: it has a brace that belongs to no reference; write %%7B and %%7D for the characters", option)
 	}
 	a := wsAddress{text: parsed, schemes: schemes}
-	if len(parsed) > 0 && parsed[0].name == "" {
+	if len(parsed) == 0 || parsed[0].name == "" {
 		sample, err := parsed.fill(&wsValues{}, nil)
 		if err != nil { // what the request will answer
 			sample = parsed[0].words

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -32,6 +33,7 @@ const (
 // code: 0 clean, 1 failure, 2 wrong usage, 78 wrong configuration. Version is what
 // `version` prints. The demo command adds a kind to kinds.
 func Main(kinds *router.Registry, version string) int {
+	redis.SetLogger(daemon.RedisLog{})
 	ctx, stop := untilSignalled(context.Background())
 	defer stop()
 	a := &app{

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -53,6 +54,13 @@ func standardLog(to *slog.Logger) (restore func()) {
 		log.SetOutput(writer)
 	}
 }
+
+// RedisLog sends what go-redis says by itself to package log. It is for redis.SetLogger, which
+// is to be called once, before there is a client.
+type RedisLog struct{}
+
+// Printf implements go-redis' interface.
+func (RedisLog) Printf(_ context.Context, format string, values ...any) { log.Printf("redis: "+format, values...) }
 
 // plain escapes what slog leaves as it is in a line although terminals may obey it: in
 // JSON control characters from U+007F on and changes of the direction of writing, in

@@ -36,6 +36,7 @@ type outbox struct {
 
 	mu    sync.Mutex
 	queue queue.Bounded[parcel]
+	over  bool          // nothing is published any more
 	fresh chan struct{} // has room for one: something was put in
 	last  time.Time     // when something was published last
 
@@ -58,10 +59,13 @@ func newOutbox(ctx context.Context, term Term, events, bytes int, b *board, log 
 // put appends a message.
 func (o *outbox) put(p parcel) {
 	o.mu.Lock()
-	dropped := o.queue.Push(p)
+	dropped, over := 1, o.over
+	if !over {
+		dropped = o.queue.Push(p)
+	}
 	waiting := o.queue.Len()
 	o.mu.Unlock()
-	if dropped > 0 {
+	if dropped > 0 && !over {
 		o.log.Warn("redis is too slow for the source; events dropped for newer ones of their keys", "events", dropped)
 	}
 	o.board.change(func(s *Stats) {
@@ -162,7 +166,7 @@ func (o *outbox) finish(most time.Duration) {
 func (o *outbox) abandon() {
 	o.mu.Lock()
 	left := o.queue.Len()
-	o.queue = queue.NewBounded[parcel](0, 0, nil)
+	o.queue, o.over = queue.Bounded[parcel]{}, true
 	o.mu.Unlock()
 	if left > 0 {
 		o.log.Warn("events that were read are not published: the source is not ours any more, or the router stops", "events", left)

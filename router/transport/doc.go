@@ -37,5 +37,8 @@
 // XREADGROUP, XACK, XPENDING, XCLAIM, XAUTOCLAIM, XRANGE, XINFO CONSUMERS, XINFO GROUPS,
 // XINFO STREAM, CLIENT ID, CLIENT UNBLOCK; SET, PEXPIRE, EXISTS, DEL on the keys
 // signalbox:alive:*, GET, SET, DEL on signalbox:trimmed:*, and SET on signalbox:routes:*.
-// Deduplication: SET, GET, PEXPIRE, DEL on the keys signalbox:dedupe:*.
+// Deduplication: SET, GET, PEXPIRE, DEL on the keys signalbox:dedupe:*. Leases: EVALSHA,
+// SCRIPT LOAD, HSET, HMGET on signalbox:lease:*, INFO, and what publishing takes. Connect
+// budgets: EVALSHA, SCRIPT LOAD, LRANGE, LPUSH, RPUSH, LTRIM, DEL, PTTL, PEXPIRE on
+// signalbox:connects:*.
 package transport

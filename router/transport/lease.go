@@ -60,24 +60,13 @@ func (l *Lease) Acquire(ctx context.Context) (*Term, error) {
 	if l.cfg.Alone {
 		return l.alone(ctx)
 	}
-	w := &watch{
-		l: l, token: rand.Text(),
-		client: l.r.client(func(opts *redis.Options) { opts.PoolSize = 2 }),
+	w := l.watch()
+	term, err := w.wait(ctx)
+	w.rest()
+	if err != nil {
+		_ = w.client.Close()
 	}
-	w.look()
-	defer w.rest()
-	for {
-		sent := time.Now()
-		grant, beat, err := w.once(ctx)
-		l.report(ctx, &w.refused, err)
-		if err == nil && grant != nil && elapsed(sent) < l.holds() {
-			return l.begin(w, *grant, sent, beat)
-		}
-		if !l.r.pauseOpen(ctx, jitter(min(l.cfg.For/6, watchMost))) {
-			_ = w.client.Close()
-			return nil, l.r.leaseEnded(ctx, l.cfg.Source)
-		}
-	}
+	return term, err
 }
 
 // leaseEnded says why waiting for a lease has ended.
@@ -126,6 +115,31 @@ type sighting struct {
 	epoch, beat string // empty: there is no record
 	since       time.Time
 	stands      time.Duration // for so long it must
+}
+
+func (l *Lease) watch() *watch {
+	w := &watch{
+		l: l, token: rand.Text(),
+		client: l.r.client(func(opts *redis.Options) { opts.PoolSize = 2 }), // to renew, and for a Publish that has to
+	}
+	w.look()
+	return w
+}
+
+// wait waits for the lease and begins a term.
+func (w *watch) wait(ctx context.Context) (*Term, error) {
+	l := w.l
+	for {
+		sent := time.Now()
+		grant, beat, err := w.once(ctx)
+		l.report(ctx, &w.refused, err)
+		if grant != nil && elapsed(sent) < l.holds() { // else it is granted again
+			return l.begin(w, *grant, sent, beat)
+		}
+		if !l.r.pauseOpen(ctx, jitter(min(l.cfg.For/6, watchMost))) {
+			return nil, l.r.leaseEnded(ctx, l.cfg.Source)
+		}
+	}
 }
 
 // look begins to look at the record on a new connection. What was seen on another does not

@@ -53,7 +53,6 @@ func (l *Lease) begin(w *watch, grant batch.Grant, sent time.Time, beat int64) (
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		_ = t.client.Close()
 		return nil, fmt.Errorf("lease of source %q: %w", l.cfg.Source, ErrClosed)
 	}
 	r.wg.Go(t.guard)

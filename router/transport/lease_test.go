@@ -2,7 +2,11 @@ package transport
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,4 +116,193 @@ func TestLeaseHandsOver(t *testing.T) {
 			t.Errorf("holders %+v, %v", holders, err)
 		}
 	})
+}
+
+// Who waits gives a holder as much time as that one was told it has.
+func TestWhoWaitsGivesTheHolderItsTime(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, url string) {
+		a, b := open(t, url), open(t, url)
+		const long = 4 * short
+		acquire(t, feedLease(a, long)).Release(t.Context(), false)
+		begin := time.Now()
+		acquire(t, feedLease(b, short))
+		if waited := time.Since(begin); waited < long {
+			t.Errorf("waited %v, want %v", waited, long)
+		}
+	})
+}
+
+// A grant whose answer was lost is had again by who asks again, as it was.
+func TestAGrantIsNotLostWithItsAnswer(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, url string) {
+		n := open(t, url)
+		acquire(t, feedLease(n, short)).Release(t.Context(), true)
+		w := feedLease(n, short).watch()
+		defer func() {
+			w.rest()
+			_ = w.client.Close()
+		}()
+		first, beat, err := w.once(t.Context())
+		if err != nil || first == nil || !first.Orderly {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		w.look() // as after any error
+		again, next, err := w.once(t.Context())
+		if err != nil || again == nil || *again != *first || next == beat {
+			t.Errorf("granted again: %+v with beat %d, %v; want %+v with another than %d", again, next, err, first, beat)
+		}
+	})
+}
+
+func TestOtherLeasesAreOthers(t *testing.T) {
+	t.Parallel()
+	n := mini(t)
+	for _, source := range []string{"a", "a:b", "b", ""} {
+		term := acquire(t, n.Lease(LeaseConfig{Source: source, For: short}))
+		if !term.held() {
+			t.Errorf("source %q", source)
+		}
+	}
+}
+
+// Trouble with Redis is told once, and waited out.
+func TestLeaseWaitsForRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, redistest.Absent())
+	for _, alone := range []bool{false, true} {
+		n := open(t, server.URL())
+		l := n.Lease(LeaseConfig{Source: "feed", For: short, Alone: alone})
+		ctx, cancel := context.WithTimeout(t.Context(), 4*short)
+		_, err := l.Acquire(ctx)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || err.Error() != `lease of source "feed": context deadline exceeded` {
+			t.Errorf("error %v", err)
+		}
+		if n.log.count("redis is away") != 1 {
+			t.Errorf("want one line about it:\n%s", n.log)
+		}
+		server.Restart()
+		acquire(t, l)
+		if n.log.count("redis is back") != 1 {
+			t.Errorf("want one line about it:\n%s", n.log)
+		}
+		server.Kill()
+	}
+}
+
+func TestLeaseIsRefused(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, url string) {
+		n := open(t, url)
+		n.Client().Set(t.Context(), leasePrefix+"feed", "x", 0)
+		got := make(chan *Term)
+		go func() { got <- acquire(t, feedLease(n, short)) }()
+		eventually(t, "it is told", func() bool { return n.log.count("lease cannot be asked for") > 0 })
+		time.Sleep(short)
+		if _, err := n.Holders(t.Context(), "feed"); err == nil || !strings.HasPrefix(err.Error(), `lease of source "feed": WRONGTYPE`) {
+			t.Errorf("error %v", err)
+		}
+		n.Client().Del(t.Context(), leasePrefix+"feed")
+		<-got
+		for text, want := range map[string]int{"lease cannot be asked for": 1, "lease can be asked for again": 1, "WRONGTYPE": 1} {
+			if got := n.log.count(text); got != want {
+				t.Errorf("%d lines with %q, want %d", got, text, want)
+			}
+		}
+	})
+}
+
+// The end of the Redis ends terms, and waiting for one.
+func TestCloseEndsLeases(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := open(t, server.URL()), open(t, server.URL())
+	term := acquire(t, feedLease(a, short))
+	ended := make(chan error)
+	go func() {
+		_, err := feedLease(b, short).Acquire(t.Context())
+		ended <- err
+	}()
+	time.Sleep(short)
+	_ = b.Close()
+	if err := <-ended; !errors.Is(err, ErrClosed) {
+		t.Errorf("error %v", err)
+	}
+	_ = a.Close()
+	<-term.Done()
+	term.Release(t.Context(), false)
+	if _, err := feedLease(a, short).Acquire(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("error %v", err)
+	}
+	if a.log.count("lease") > 0 {
+		t.Errorf("an end is no trouble:\n%s", a.log)
+	}
+}
+
+// Without a lease each process has a term of its own.
+func TestTermsAlone(t *testing.T) {
+	t.Parallel()
+	eachRedis(t, func(t *testing.T, url string) {
+		a, b := open(t, url), open(t, url)
+		messages := subscribe(t, a, a.PubSub(PubSubConfig{MaxBatch: 256}), "prices")
+		cfg := LeaseConfig{Source: "feed", Topic: "prices", Alone: true}
+		first, other := acquire(t, a.Lease(cfg)), acquire(t, b.Lease(cfg))
+		mustPublish(t, first, "1")
+		mustPublish(t, other, "2")
+		if got, want := collect(t, messages, 2), []string{"1", "2"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		first.Release(t.Context(), true)
+		<-first.Done()
+		if err := first.Publish(t.Context(), outgoing("late")); !errors.Is(err, ErrNotHeld) {
+			t.Errorf("error %v", err)
+		}
+		again := acquire(t, a.Lease(cfg))
+		if g := again.Grant(); g.Epoch <= first.Grant().Epoch || g.Epoch < time.Now().Add(-time.Minute).Unix() || !g.Orderly || g.Silent >= 0 {
+			t.Errorf("the second grant is %+v after %+v", g, first.Grant())
+		}
+		if keys := a.Client().Keys(t.Context(), leasePrefix+"*").Val(); len(keys) > 0 {
+			t.Errorf("keys %q", keys)
+		}
+	})
+}
+
+// All of it is within what deploy/redis.acl permits.
+func TestLeaseOfARestrictedUser(t *testing.T) {
+	t.Parallel()
+	acl, err := filepath.Abs("../../deploy/redis.acl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := redistest.Start(t, redistest.Args("--include", acl))
+	for _, user := range []string{"signalbox", "signalbox-operator"} {
+		if err := server.Client().Do(t.Context(), "ACL", "SETUSER", user, ">secret").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	as := func(user string) node { return open(t, "redis://"+user+":secret@"+server.Addr()) }
+	a, b := as("signalbox"), as("signalbox")
+	for _, stream := range []bool{false, true} {
+		cfg := LeaseConfig{Source: fmt.Sprint("feed ", stream), For: short, Topic: fmt.Sprint("prices ", stream), Stream: stream, MaxLen: 10}
+		first := acquire(t, a.Lease(cfg))
+		mustPublish(t, first, "1")
+		time.Sleep(short) // it is renewed
+		first.Release(t.Context(), true)
+		second := acquire(t, b.Lease(cfg))
+		if !second.Grant().Orderly {
+			t.Errorf("the grant is %+v", second.Grant())
+		}
+		mustPublish(t, second, "2")
+		if holders, err := as("signalbox-operator").Holders(t.Context(), cfg.Source); err != nil || holders[0].Name != b.Consumer() {
+			t.Errorf("holders %+v, %v", holders, err)
+		}
+	}
+	server.Client().LPush(t.Context(), connectsPrefix+"feed", time.Now().Add(time.Hour).UnixMilli())
+	spend(t, a, 1, 50*time.Millisecond)
+	spend(t, a, 2, 50*time.Millisecond)
+	if log, err := server.Client().ACLLog(t.Context(), 10).Result(); err != nil || len(log) > 0 {
+		t.Errorf("ACL log: %v, %v", log, err)
+	}
 }

@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 		victim(url)
 		return
 	}
+	if url := os.Getenv(holderEnv); url != "" {
+		holder(url)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
