@@ -19,6 +19,7 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/sources"
 )
 
 var tomlBlock = regexp.MustCompile("(?ms)^```toml\n(.*?)^```$")
@@ -74,7 +75,17 @@ func documentedKinds() *router.Registry {
 		return router.HandlerFunc(func(context.Context, *router.Event) error { return nil }), nil
 	}})
 	handlers.Register(kinds)
+	sources.Register(kinds)
+	if _, ok := kinds.Source("websocket"); !ok { // until it is there
+		kinds.AddSources(router.SourceKind[documentedSource]{Name: "websocket"})
+	}
 	return kinds
+}
+
+type documentedSource struct {
+	URL       []string       `toml:"url"`
+	Auth      map[string]any `toml:"auth" secret:"true"`
+	Subscribe []any          `toml:"subscribe"`
 }
 
 // By the schema that editors use, nothing is wrong with a block either.
@@ -108,10 +119,11 @@ func checkBySchema(t *testing.T, block string) {
 }
 
 // surroundings declares the channels and handlers that a part of a file names, and
-// routes its own when it has no routes.
+// routes its own when it has neither routes nor sources.
 func surroundings(t *testing.T, block string) string {
 	var file struct {
 		Channels map[string]map[string]any
+		Sources  map[string]map[string]any
 		Handlers map[string]map[string]any
 		Routes   []map[string]any
 	}
@@ -133,6 +145,9 @@ func surroundings(t *testing.T, block string) string {
 		name(channels, route["channel"])
 		name(channels, route["dead_letter"])
 		name(handlers, route["handler"])
+	}
+	for _, source := range file.Sources {
+		name(channels, source["channel"])
 	}
 	for _, channel := range file.Channels {
 		name(channels, channel["dead_letter"])
@@ -159,7 +174,7 @@ func surroundings(t *testing.T, block string) string {
 	if len(file.Channels)+len(channels) == 0 {
 		b.WriteString("[channels.any]\ntransport = \"stream\"\n")
 	}
-	if len(file.Routes) == 0 {
+	if len(file.Routes)+len(file.Sources) == 0 {
 		b.WriteString("[[routes]]\nchannel = \"*\"\ntype = \"*\"\nhandler = \"log\"\n")
 	}
 	return b.String()

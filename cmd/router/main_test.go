@@ -13,9 +13,10 @@ import (
 )
 
 // TestMain lets tests start this program as "router": the test binary plays it. As
-// "hanging" it plays a router that has a kind of its own, which hangs.
+// "hanging" it plays a router that has a kind of its own, which hangs, and as "feeding" one
+// that has a kind of source of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"router": main, "hanging": hanging})
+	testscript.Main(m, map[string]func(){"router": main, "hanging": hanging, "feeding": feeding})
 }
 
 func hanging() {
@@ -30,5 +31,26 @@ func hanging() {
 		},
 	})
 	handlers.Register(kinds)
+	os.Exit(cli.Main(kinds, "test"))
+}
+
+// brokerOptions are those of a source that connects nowhere.
+type brokerOptions struct {
+	URL  []string       `toml:"url" required:"true" doc:"where to connect, in turn"`
+	Auth map[string]any `toml:"auth" secret:"true" doc:"how to log in"`
+}
+
+func feeding() {
+	kinds := router.NewRegistry()
+	handlers.Register(kinds)
+	kinds.AddSources(router.SourceKind[brokerOptions]{
+		Name: "broker", Doc: "Connects nowhere.",
+		New: func(router.SourceEnv, brokerOptions) (router.Source, error) {
+			return router.SourceFunc(func(ctx context.Context, _ router.Sink) error {
+				<-ctx.Done()
+				return nil
+			}), nil
+		},
+	})
 	os.Exit(cli.Main(kinds, "test"))
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"signalbox/router"
 	"signalbox/router/daemon"
 	"signalbox/router/internal/nearest"
 	"signalbox/router/routesfile"
@@ -18,8 +17,8 @@ import (
 func (a *app) docsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "docs [KIND|TABLE|KEY]",
-		Short: "Explain the configuration: a kind of handler, a table or a key",
-		Long: `Explain the configuration: a kind of handler, a table or a key.
+		Short: "Explain the configuration: a kind of handler or source, a table or a key",
+		Long: `Explain the configuration: a kind of handler or source, a table or a key.
 
 KEY is written with dots, or only its end: routes.retry.attempts, retry.attempts or
 attempts, which explains all that end so. An option stands behind its kind: sql.table.
@@ -46,12 +45,15 @@ func (a *app) completeDocs(_ *cobra.Command, args []string, begun string) ([]cob
 	}
 	keys := routesfile.Keys(a.kinds)
 	var names []cobra.Completion
-	for _, name := range a.kinds.Names() {
-		kind, _ := a.kinds.Kind(name)
-		names = append(names, cobra.CompletionWithDesc(name, kind.Doc))
+	taken := map[string]bool{}
+	for _, kind := range kindsIn(keys) {
+		if !taken[kind.Name] {
+			names = append(names, cobra.CompletionWithDesc(kind.Name, kind.Doc))
+		}
+		taken[kind.Name] = true
 	}
 	for _, key := range keys {
-		if _, taken := a.kinds.Kind(key.Path); !taken {
+		if !taken[key.Path] {
 			names = append(names, cobra.CompletionWithDesc(key.Path, key.Doc))
 		}
 	}
@@ -72,28 +74,53 @@ func (a *app) listDocs(keys []routesfile.Key) error {
 	for _, key := range keys {
 		fmt.Fprintf(w, "%s\t%s\n", key.Path, key.Doc)
 	}
-	fmt.Fprintln(w, "\nKinds of handlers:")
-	for _, name := range a.kinds.Names() {
-		kind, _ := a.kinds.Kind(name)
-		fmt.Fprintf(w, "%s\t%s\n", name, kind.Doc)
+	for _, table := range keys {
+		for i, kind := range kindsIn([]routesfile.Key{table}) {
+			if i == 0 {
+				fmt.Fprintf(w, "\nKinds of %s:\n", table.Path)
+			}
+			fmt.Fprintf(w, "%s\t%s\n", kind.Name, kind.Doc)
+		}
 	}
 	fmt.Fprintf(w, "\n\"%s docs NAME\" explains one, or a key such as max_age.\n", a.name)
 	return w.Flush()
+}
+
+// kindsIn are the kinds whose options tables have.
+func kindsIn(tables []routesfile.Key) []routesfile.Key {
+	var kinds []routesfile.Key
+	for _, table := range tables {
+		for _, key := range table.Keys {
+			if isKind(key) {
+				kinds = append(kinds, key)
+			}
+		}
+	}
+	return kinds
+}
+
+// isKind reports whether a key stands for a kind, and is no option of one.
+func isKind(key routesfile.Key) bool {
+	_, name, _ := strings.Cut(key.Path, ".")
+	return key.Kind != "" && name == key.Kind
 }
 
 // explain explains all that is called name. Keys of different tables about which the same
 // can be said are explained once.
 func (a *app) explain(keys []routesfile.Key, name string) error {
 	var parts []func() error
-	if kind, ok := a.kinds.Kind(strings.TrimPrefix(name, "handlers.")); ok {
-		parts = append(parts, func() error { return a.explainKind(kind) })
+	found := routesfile.Find(keys, name)
+	for _, key := range found {
+		if isKind(key) {
+			parts = append(parts, func() error { return a.explainKind(key) })
+		}
 	}
 	var alike [][]routesfile.Key
-	for _, key := range routesfile.Find(keys, name) {
+	for _, key := range found {
 		switch i := slices.IndexFunc(alike, func(group []routesfile.Key) bool { return same(group[0], key) }); {
 		case !strings.Contains(key.Path, "."):
 			parts = append(parts, func() error { return a.explainTable(key) })
-		case key.Kind == key.Name: // a kind: above
+		case isKind(key): // above
 		case i >= 0:
 			alike[i] = append(alike[i], key)
 		default:
@@ -130,21 +157,24 @@ func (a *app) unknownName(keys []routesfile.Key, name string) error {
 	for _, key := range keys {
 		tables = append(tables, key.Path)
 	}
-	if near, ok := nearest.Name(name, append(names, a.kinds.Names()...)); ok {
+	if near, ok := nearest.Name(name, names); ok {
 		return &daemon.UsageError{Err: fmt.Errorf("there is no kind, table or key %q; did you mean %q?", name, near)}
 	}
+	var kinds []string
+	for _, kind := range kindsIn(keys) {
+		kinds = append(kinds, kind.Name)
+	}
 	return &daemon.UsageError{Err: fmt.Errorf("there is no kind, table or key %q; tables: %s; kinds: %s",
-		name, strings.Join(tables, ", "), strings.Join(a.kinds.Names(), ", "))}
+		name, strings.Join(tables, ", "), strings.Join(slices.Compact(slices.Sorted(slices.Values(kinds))), ", "))}
 }
 
-func (a *app) explainKind(kind router.KindInfo) error {
-	fmt.Fprintf(a.out, "%s: %s\n\n[handlers.my_%s]\nkind = %q\n", kind.Name, kind.Doc, kind.Name, kind.Name)
-	options := routesfile.OptionsOf(kind)
-	if len(options) == 0 {
+func (a *app) explainKind(kind routesfile.Key) error {
+	fmt.Fprintf(a.out, "%s: %s\n\n%s\nkind = %q\n", kind.Name, kind.Doc, strings.Replace(kind.Table, "NAME", "my_"+kind.Name, 1), kind.Name)
+	if len(kind.Keys) == 0 {
 		_, err := fmt.Fprintln(a.out, "\nno options")
 		return err
 	}
-	return a.listKeys("option", options)
+	return a.listKeys("option", kind.Keys)
 }
 
 func (a *app) explainTable(table routesfile.Key) error {

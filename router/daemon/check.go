@@ -87,7 +87,11 @@ func summarize(out io.Writer, loaded *routesfile.Result, notes []routesfile.Note
 		}
 	}
 	cfg := loaded.Config
-	line := fmt.Sprintf("ok: %s, %s, %s", wording.Count(len(cfg.Channels), "channel"), wording.Count(len(cfg.Handlers), "handler"), wording.Count(len(cfg.Routes), "route"))
+	line := "ok: " + wording.Count(len(cfg.Channels), "channel")
+	if n := len(cfg.Sources); n > 0 {
+		line += ", " + wording.Count(n, "source")
+	}
+	line += fmt.Sprintf(", %s, %s", wording.Count(len(cfg.Handlers), "handler"), wording.Count(len(cfg.Routes), "route"))
 	if n := len(loaded.Tests); n > 0 {
 		line += ", " + wording.Count(n, "test")
 	}

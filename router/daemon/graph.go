@@ -14,7 +14,7 @@ import (
 // GraphFormats are how the wiring can be drawn.
 func GraphFormats() []string { return []string{"tree", "table", "mermaid", "dot", "json"} }
 
-// Graph draws what is wired: channels, types, routes, handlers, and where these publish.
+// Graph draws what is wired: sources, channels, types, routes, handlers, and where these publish.
 // It needs no Redis, and no variable to be set.
 func Graph(opts Options, format string) error {
 	draw := map[string]func(graph, io.Writer) error{
@@ -38,7 +38,9 @@ func Graph(opts Options, format string) error {
 
 // graph is the wiring, as `graph -o json` prints it.
 type graph struct {
-	Service  string         `json:"service"`
+	Service string `json:"service"`
+	// Sources are in the order of their names; those that are off are at the end.
+	Sources  []graphSource  `json:"sources,omitempty"`
 	Channels []graphChannel `json:"channels"`
 	// Handlers are in the order of their names; Idle ones have no route that is on.
 	Handlers []graphHandler `json:"handlers"`
@@ -70,6 +72,13 @@ type graphRoute struct {
 	handler graphHandler
 }
 
+type graphSource struct {
+	Source  string `json:"source"`
+	Kind    string `json:"kind"`
+	Channel string `json:"channel"` // that it publishes to
+	Enabled bool   `json:"enabled"`
+}
+
 type graphHandler struct {
 	Handler     string   `json:"handler"`
 	Kind        string   `json:"kind"`
@@ -79,6 +88,12 @@ type graphHandler struct {
 
 func newGraph(loaded *routesfile.Result) graph {
 	g := graph{Service: loaded.Config.Service, Channels: []graphChannel{}, Handlers: []graphHandler{}}
+	for _, s := range loaded.Config.Sources {
+		g.Sources = append(g.Sources, graphSource{Source: s.Name, Kind: s.Kind, Channel: s.Channel, Enabled: true})
+	}
+	for _, s := range loaded.OffSources {
+		g.Sources = append(g.Sources, graphSource{Source: s.Name, Kind: s.Kind, Channel: s.Channel})
+	}
 	for _, h := range loaded.Config.Handlers {
 		g.Handlers = append(g.Handlers, graphHandler{Handler: h.Name, Kind: h.Kind, PublishesTo: h.PublishesTo})
 	}

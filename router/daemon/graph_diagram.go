@@ -10,7 +10,7 @@ import (
 	"signalbox/router"
 )
 
-// diagram is the graph as nodes and edges. Routes that are off are not in it.
+// diagram is the graph as nodes and edges. Sources and routes that are off are not in it.
 type diagram struct {
 	nodes []node
 	edges []edge
@@ -18,7 +18,7 @@ type diagram struct {
 	drawn map[edge]bool
 }
 
-// node is a channel, a handler or a stream of dead letters. Its id is plain, whatever
+// node is a source, a channel, a handler or a stream of dead letters. Its id is plain, whatever
 // stands in its lines.
 type node struct {
 	id    string
@@ -32,9 +32,10 @@ const (
 	channelShape shape = iota
 	handlerShape
 	deadShape
+	sourceShape
 )
 
-// edge is a route, or what a handler publishes, or what a channel gives up.
+// edge is a route, or what a source or a handler publishes, or what a channel gives up.
 type edge struct {
 	from, to string
 	label    string
@@ -53,6 +54,12 @@ func newDiagram(g graph) *diagram {
 			d.ids[deadKey+ch.Name] = d.ids[channelKey+ch.Channel]
 		}
 	}
+	for _, s := range g.Sources {
+		if to := d.ids[channelKey+s.Channel]; to != "" && s.Enabled {
+			from := d.node(sourceKey+s.Source, sourceShape, named(s.Source, s.Kind)...)
+			d.edge(edge{from: from, to: to, label: "publishes"})
+		}
+	}
 	for _, ch := range g.Channels {
 		for _, r := range ch.Routes {
 			if r.Enabled {
@@ -68,14 +75,11 @@ const (
 	channelKey = "channel:"
 	handlerKey = "handler:"
 	deadKey    = "dead:"
+	sourceKey  = "source:"
 )
 
 func (d *diagram) route(ch graphChannel, r graphRoute) {
-	lines := []string{r.Handler}
-	if kind := r.handler.Kind; kind != "" && kind != r.Handler {
-		lines = append(lines, kind)
-	}
-	from, to := d.ids[channelKey+ch.Channel], d.node(handlerKey+r.Handler, handlerShape, lines...)
+	from, to := d.ids[channelKey+ch.Channel], d.node(handlerKey+r.Handler, handlerShape, named(r.Handler, r.handler.Kind)...)
 	d.edge(edge{from: from, to: to, label: strings.Join(append([]string{r.shown}, r.words()...), " · ")})
 	for _, name := range r.handler.PublishesTo {
 		if target := d.ids[channelKey+name]; target != "" {
@@ -86,6 +90,14 @@ func (d *diagram) route(ch graphChannel, r graphRoute) {
 		dead := d.node(deadKey+r.DeadLetter, deadShape, r.DeadLetter, "dead letters")
 		d.edge(edge{from: from, to: dead, label: "given up", dashed: true})
 	}
+}
+
+// named are the lines of what has a kind, which its name may say.
+func named(name, kind string) []string {
+	if kind == "" || kind == name {
+		return []string{name}
+	}
+	return []string{name, kind}
 }
 
 // node is the id of what a key stands for, which is drawn once.
@@ -111,7 +123,7 @@ func drawMermaid(g graph, out io.Writer) error {
 	d := newDiagram(g)
 	var b strings.Builder
 	fmt.Fprintln(&b, "flowchart LR")
-	around := map[shape][2]string{channelShape: {"([", "])"}, handlerShape: {"[", "]"}, deadShape: {"[(", ")]"}}
+	around := map[shape][2]string{channelShape: {"([", "])"}, handlerShape: {"[", "]"}, deadShape: {"[(", ")]"}, sourceShape: {"[/", "/]"}}
 	for _, n := range d.nodes {
 		lines := make([]string, len(n.lines))
 		for i, line := range n.lines {
@@ -155,7 +167,7 @@ func drawDot(g graph, out io.Writer) error {
 	d := newDiagram(g)
 	var b strings.Builder
 	fmt.Fprintf(&b, "digraph %s {\n  rankdir=LR;\n", dotText(g.Service))
-	shapes := map[shape]string{channelShape: "ellipse", handlerShape: "box", deadShape: "cylinder"}
+	shapes := map[shape]string{channelShape: "ellipse", handlerShape: "box", deadShape: "cylinder", sourceShape: "parallelogram"}
 	for _, n := range d.nodes {
 		fmt.Fprintf(&b, "  %s [shape=%s, label=%s];\n", n.id, shapes[n.shape], dotText(n.lines...))
 	}

@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// drawTree draws a line for each channel and, below it, for each of its routes.
+// drawTree draws a line for each channel and, below it, for each source that publishes to it
+// and for each of its routes.
 func drawTree(g graph, out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "service %s\n", printable(g.Service))
@@ -23,6 +24,11 @@ func drawTree(g graph, out io.Writer) error {
 	types = min(types, 40) // one long list must not push all others away
 	for _, ch := range g.Channels {
 		fmt.Fprintln(&b, ch.title())
+		for _, s := range g.Sources {
+			if s.Channel == ch.Channel {
+				fmt.Fprintln(&b, s.line())
+			}
+		}
 		for i, r := range ch.Routes {
 			branch := "├─"
 			if i == len(ch.Routes)-1 {
@@ -58,6 +64,15 @@ func (ch *graphChannel) title() string {
 		words = append(words, ch.Description)
 	}
 	return printable(strings.Join(words, " · "))
+}
+
+// line is that of a source, below its channel.
+func (s *graphSource) line() string {
+	line := "  ├─ ← source " + titled(s.Source, s.Kind)
+	if !s.Enabled {
+		line += "  off"
+	}
+	return printable(line)
 }
 
 // tail is the rest of a route's line.

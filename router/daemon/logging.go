@@ -60,7 +60,9 @@ func standardLog(to *slog.Logger) (restore func()) {
 type RedisLog struct{}
 
 // Printf implements go-redis' interface.
-func (RedisLog) Printf(_ context.Context, format string, values ...any) { log.Printf("redis: "+format, values...) }
+func (RedisLog) Printf(_ context.Context, format string, values ...any) {
+	log.Printf("redis: "+format, values...)
+}
 
 // plain escapes what slog leaves as it is in a line although terminals may obey it: in
 // JSON control characters from U+007F on and changes of the direction of writing, in

@@ -84,6 +84,13 @@ func (d *decoder) field(n *node, into reflect.Value, field reflect.StructField) 
 	if n.skipped {
 		return
 	}
+	switch field.Tag.Get("secret") {
+	case "true":
+		d.report.conceal(n)
+		n.setSecret()
+	case "url":
+		n.setSecret()
+	}
 	before := d.report.failures()
 	d.value(n, into)
 	if d.report.failures() == before {
@@ -226,7 +233,7 @@ func (d *decoder) slice(n *node, into reflect.Value) {
 		remedy := ""
 		if into.Type().Elem().Kind() == reflect.Struct {
 			remedy = fmt.Sprintf("; write [[%s]] and its keys below", strings.Join(n.path, "."))
-		} else if text, ok := n.value.(string); ok && n.source == "" {
+		} else if text, ok := n.value.(string); ok && n.source == "" && !n.secret {
 			remedy = fmt.Sprintf("; write [%q]", shorten(text))
 		}
 		d.failf(n, "want a list, have %s%s", n.kind(), remedy)

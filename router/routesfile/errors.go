@@ -117,12 +117,13 @@ type report struct {
 	warnings int
 	seen     map[Error]bool
 	texts    texts
-	widths   map[place]int // characters of a place, where its text does not say
-	secrets  []string      // no message has one of these
+	widths   map[place]int  // characters of a place, where its text does not say
+	secrets  []string       // no message has one of these
+	dark     map[place]bool // lines that hold a secret; no column
 }
 
 func newReport() *report {
-	return &report{seen: make(map[Error]bool), texts: make(texts), widths: make(map[place]int)}
+	return &report{seen: make(map[Error]bool), texts: make(texts), widths: make(map[place]int), dark: make(map[place]bool)}
 }
 
 // full reports whether further errors are only counted, so that composing them
@@ -206,7 +207,7 @@ func (r *report) err() error {
 	order.Stable(r.errs, func(a, b *Error) int { return comparePlaces(a.place(), b.place()) })
 	hides := newCensor()
 	for i, e := range r.errs {
-		r.errs[i].Excerpt = r.texts.excerpt(e.place(), r.widths[e.place()], hides)
+		r.errs[i].Excerpt = r.excerpt(e.place(), hides)
 	}
 	if r.more > 0 {
 		last := r.errs[len(r.errs)-1]
@@ -214,6 +215,13 @@ func (r *report) err() error {
 		r.errs = append(r.errs, last)
 	}
 	return r.errs
+}
+
+func (r *report) excerpt(at place, hides *censor) Excerpt {
+	if r.dark[place{file: at.file, line: at.line}] {
+		return Excerpt{}
+	}
+	return r.texts.excerpt(at, r.widths[at], hides)
 }
 
 // sortedNotes is the notes in the order of the files.
@@ -224,7 +232,7 @@ func (r *report) sortedNotes() []Note {
 	order.Stable(r.notes, func(a, b *Note) int { return comparePlaces(a.place(), b.place()) })
 	hides := newCensor()
 	for i, n := range r.notes {
-		r.notes[i].Excerpt = r.texts.excerpt(n.place(), r.widths[n.place()], hides)
+		r.notes[i].Excerpt = r.excerpt(n.place(), hides)
 	}
 	return r.notes
 }

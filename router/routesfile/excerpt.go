@@ -222,7 +222,12 @@ func isReference(value string, withDefault bool) bool {
 }
 
 // isOurs reports whether a key that is called as secrets are is one of ours: key_field of a
-// channel, key of what a test expects.
+// channel or source, per_key of stale_after, key of what a test expects.
 func isOurs(name string) bool {
-	return slices.Contains(keyNames(reflect.TypeFor[rawChannel]()), name) || slices.Contains(keyNames(reflect.TypeFor[rawExpectation]()), name)
+	for _, t := range []reflect.Type{reflect.TypeFor[rawChannel](), reflect.TypeFor[rawSource](), reflect.TypeFor[staleAfter](), reflect.TypeFor[rawExpectation]()} {
+		if slices.Contains(keyNames(t), name) {
+			return true
+		}
+	}
+	return false
 }

@@ -189,7 +189,7 @@ func (r *report) validate(options any, n *node, at place, subject, remedy string
 	}
 	errs := joined(checked.Validate())
 	for _, err := range errs {
-		r.errorf(blame(n, at, err.Error()), "%s: %s%s", subject, err, remedy)
+		r.errorf(blame(n, at, err.Error()), "%s: %s%s", subject, r.masked(n, err.Error()), remedy)
 	}
 	return len(errs) == 0
 }

@@ -56,7 +56,7 @@ func ExampleSchema() {
 		fmt.Println(err)
 		return
 	}
-	save := schema.Definitions["handler_save"]
+	save := schema.Definitions["kind_save"]
 	fmt.Println(save.Description, save.Required)
 	// Output: Saves events. [table]
 }

@@ -3,6 +3,7 @@ package routesfile
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -26,6 +27,7 @@ type node struct {
 	unsure    bool     // a value was skipped above this one, which may not be what runs
 	above     *node    // that value
 	isDefault bool     // written nowhere
+	secret    bool     // no error tells the value: its option is a secret
 }
 
 // trouble is a value that could not be expanded. It is only told when no higher layer
@@ -163,6 +165,8 @@ func (n *node) kind() string {
 		switch {
 		case n.commas:
 			return "another text"
+		case n.secret && n.source == "":
+			return "a text"
 		case n.source != "":
 			// The value may be a secret; what is written is not.
 			return "another text from " + n.source
@@ -171,6 +175,9 @@ func (n *node) kind() string {
 	case bool:
 		return fmt.Sprintf("the boolean %t", v)
 	case int64, float64:
+		if n.secret {
+			return "a number"
+		}
 		return fmt.Sprintf("the number %v", v)
 	}
 	return fmt.Sprintf("the date or time %v", n.value)
@@ -182,6 +189,9 @@ func (n *node) kind() string {
 func (n *node) quoted(text string) string {
 	if n.source != "" && saidSecret(n.source) {
 		return n.source
+	}
+	if n.secret {
+		return strconv.Quote(hidden)
 	}
 	if n.source != "" && !n.commas {
 		return fmt.Sprintf("%q (from %s)", shorten(text), n.source)

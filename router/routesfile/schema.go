@@ -155,7 +155,7 @@ func kindsSchema(all Key, definitions map[string]any) map[string]any {
 	var rules, options []any
 	byName := map[string]any{}
 	for _, one := range all.kinds() {
-		definition := what + "_" + one.tag
+		definition := strings.ReplaceAll(all.wordForKind(), " ", "_") + "_" + one.tag
 		ref := map[string]any{"$ref": "#/definitions/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(definition))}
 		rules = append(rules, when(kind.tag, one.tag, ref))
 		options = append(options, ref)

@@ -59,6 +59,36 @@ func isSecretName(name string) bool {
 	return slices.ContainsFunc(wordsOf(name), func(word string) bool { return slices.Contains(words, word) })
 }
 
+// setSecret keeps what is in n out of errors: see node.kind.
+func (n *node) setSecret() {
+	for _, leaf := range n.leaves() {
+		leaf.secret = true
+	}
+}
+
+// conceal keeps the lines of a secret out of excerpts, unless they only refer to it.
+func (r *report) conceal(n *node) {
+	for _, leaf := range n.leaves() {
+		parts := references(leaf.raw)
+		if alone := len(parts) == 1 && parts[0].literal == "" && parts[0].fallback == nil; !alone && leaf.at.line > 0 {
+			r.dark[place{file: leaf.at.file, line: leaf.at.line}] = true
+		}
+	}
+}
+
+// masked is what options or a kind have said of n, without the secrets in it.
+func (r *report) masked(n *node, text string) string {
+	if n == nil {
+		return text
+	}
+	for _, leaf := range n.leaves() {
+		if value, _ := leaf.value.(string); leaf.secret && len(value) >= shortestSecret && n.get(value) == nil {
+			text = strings.ReplaceAll(text, value, hidden)
+		}
+	}
+	return r.errorAt(place{}, text).Message
+}
+
 // squash is a name without case and what stands between its words.
 func squash(name string) string {
 	return strings.Map(func(r rune) rune {

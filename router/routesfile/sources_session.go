@@ -19,7 +19,7 @@ func (s *source) session(env router.SourceEnv) (router.Source, error) {
 	}
 	made, err := s.kind.New(env, options)
 	if err != nil {
-		return nil, report.censored(err)
+		return nil, report.censored(n, err)
 	}
 	return made, nil
 }
@@ -81,10 +81,10 @@ func (n *node) said() any {
 	return n.value
 }
 
-// censored is err without the secrets that the report keeps to itself, and with the verdict
+// censored is an error of a kind about n, without the secrets in it and with the verdict
 // that it has.
-func (r *report) censored(err error) error {
-	text := r.errorAt(place{}, err.Error()).Message
+func (r *report) censored(n *node, err error) error {
+	text := r.masked(n, err.Error())
 	if text == err.Error() {
 		return err
 	}

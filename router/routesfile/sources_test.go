@@ -175,6 +175,32 @@ func TestAnOptionCalledAsAKeyOfEverySource(t *testing.T) {
 	}
 }
 
+// What an option holds that is a secret is in no error, and in no line that is shown with
+// one, whatever the option is called.
+func TestLiteralSecretsAreNotTold(t *testing.T) {
+	t.Parallel()
+	type options struct {
+		Lines []string       `toml:"lines" secret:"true"`
+		Times int            `toml:"times" secret:"true" max:"3"`
+		Any   map[string]any `toml:"any" secret:"true"`
+		Place []string       `toml:"place" secret:"url"`
+		Level string         `toml:"level" secret:"true" enum:"a,b"`
+	}
+	kinds := testKinds()
+	kinds.AddSources(router.SourceKind[options]{Name: "told", New: noSource[options]})
+	for _, option := range []string{
+		`lines = "hunter2"`, `lines = [["hunter2"]]`, `lines = { a = "hunter2" }`, `lines = ["hunter2", 5]`,
+		`times = 43110`, `times = "hunter2"`, `any = "hunter2"`, `place = "wss://h/hunter2"`, `level = "hunter2"`,
+	} {
+		dir := writeFiles(t, map[string]string{"r.toml": "[channels.a]\ntransport = \"pubsub\"\n[sources.told]\nchannel = \"a\"\n" + option + "\n"})
+		_, err := Load(Source{Paths: []string{dir}}, kinds)
+		found, _ := errors.AsType[Errors](err)
+		if said := found.Show(); strings.Contains(said, "hunter2") || strings.Contains(said, "43110") || said == "" {
+			t.Errorf("%s is told as %q", option, said)
+		}
+	}
+}
+
 // Tests of routes read no secrets, and ask no kind of source whether its options are right.
 func TestSourcesInTests(t *testing.T) {
 	t.Parallel()

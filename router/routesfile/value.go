@@ -12,7 +12,7 @@ import (
 
 // literal is a number or a size as the file has it.
 func (n *node) literal() string {
-	if text, ok := n.value.(string); ok {
+	if text, ok := n.value.(string); ok || n.secret {
 		return n.quoted(text)
 	}
 	return fmt.Sprint(n.value)
