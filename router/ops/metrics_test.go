@@ -41,8 +41,8 @@ func filled() Program {
 				Config: router.Config{
 					Service: "desk",
 					Channels: []router.Channel{
-						{Name: "price_data", Transport: router.PubSub, Queue: 1000, Fields: router.Fields{Seq: "n"}},
-						{Name: "trade_commands", Transport: router.Stream},
+						{Name: "price_data", Transport: router.PubSub, Queue: 1000, Fields: router.Fields{Seq: "n"}, StaleAfter: router.StaleAfter{PerKey: time.Minute}},
+						{Name: "trade_commands", Transport: router.Stream, StaleAfter: router.StaleAfter{Any: time.Hour}},
 						{Name: "only_published", Transport: router.Stream},
 					},
 					Routes: []router.Route{
@@ -60,9 +60,10 @@ func filled() Program {
 					"price_data": {
 						Received: 12, Types: map[string]uint64{"tick": 9, router.OtherTypes: 3}, Unmatched: 2,
 						Rejected: map[router.Cause]uint64{router.CauseNaN: 1}, Missing: 4,
-						Age: &router.Distribution{Count: 1, Sum: time.Millisecond, Buckets: map[int]uint64{-79: 1}},
+						Age:       &router.Distribution{Count: 1, Sum: time.Millisecond, Buckets: map[int]uint64{-79: 1}},
+						LastEvent: time.UnixMilli(1_750_000_200_250), StaleKeys: 3,
 					},
-					"trade_commands": {Received: 3, Types: map[string]uint64{"enter": 3, "exit": 0, router.OtherTypes: 0}, CrashLoop: 1, Dead: 1},
+					"trade_commands": {Stale: time.Unix(1_750_000_000, 0), Received: 3, Types: map[string]uint64{"enter": 3, "exit": 0, router.OtherTypes: 0}, CrashLoop: 1, Dead: 1},
 				},
 				Routes: []router.RouteStats{
 					{Channel: "price_data", Route: "save", Handler: "save", Handled: 8, Filtered: 1, Took: took},

@@ -120,7 +120,7 @@ type Stream struct {
 
 // Reason is something that keeps the program from being ready.
 type Reason struct {
-	What string `json:"what"` // the kind: "redis", "subscription", "stopping", "starting"
+	What string `json:"what"` // the kind: "redis", "subscription", "stale", "stopping", "starting"
 	Text string `json:"text"` // for people
 }
 
