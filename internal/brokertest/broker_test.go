@@ -213,7 +213,7 @@ func TestFrozenClientIsForgotten(t *testing.T) {
 	for name, rate := range map[string]int{"quiet": 0, "busy": 200_000} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := Start(t, Options{Rate: rate, Ping: 10 * time.Millisecond, PingWithin: 50 * time.Millisecond})
+			b := Start(t, Options{Rate: rate, Ping: 10 * time.Millisecond, PingWithin: 500 * time.Millisecond})
 			frozen := dial(t, b.URL())
 			frozen.open() // and reads no more
 			until(t, &b.Server, "forgotten", over(1))

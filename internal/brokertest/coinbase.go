@@ -115,7 +115,11 @@ func (s *coinbaseSession) confirm(ctx context.Context) error {
 		return err
 	}
 	for _, product := range s.channels["matches"] {
-		if err := s.t.data(ctx, coinbaseMatch("last_match", product, s.b.last(product)), 1); err != nil {
+		id := s.b.last(product)
+		if id == 0 {
+			continue
+		}
+		if err := s.t.data(ctx, coinbaseMatch("last_match", product, id), 1); err != nil {
 			return err
 		}
 	}
