@@ -77,6 +77,17 @@ var allowed = []string{
 	"ZCARD signalbox:latest.until:prices",
 	"ZRANGE signalbox:latest.until:prices -1 -1 WITHSCORES",
 	"PERSIST signalbox:latest:prices",
+	"EVALSHA 0000000000000000000000000000000000000000 1 signalbox:lease:feed holder",
+	"HMGET signalbox:lease:feed holder epoch",
+	"HSET signalbox:lease:feed beat 2",
+	"EVALSHA 0000000000000000000000000000000000000000 1 signalbox:connects:feed 20 600000",
+	"LRANGE signalbox:connects:feed 0 19",
+	"LPUSH signalbox:connects:feed 1",
+	"RPUSH signalbox:connects:feed 1",
+	"LTRIM signalbox:connects:feed 0 999",
+	"PEXPIRE signalbox:connects:feed 600000",
+	"PTTL signalbox:connects:feed",
+	"DEL signalbox:connects:feed",
 }
 
 var denied = []string{
@@ -125,6 +136,9 @@ var denied = []string{
 	"EVALSHA 0000000000000000000000000000000000000000 1 trade_commands",
 	"EVALSHA 0000000000000000000000000000000000000000 2 signalbox:latest:prices trade_commands",
 	"HSET signalbox:dedupe:x a 1",
+	"HSET other a 1",
+	"LPUSH signalbox:alive:x 1",
+	"EVALSHA 0000000000000000000000000000000000000000 2 signalbox:lease:feed trade_commands",
 	"HDEL other a",
 	"ZADD signalbox:alive:x 1 a",
 	"EVAL_RO return 0",
@@ -191,6 +205,7 @@ var (
 		"SCRIPT LOAD x",
 		"EVALSHA 0000000000000000000000000000000000000000 3 signalbox:latest:prices signalbox:latest.time:prices signalbox:latest.until:prices 1",
 		"HGETALL signalbox:latest:prices",
+		"HMGET signalbox:lease:feed holder epoch",
 	}
 	operatorDenied = []string{
 		"XDEL trade_commands 1-1",
@@ -212,6 +227,8 @@ var (
 		"XAUTOCLAIM trade_commands router c 0 0",
 		"HSET signalbox:latest:prices BTCUSDT {}",
 		"HDEL signalbox:latest:prices BTCUSDT",
+		"HSET signalbox:lease:feed holder x",
+		"EVALSHA 0000000000000000000000000000000000000000 1 signalbox:lease:feed holder",
 		"EVALSHA 0000000000000000000000000000000000000000 1 trade_commands",
 		"KEYS *",
 		"SCAN 0",
