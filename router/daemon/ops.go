@@ -83,7 +83,8 @@ func (p *program) seen(began time.Time) ops.Program {
 			}
 			return router.Stats{}
 		},
-		Losses: func() []ops.Loss { return p.losses.byChannel(p.side.running.Load().Config) },
+		Sources: p.opsSources,
+		Losses:  func() []ops.Loss { return p.losses.byChannel(p.side.running.Load().Config) },
 		Link: func() ops.Link {
 			link := p.redis.Link()
 			return ops.Link{Away: link.Away, Reconnects: link.Reconnects, Unverified: link.Unverified}
@@ -191,7 +192,7 @@ func (p *program) ready(ctx context.Context) []ops.Reason {
 		text, _, _ := strings.Cut(err.Error(), ": context deadline exceeded")
 		return []ops.Reason{{What: "subscription", Text: text}}
 	}
-	return unready(p.sources.Stats())
+	return unready(p.sources.Stats(), time.Now())
 }
 
 func isClosed(c <-chan struct{}) bool {

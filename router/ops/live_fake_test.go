@@ -68,6 +68,7 @@ func (f *fake) program() Program {
 			defer f.mu.Unlock()
 			return f.stats
 		},
+		Sources: func() []Source { return nil },
 		Losses: func() []Loss {
 			return []Loss{
 				{Channel: "prices", Reason: "gap", Times: 2, Blind: 3 * time.Second},
