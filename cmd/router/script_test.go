@@ -40,7 +40,7 @@ import (
 //	start NAME CMD [ARG...]       runs a command beside the script, output in NAME.out and NAME.err
 //	await FILE REGEXP             waits until a file has it
 //	times N FILE REGEXP           fails unless a file has it N times
-//	signal NAME TERM|INT|HUP|KILL sends a signal
+//	signal NAME TERM|INT|HUP|KILL|STOP|CONT sends a signal
 //	insist NAME TERM|INT          sends it again and again until the command has ended
 //	ended NAME N                  waits until the command has ended, with code N
 //	take PORT                     takes a port, if nobody else has it
@@ -263,7 +263,7 @@ func (s *scene) signal(ts *testscript.TestScript, args []string) {
 }
 
 func signals(name string) syscall.Signal {
-	return map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}[name]
+	return map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}[name]
 }
 
 func (s *scene) insist(ts *testscript.TestScript, args []string) {

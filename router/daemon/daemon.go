@@ -183,7 +183,7 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	if p.onStop != nil {
 		p.onStop(r.Stats())
 	} else {
-		p.summarize(r.Stats(), time.Since(begin))
+		p.summarize(r.Stats(), p.sources.Stats(), time.Since(begin))
 	}
 	return err
 }

@@ -84,7 +84,8 @@ func (p *program) seen(began time.Time) ops.Program {
 			}
 			return router.Stats{}
 		},
-		Losses: func() []ops.Loss { return p.losses.byChannel(p.side.running.Load().Config) },
+		Sources: p.opsSources,
+		Losses:  func() []ops.Loss { return p.losses.byChannel(p.side.running.Load().Config) },
 		Link: func() ops.Link {
 			link := p.redis.Link()
 			return ops.Link{Away: link.Away, Reconnects: link.Reconnects, Unverified: link.Unverified}
@@ -192,7 +193,7 @@ func (p *program) ready(ctx context.Context) []ops.Reason {
 		text, _, _ := strings.Cut(err.Error(), ": context deadline exceeded")
 		return []ops.Reason{{What: "subscription", Text: text}}
 	}
-	return append(unready(p.sources.Stats()), stale(r.Stale())...)
+	return append(unready(p.sources.Stats(), time.Now()), stale(r.Stale())...)
 }
 
 // stale is a reason for each channel on which nothing comes.

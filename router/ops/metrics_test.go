@@ -90,6 +90,17 @@ func filled() Program {
 				{Channel: "trade_commands", Reason: "trimmed", Events: 6, Times: 1},
 			}
 		},
+		Sources: func() []Source {
+			return []Source{
+				{
+					Name: "feed", Kind: "websocket", Channel: "price_data", State: SourceConnected, Holds: true, Epoch: 1_795_737_859, Expected: true,
+					LastData: time.Unix(1_750_000_200, 250_000_000), LastSeen: time.Unix(1_750_000_201, 0),
+					Sessions: 2, Attempts: 5, Received: 40, Published: 30, Dropped: 4, Duplicates: 3, Missing: 2, Other: 1,
+					Rejected: map[router.Cause]uint64{router.CauseNotJSON: 2, "unpublishable": 1}, Queued: 6,
+				},
+				{Name: "spare", Kind: "simulated", Channel: "price_data", State: SourceStandingBy},
+			}
+		},
 		Link: func() Link { return Link{Away: true, Reconnects: 4, Unverified: true} },
 		Streams: func(context.Context) ([]Stream, error) {
 			return []Stream{
@@ -237,6 +248,9 @@ func TestFromTheStart(t *testing.T) {
 		{"signalbox_events_received_total", []string{"channel", "trade_commands", "type", "other"}},
 		{"signalbox_dead_letters_total", []string{"channel", "price_data", "route", "save"}},
 		{"signalbox_events_handled_total", []string{"channel", "price_data", "handler", "save", "result", "failed", "route", "save"}},
+		{"signalbox_source_dropped_total", []string{"channel", "price_data", "source", "spare"}},
+		{"signalbox_source_rejected_total", []string{"cause", "unpublishable", "channel", "price_data", "source", "spare"}},
+		{"signalbox_source_state", []string{"channel", "price_data", "source", "spare", "state", "given_up"}},
 	} {
 		if got := value(t, families[tt.metric], tt.labels...); got != 0 {
 			t.Errorf("%s%q is %v, want 0", tt.metric, tt.labels, got)
