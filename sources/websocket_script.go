@@ -85,6 +85,9 @@ func (s *wsScript) awaits() bool {
 // step sends what a step has to say, and waits for what it awaits.
 func (s *wsSession) step(i int) error {
 	step := s.script.steps[i]
+	if step.pause > 0 && !s.sleep(step.pause) {
+		return nil
+	}
 	for j, message := range step.send {
 		if j > 0 && step.every > 0 && !s.sleep(step.every) {
 			return nil
