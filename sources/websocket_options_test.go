@@ -114,6 +114,7 @@ func TestWebSocketOptions(t *testing.T) {
 		"rule codes":       {rule(WebSocketError{Code: []any{}, Then: "fatal"}), "errors.1.code: the list is empty"},
 		"rule status":      {rule(WebSocketError{Status: "401", Then: "fatal"}), "errors.1.status: 401 is none; HTTP statuses of errors are numbers from 300 to 599"},
 		"rule ignore":      {rule(WebSocketError{Code: int64(4001), Then: "ignore"}), `errors.1.then: "ignore" is for messages`},
+		"rule rotate":      {rule(WebSocketError{Status: int64(503), Then: "rotate"}), `errors.1.then: "rotate" is for messages and close codes`},
 		"rule after":       {rule(WebSocketError{Match: "x", Then: "fatal", After: 1}), `errors.1.after: it goes with "retry" and "reauth" only`},
 		"rule after < 0":   {rule(WebSocketError{Match: "x", Then: "retry", After: -1}), "errors.1.after: "},
 		"rule match":       {rule(WebSocketError{Match: table{}, Then: "retry"}), "errors.1.match: a table is empty"},
