@@ -101,7 +101,6 @@ type rawSource struct {
 	TimeField   path         `toml:"time_field" otherwise:"time; with raw as the channel says" doc:"path of the time: RFC 3339, or a number since 1970 in s, ms, µs or ns"`
 	KeyField    path         `toml:"key_field" otherwise:"where the channel's key_field finds it" doc:"path of the key"`
 	Split       splitPath    `toml:"split" doc:"true: what arrives is an array of messages; or the path of such an array"`
-	MaxBytes    size         `toml:"max_bytes" default:"1MiB" min:"1" max:"512MiB" doc:"what is larger when it arrives is refused"`
 	Raw         bool         `toml:"raw" doc:"true: messages are published as they arrived, without an envelope, and so without epoch and seq"`
 	Seq         *rawSequence `toml:"seq" doc:"path of the number that the other side gives its messages, so that missing ones are told; or a table"`
 

@@ -92,7 +92,7 @@ func (c *compiler) compileSource(one *source) {
 	one.Queue, one.QueueBytes = raw.Queue, int(raw.QueueBytes)
 	one.Fields = router.Fields{
 		Type: string(raw.TypeField), DefaultType: raw.DefaultType, ID: string(raw.IDField), Time: string(raw.TimeField),
-		Key: string(raw.KeyField), Split: string(raw.Split), MaxBytes: int(raw.MaxBytes),
+		Key: string(raw.KeyField), Split: string(raw.Split),
 	}
 	one.Sequence = raw.sequence()
 	if to := c.channelOf(one); to != nil {

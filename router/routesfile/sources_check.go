@@ -28,8 +28,8 @@ func (c *compiler) checkSource(one *source, to *channel) {
 	if one.Sequence != nil && one.Sequence.PerKey && !hasKey {
 		c.report.errorf(raw.Seq.node.place("per"), `%s: seq: per = "key", but its messages have no key; write key_field, such as key_field = "symbol"`, n.subject())
 	}
-	if raw.QueueBytes > 0 && raw.QueueBytes < raw.MaxBytes {
-		fail("queue_bytes", "queue_bytes is less than max_bytes, so that a message of that size would never fit; raise queue_bytes or lower max_bytes")
+	if most := to.Fields.MaxBytes; raw.QueueBytes > 0 && int(raw.QueueBytes) < most {
+		fail("queue_bytes", "queue_bytes is less than max_bytes of channel %q, so that a message of that size would never fit; raise queue_bytes, or lower max_bytes there", to.Name)
 	}
 }
 
@@ -86,9 +86,6 @@ func (w *warnings) warnSources() {
 		}
 		if n.written("hours") && to.StaleAfter == (router.StaleAfter{}) && !n.get("stale_after").skips() && !to.raw.node.get("stale_after").skips() {
 			w.report.warnf(n.place("hours"), "%s: hours says when data is to be expected, and nothing says how long it may stay away; write stale_after = \"30s\" beside it", n.subject())
-		}
-		if n.written("max_bytes") && one.Fields.MaxBytes > to.Fields.MaxBytes && one.Fields.Split == "" {
-			w.report.warnf(n.place("max_bytes"), "%s: max_bytes is more than that of channel %q, whose readers reject what is larger; raise it there, too", n.subject(), to.Name)
 		}
 		w.warnSameChannel(one, to)
 	}
