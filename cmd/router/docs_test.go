@@ -19,6 +19,7 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/sources"
 )
 
 var tomlBlock = regexp.MustCompile("(?ms)^```toml\n(.*?)^```$")
@@ -74,6 +75,7 @@ func documentedKinds() *router.Registry {
 		return router.HandlerFunc(func(context.Context, *router.Event) error { return nil }), nil
 	}})
 	handlers.Register(kinds)
+	sources.Register(kinds)
 	return kinds
 }
 

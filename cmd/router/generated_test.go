@@ -9,6 +9,7 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/sources"
 )
 
 var update = flag.Bool("update", false, "write the files that are generated from the code anew: make generate")
@@ -16,6 +17,7 @@ var update = flag.Bool("update", false, "write the files that are generated from
 func builtin() *router.Registry {
 	kinds := router.NewRegistry()
 	handlers.Register(kinds)
+	sources.Register(kinds)
 	return kinds
 }
 

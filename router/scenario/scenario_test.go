@@ -17,6 +17,7 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/sources"
 )
 
 var update = flag.Bool("update", false, "write the expected reports anew")
@@ -24,6 +25,7 @@ var update = flag.Bool("update", false, "write the expected reports anew")
 func kinds() *router.Registry {
 	r := router.NewRegistry()
 	handlers.Register(r)
+	sources.Register(r)
 	return r
 }
 
