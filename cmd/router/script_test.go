@@ -186,7 +186,7 @@ func (s *scene) start(ts *testscript.TestScript, args []string) {
 	cmd := exec.Command(path, args[2:]...) //nolint:noctx // ended by kill
 	cmd.Args[0] = program
 	cmd.Dir = ts.MkAbs(".")
-	keys := []string{"REDIS_URL", "REDIS_PORT", "SIGNALBOX_LOG__FORMAT", "SIGNALBOX_SERVICE__DRAIN"}
+	keys := []string{"REDIS_URL", "REDIS_PORT", "SIGNALBOX_LOG__FORMAT", "SIGNALBOX_SERVICE__DRAIN", "SIMULATE"}
 	for _, v := range s.vars {
 		key, _, _ := strings.Cut(v, "=")
 		keys = append(keys, key)

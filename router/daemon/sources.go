@@ -27,6 +27,22 @@ func (p *program) newSources() (*source.Set, error) {
 	})
 }
 
+// hearing is how long sources wait for the router's own subscriptions.
+const hearing = 2 * time.Second
+
+// runSources runs the sources until ctx ends. They begin when r hears what they say first,
+// but a subscription that is refused does not hold them up.
+func (p *program) runSources(ctx context.Context, r *router.Router) {
+	first, cancel := context.WithTimeout(ctx, hearing)
+	defer cancel()
+	select {
+	case <-r.Running():
+		_ = p.redis.Ready(first)
+	case <-first.Done():
+	}
+	p.sources.Run(ctx)
+}
+
 // opsSources are the sources as the HTTP side shows them.
 func (p *program) opsSources() []ops.Source {
 	hours := map[string]router.Hours{}
