@@ -165,7 +165,7 @@ func TestDashboard(t *testing.T) {
 			t.Errorf("panel %d, %q, lacks a title, a description, the data source of the variable or a query", p.ID, p.Title)
 		}
 	}
-	if want := []string{"Traffic", "Failures", "Latency", "Queues and streams", "Process"}; !slices.Equal(rows, want) {
+	if want := []string{"Traffic", "Failures", "Latency", "Queues and streams", "Sources", "Process"}; !slices.Equal(rows, want) {
 		t.Errorf("rows %q, want %q", rows, want)
 	}
 }

@@ -38,7 +38,7 @@ func checkPostgres(ctx context.Context, o SQLOptions, create bool) (found string
 		return "", err
 	}
 	var version string
-	if err := db.pool.QueryRow(ctx, "SELECT current_setting('server_version')").Scan(&version); err != nil {
+	if err := db.pool.QueryRowContext(ctx, "SELECT current_setting('server_version')").Scan(&version); err != nil {
 		return said(err)
 	}
 	version, _, _ = strings.Cut(version, " ") // of the packager
@@ -49,7 +49,7 @@ func checkPostgres(ctx context.Context, o SQLOptions, create bool) (found string
 		return said(err)
 	case table == 0 && create:
 		var may bool
-		if err := db.pool.QueryRow(ctx, "SELECT has_schema_privilege(coalesce(nullif($1, ''), current_schema(), ''), 'CREATE')", db.table.schema).Scan(&may); err != nil {
+		if err := db.pool.QueryRowContext(ctx, "SELECT has_schema_privilege(coalesce(nullif($1, ''), current_schema(), ''), 'CREATE')", db.table.schema).Scan(&may); err != nil {
 			return said(err)
 		}
 		if !may {
@@ -63,7 +63,7 @@ func checkPostgres(ctx context.Context, o SQLOptions, create bool) (found string
 	}
 	for _, c := range db.filled {
 		var may bool
-		if err := db.pool.QueryRow(ctx, "SELECT has_column_privilege($1::oid, $2, 'INSERT')", table, c.name).Scan(&may); err != nil {
+		if err := db.pool.QueryRowContext(ctx, "SELECT has_column_privilege($1::oid, $2, 'INSERT')", fmt.Sprint(table), c.name).Scan(&may); err != nil {
 			return said(err)
 		}
 		if !may {

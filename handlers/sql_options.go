@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // SQLOptions are the options of the kind sql.
@@ -70,30 +68,6 @@ func checkDSN(dsn string) error {
 	default:
 		return nil
 	}
-}
-
-// parsePostgres reads a dsn. What pgx says of one that it cannot read may have parts of a
-// password in it, so only the words that are pgx's own are passed on.
-func parsePostgres(dsn string) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(dsn)
-	if err == nil {
-		return config, nil
-	}
-	why, remedy := "", "write postgres://user:password@host:5432/database, special characters of the password as %XX (/ is %2F)"
-	for _, words := range []string{
-		"sslmode is invalid", "pool_max_conns", "pool_min_conns", "pool_min_idle_conns", "pool_max_conn_lifetime_jitter", "pool_max_conn_lifetime",
-		"pool_max_conn_idle_time", "pool_health_check_period", "pool_ping_timeout", "default_query_exec_mode", "statement_cache_capacity",
-		"description_cache_capacity", "connect_timeout", "invalid port", "target_session_attrs", "sslrootcert", "sslcert", "sslkey",
-	} {
-		if strings.Contains(err.Error(), words) {
-			why = " (" + words + ")"
-			if words != "invalid port" {
-				remedy = "correct this parameter behind the ?; a file that it names must be there"
-			}
-			break
-		}
-	}
-	return nil, fmt.Errorf("dsn: PostgreSQL's address cannot be read%s; %s", why, remedy)
 }
 
 // sqliteURI is the address of an SQLite file as its driver takes it: what a name may hold

@@ -2,15 +2,11 @@ package handlers
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
-	"net"
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"signalbox/router"
 )
@@ -18,7 +14,8 @@ import (
 // postgres is a table of a PostgreSQL database.
 type postgres struct {
 	sqlTarget
-	pool      *pgxpool.Pool
+	driver    *pgDriver
+	pool      *sql.DB
 	statement atomic.Pointer[pgStatement] // as the table was found last
 }
 
@@ -38,32 +35,13 @@ func openPostgres(env router.Env, options SQLOptions) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	configure(config, env)
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		return nil, fmt.Errorf("dsn: %w", err)
-	}
-	return &postgres{sqlTarget: target, pool: pool}, nil
-}
-
-// configure sets what the dsn leaves out.
-func configure(config *pgxpool.Config, env router.Env) {
-	connection := config.ConnConfig
-	if connection.ConnectTimeout == 0 {
-		connection.ConnectTimeout = statementTime / 2
-	}
-	if plain, err := pgx.ParseConfig(connection.ConnString()); err == nil && plain.RuntimeParams["pool_max_conns"] == "" {
-		config.MaxConns = sqlWorkers // and not as many as there are processors
-	}
-	// A time that names no zone is UTC, wherever the server is.
-	connection.RuntimeParams["timezone"] = "UTC"
-	if connection.RuntimeParams["application_name"] == "" {
-		connection.RuntimeParams["application_name"] = "signalbox:" + env.Service
-	}
-	local := strings.HasPrefix(connection.Host, "/") || connection.Host == "localhost" || net.ParseIP(connection.Host).IsLoopback()
-	if !local && (connection.TLSConfig == nil || connection.TLSConfig.InsecureSkipVerify) {
-		env.Log.Info("the database's certificate is not checked: who sits between could read everything; sslmode=verify-full in the dsn checks it", "host", connection.Host)
-	}
+	config.complete(env)
+	driver := &pgDriver{config: config}
+	pool := sql.OpenDB(driver)
+	pool.SetMaxOpenConns(config.maxConns)
+	pool.SetMaxIdleConns(config.maxConns)
+	pool.SetConnMaxIdleTime(config.idleTime)
+	return &postgres{sqlTarget: target, driver: driver, pool: pool}, nil
 }
 
 // newStatement takes each column as an array of texts. The server makes of each text what
@@ -86,15 +64,15 @@ func newStatement(table tableName, columns []pgColumn) *pgStatement {
 func (p *postgres) insert(ctx context.Context, events []*router.Event) error {
 	statement := p.statement.Load()
 	arguments := make([]any, len(statement.columns))
-	cells := make([]pgtype.Text, len(statement.columns)*len(events))
+	cells := make(pgTexts, len(statement.columns)*len(events))
 	for i, c := range statement.columns {
 		texts := cells[i*len(events) : (i+1)*len(events)]
 		for j, event := range events {
-			texts[j].String, texts[j].Valid = c.text(event)
+			texts[j].text, texts[j].ok = c.text(event)
 		}
-		arguments[i] = pgtype.FlatArray[pgtype.Text](texts)
+		arguments[i] = texts
 	}
-	_, err := p.pool.Exec(ctx, statement.sql, arguments...)
+	_, err := p.pool.ExecContext(ctx, statement.sql, arguments...)
 	return err
 }
 
@@ -102,10 +80,11 @@ func (p *postgres) close() {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		p.pool.Close()
+		_ = p.pool.Close()
+		p.driver.ending.Wait()
 	}()
 	select {
 	case <-closed:
-	case <-time.After(closeTime): // a link that swallows packets; pgx gives up after 15 s
+	case <-time.After(closeTime): // a link that swallows packets
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"signalbox/router"
@@ -32,7 +31,7 @@ func (p *postgres) fault(ctx context.Context, err error, events []*router.Event)
 	case whose == refused && len(events) == 1:
 		said.text = p.blame(ctx, pgErr, events[0]) + said.text
 	case class == "57" || class == "25": // it goes down, or has become a standby: other connections are no better
-		p.pool.Reset()
+		p.driver.reset()
 	case pgErr.Code == "42501":
 		said.text += "; GRANT INSERT on the table to this user"
 	case pgErr.Code == "42P05" || class == "26":
@@ -47,7 +46,7 @@ func (p *postgres) fault(ctx context.Context, err error, events []*router.Event)
 func (p *postgres) lost(err error) (fault, error) {
 	_, connecting := errors.AsType[*pgconn.ConnectError](err) // which has a limit of its own, and says so
 	if !connecting && p.statement.Load() != nil {
-		p.pool.Reset()
+		p.driver.reset()
 	}
 	text := oneLine(attempts(err.Error()))
 	if errors.Is(err, context.DeadlineExceeded) && !connecting {
@@ -130,7 +129,7 @@ func (c pgColumn) refuses(text string) bool {
 func (p *postgres) refuses(ctx context.Context, c pgColumn, text string) bool {
 	ctx, cancel := context.WithTimeout(ctx, statementTime)
 	defer cancel()
-	_, err := p.pool.Exec(ctx, fmt.Sprintf("SELECT CAST(%s AS %s)", c.value("$1::text"), c.typ), pgx.QueryExecModeExec, text)
+	_, err := p.pool.ExecContext(ctx, fmt.Sprintf("SELECT CAST(%s AS %s)", c.value("$1::text"), c.typ), text)
 	_, itsOwn := errors.AsType[*pgconn.PgError](err)
 	return itsOwn
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/go-json-experiment/json"
 
 	"signalbox/router"
 )
@@ -130,15 +130,11 @@ func (p *postgres) match(has []foundColumn) ([]pgColumn, error) {
 }
 
 // make makes the table. One router does at a time: CREATE TABLE IF NOT EXISTS fails when
-// two begin together.
+// two begin together. Statements without values that are sent together are one transaction.
 func (p *postgres) make(ctx context.Context) error {
-	return pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('signalbox ' || $1, 0))", p.table.String()); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, fmt.Sprintf(pgStandard, p.table))
-		return err
-	})
+	lock := quoteText("signalbox " + p.table.String())
+	_, err := p.pool.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtextextended("+lock+", 0)); "+fmt.Sprintf(pgStandard, p.table))
+	return err
 }
 
 // foundColumn is a column as the catalog describes it.
@@ -149,10 +145,10 @@ type foundColumn struct {
 
 // find looks the table up; table is 0 when there is none.
 func (p *postgres) find(ctx context.Context) (table uint32, columns []foundColumn, err error) {
-	if err := p.pool.QueryRow(ctx, "SELECT coalesce(to_regclass($1)::oid, 0)", p.table.String()).Scan(&table); err != nil || table == 0 {
+	if err := p.pool.QueryRowContext(ctx, "SELECT coalesce(to_regclass($1)::oid, 0)", p.table.String()).Scan(&table); err != nil || table == 0 {
 		return 0, nil, err
 	}
-	rows, err := p.pool.Query(ctx, `
+	rows, err := p.pool.QueryContext(ctx, `
 		SELECT a.attname, format_type(a.atttypid, a.atttypmod), format_type(b.oid, -1), b.typname, b.typcategory::text,
 			CASE WHEN b.typname IN ('varchar', 'bpchar') THEN greatest(a.atttypmod, t.typtypmod, 4) - 4 ELSE 0 END,
 			(a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND a.attidentity = '',
@@ -160,38 +156,49 @@ func (p *postgres) find(ctx context.Context) (table uint32, columns []foundColum
 		FROM pg_attribute a
 		JOIN pg_type t ON t.oid = a.atttypid
 		JOIN pg_type b ON b.oid = CASE t.typbasetype WHEN 0 THEN t.oid ELSE t.typbasetype END
-		WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, table)
+		WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`, fmt.Sprint(table))
 	if err != nil {
 		return 0, nil, err
 	}
-	columns, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (c foundColumn, err error) {
-		return c, row.Scan(&c.name, &c.typ, &c.plain, &c.base, &c.kind, &c.limit, &c.required, &c.generated)
-	})
-	return table, columns, err
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var c foundColumn
+		if err := rows.Scan(&c.name, &c.typ, &c.plain, &c.base, &c.kind, &c.limit, &c.required, &c.generated); err != nil {
+			return 0, nil, err
+		}
+		columns = append(columns, c)
+	}
+	return table, columns, rows.Err()
 }
 
 // keys are the columns of each unique key that ON CONFLICT looks at. One that is
 // deferrable is an error: with it, any ON CONFLICT is one.
-func (p *postgres) keys(ctx context.Context, table uint32) ([][]string, error) {
-	rows, err := p.pool.Query(ctx, `
+func (p *postgres) keys(ctx context.Context, table uint32) (keys [][]string, err error) {
+	rows, err := p.pool.QueryContext(ctx, `
 		SELECT c.relname, i.indimmediate,
-			ARRAY(SELECT a.attname::text FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) AS k JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k)
+			to_json(ARRAY(SELECT a.attname::text FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) AS k JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k))
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-		WHERE i.indrelid = $1 AND i.indisvalid AND (NOT i.indimmediate OR i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL)`, table)
+		WHERE i.indrelid = $1 AND i.indisvalid AND (NOT i.indimmediate OR i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL)`, fmt.Sprint(table))
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (key []string, err error) {
-		var name string
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var name, columns string
 		var immediate bool
-		if err := row.Scan(&name, &immediate, &key); err != nil {
+		if err := rows.Scan(&name, &immediate, &columns); err != nil {
 			return nil, err
 		}
 		if !immediate {
 			return nil, tableError{fmt.Sprintf("table %s does not fit: its key %q is deferrable, so that ON CONFLICT cannot be used; make it NOT DEFERRABLE", p.table, name)}
 		}
-		return key, nil
-	})
+		var key []string
+		if err := json.Unmarshal([]byte(columns), &key); err != nil {
+			return nil, fmt.Errorf("the columns of key %q: %w", name, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, rows.Err()
 }
 
 // hasChanged reports whether the table is not any more as it was found.

@@ -35,6 +35,8 @@ func TestSQLPostgres(t *testing.T) {
 		"table gone and back":        tableGoneAndBack,
 		"least privilege":            leastPrivilege,
 		"modes for poolers":          poolerModes,
+		"what is prepared":           whatIsPrepared,
+		"idle connections":           idleConnections,
 		"time in the key":            timeInKey,
 		"large events":               largeEvents,
 		"table that changes":         tableChanges,
@@ -450,6 +452,52 @@ func poolerModes(t *testing.T, db *pgtest.DB) {
 		}
 		if got := count(h.save(t, ticks(20, 21)[0], event("x", `{"t":"\u0000"}`))); got != "map[done:1 permanent:1]" {
 			t.Errorf("%s: %s", mode, got)
+		}
+	}
+}
+
+// What inserts is prepared once on a connection, under a name of its own for each table, and
+// only when the dsn lets it be.
+func whatIsPrepared(t *testing.T, db *pgtest.DB) {
+	for parameters, want := range map[string]string{
+		"": "1", "&default_query_exec_mode=cache_statement": "1",
+		"&default_query_exec_mode=cache_describe": "0", "&default_query_exec_mode=describe_exec": "0", "&default_query_exec_mode=exec": "0",
+		"&default_query_exec_mode=simple_protocol": "0", "&statement_cache_capacity=0": "0",
+	} {
+		db.Exec(`DROP TABLE IF EXISTS a, b, seen`, `CREATE TABLE a (id text PRIMARY KEY)`, `CREATE TABLE b (id text PRIMARY KEY)`, `CREATE TABLE seen (pid int, name text)`,
+			`CREATE OR REPLACE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN
+				INSERT INTO seen SELECT pg_backend_pid(), name FROM pg_prepared_statements WHERE NOT from_sql; RETURN NULL; END $f$`,
+			`CREATE TRIGGER look AFTER INSERT ON a FOR EACH STATEMENT EXECUTE FUNCTION look()`, `CREATE TRIGGER look AFTER INSERT ON b FOR EACH STATEMENT EXECUTE FUNCTION look()`)
+		for _, table := range []string{"a", "b"} {
+			h := newSQL(t, handlers.SQLOptions{DSN: db.DSN + "&pool_max_conns=1" + parameters, Table: table, Columns: map[string]string{"id": "id"}})
+			h.saved(t, ticks(0, 5)...)
+			h.saved(t, ticks(5, 10)...)
+			if got := db.Text("SELECT count(*) FROM " + table); got != "10" {
+				t.Errorf("%q: %s rows in %s", parameters, got, table)
+			}
+		}
+		names := map[string]string{"0": "0", "1": "2"}[want]
+		if got := db.Text("SELECT count(DISTINCT name) || ' ' || coalesce(max(n), 0) FROM (SELECT name, count(*) OVER (PARTITION BY pid, name) / 2 AS n FROM seen) s"); got != names+" "+want {
+			t.Errorf("%q: names and how often each was there: %s, want %s %s", parameters, got, names, want)
+		}
+	}
+}
+
+// A connection that was idle is asked whether it is there, and one that has lived long enough is not used again.
+func idleConnections(t *testing.T, db *pgtest.DB) {
+	db.Exec(`CREATE TABLE t (id text PRIMARY KEY)`)
+	const pid = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = $1"
+	for name, parameters := range map[string]string{"idle": "", "old": "&pool_max_conn_lifetime=1ms", "unused": "&pool_max_conn_idle_time=1ms"} {
+		h := newSQL(t, handlers.SQLOptions{DSN: db.DSN + "&pool_max_conns=1&application_name=" + name + parameters, Table: "t", Columns: map[string]string{"id": "id"}})
+		h.saved(t, ticks(0, 1)...)
+		before := db.Text(pid, name)
+		if name == "idle" {
+			db.Exec("SELECT pg_terminate_backend(" + before + ")")
+		}
+		time.Sleep(1100 * time.Millisecond)
+		h.saved(t, ticks(0, 2)...)
+		if after := db.Text(pid, name); after == before {
+			t.Errorf("%s: connection %s is used again", name, after)
 		}
 	}
 }

@@ -160,6 +160,13 @@ func TestHoursAreEqual(t *testing.T) {
 	if !a.Equal(b) || !reflect.DeepEqual(a, b) || a.Equal(Hours{}) || a.Equal(hoursOf(t, "Mon-Fri 09:30-16:00 America/Chicago")) {
 		t.Error("hours that were written alike are not equal, or others are")
 	}
+	b.Open(time.Now()) // the zone remembers something of it
+	if !sameChannel(Channel{Hours: a}, Channel{Hours: b}) || sameChannel(Channel{Hours: a}, Channel{}) {
+		t.Error("a channel with the same hours has changed, or one without has not")
+	}
+	if f := (&feed{opened: Channel{Hours: a}}); !f.serves(&subscription{channel: Channel{StaleAfter: StaleAfter{Any: 1}}}) {
+		t.Error("other hours make another subscription")
+	}
 }
 
 func FuzzHours(f *testing.F) {

@@ -76,13 +76,12 @@ func (r *Router) watch(before, now *setup) {
 func (l *liveness) adopt(ch Channel) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if was := l.of.Fields; ch.StaleAfter.PerKey == 0 || was.Key != ch.Fields.Key || was.KeyFromName != ch.Fields.KeyFromName {
-		l.keys = keyLives{}
-	}
-	l.of = ch
-	if l.ended == nil { // its first
+	was := l.of
+	if l.of = ch; l.ended == nil { // what came already stays
 		l.ended, l.began = make(chan struct{}), l.router.lanes.clock()
 		go l.run()
+	} else if ch.StaleAfter.PerKey == 0 || was.Fields.Key != ch.Fields.Key || was.Fields.KeyFromName != ch.Fields.KeyFromName {
+		l.keys = keyLives{}
 	}
 	l.rouse()
 }

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
+
 	"signalbox/router/internal/batch"
 )
 
@@ -182,6 +184,31 @@ func TestStaleKeysThatWereKept(t *testing.T) {
 		w.says(-1, -1, 1)
 		w.tick("a")
 		w.told("1m0s live a since 0s")
+	})
+}
+
+// A feed may bring something before anybody watches.
+func TestStaleKeysFromTheBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, own := listening(PubSub, accepting)
+		cfg.Channels[0].StaleAfter.PerKey, cfg.Channels[0].Fields.Key = 5*time.Second, "k"
+		r, err := New(cfg, Options{Subscriber: func(Channel) (message.Subscriber, error) { return newCarrier(), nil }, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.lives["in"].know("a")
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		if len(own.events) != 1 {
+			t.Errorf("%d own events", len(own.events))
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
 	})
 }
 

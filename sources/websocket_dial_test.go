@@ -2,12 +2,14 @@ package sources
 
 import (
 	"bufio"
+	"encoding/binary"
 	"encoding/pem"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +75,55 @@ func TestWebSocketProxy(t *testing.T) {
 		t.Errorf("%d tunnels, want 1", tunnels.Load())
 	}
 	runWS(t, WebSocketOptions{URL: []string{url}, CAFile: ca, Proxy: proxy.URL}).wantError("Proxy Authentication Required")
+}
+
+// A SOCKS proxy is told who connects and where to, and sees nothing else.
+func TestWebSocketSOCKS(t *testing.T) {
+	t.Parallel()
+	url := newWSServer(t, func(p *wsPeer) {
+		p.say("x")
+		p.stay()
+	})
+	proxy := newRawServer(t, func(conn net.Conn, in *bufio.Reader) {
+		hello := make([]byte, 3) // version, one method: none
+		_, _ = io.ReadFull(in, hello)
+		_, _ = conn.Write([]byte{5, 0})
+		request := make([]byte, 10) // version, connect, 0, IPv4, address, port
+		_, _ = io.ReadFull(in, request)
+		address := netip.AddrPortFrom(netip.AddrFrom4([4]byte(request[4:8])), binary.BigEndian.Uint16(request[8:]))
+		there, err := new(net.Dialer).DialContext(t.Context(), "tcp", address.String())
+		if err != nil {
+			return
+		}
+		_, _ = conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = io.Copy(there, in)
+			_ = there.Close()
+		}()
+		_, _ = io.Copy(conn, there)
+		_ = conn.Close()
+		<-done
+	})
+	run := runWS(t, WebSocketOptions{URL: []string{url}, Proxy: strings.Replace(proxy, "ws:", "socks5:", 1)})
+	run.wantOpened(url)
+	run.want("data x")
+	run.stop()
+}
+
+// A proxy of the environment is used only if that is wanted.
+func TestWebSocketProxyOfEnvironment(t *testing.T) {
+	t.Parallel()
+	for proxy, want := range map[string]bool{"": false, "environment": true} {
+		plan, err := newWSPlan(WebSocketOptions{URL: []string{"ws://host"}, Proxy: proxy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := newWSLink(t.Context(), plan).transport.Proxy != nil; has != want {
+			t.Errorf("%q: has a proxy: %t, want %t", proxy, has, want)
+		}
+	}
 }
 
 // tunnel copies both ways until either side has gone.

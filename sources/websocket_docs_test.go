@@ -3,9 +3,11 @@ package sources_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,11 +71,10 @@ func TestWebSocketPage(t *testing.T) {
 		if err != nil {
 			t.Errorf("%v\n%s", err, example[1])
 		}
-		for name := range read {
-			names = append(names, name)
-		}
+		names = slices.AppendSeq(names, maps.Keys(read))
 	}
-	if got := strings.Join(names, " "); got != "alpaca binance kraken deribit kucoin futures htx" {
+	slices.Sort(names)
+	if got := strings.Join(names, " "); got != "alpaca binance bitfinex deribit futures htx kraken kucoin" {
 		t.Errorf("the page has the sources %s", got)
 	}
 	for _, key := range routesfile.OptionsOf(router.Kind[sources.WebSocketOptions]{Name: "websocket"}.Info()) {

@@ -74,6 +74,7 @@ type WebSocketAnswer struct {
 
 // WebSocketStep is a step of a handshake.
 type WebSocketStep struct {
+	Pause   time.Duration `toml:"pause" min:"1ms" otherwise:"none" doc:"how long to wait before the step"`
 	Send    any           `toml:"send" doc:"message to send; without one the step only waits"`
 	Expect  any           `toml:"expect" doc:"pattern of the message that is awaited; without one the step only sends"`
 	FailOn  any           `toml:"fail_on" doc:"pattern of a message that comes in its place and ends the session"`

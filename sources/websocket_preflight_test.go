@@ -113,6 +113,30 @@ func TestWebSocketPreflightFails(t *testing.T) {
 	}
 }
 
+// What the request has brought is not shown, either.
+func TestWebSocketPreflightTokenIsHidden(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_, _ = io.WriteString(w, `{"data":[{"token":"T0kenT0kenT0ken"}]}`)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, "no such token: "+r.Header.Get("X"))
+	}))
+	t.Cleanup(server.Close)
+	err := runWS(t, WebSocketOptions{
+		URL: []string{strings.Replace(server.URL, "http", "ws", 1)},
+		Auth: WebSocketAuth{
+			Request: WebSocketRequest{URL: server.URL},
+			Headers: map[string]string{"X": "{request.data.0.token}"},
+		},
+	}).failure("401 Unauthorized: (not shown: it repeats what may be secret)")
+	if strings.Contains(err.Error(), "T0ken") {
+		t.Errorf("the verdict shows it: %v", err)
+	}
+}
+
 // A redirect of a host to itself is followed.
 func TestWebSocketPreflightRedirect(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package sources
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 
 	"github.com/tidwall/gjson"
 )
@@ -79,7 +80,9 @@ func (s *wsSession) take(in wsIncoming) (taken bool, err error) {
 			continue
 		}
 		if rule.then == wsIgnore {
-			s.log.Debug("message of the server ignored", "message", s.link.hidden.show(in.text))
+			if s.log.Enabled(s.ctx, slog.LevelDebug) {
+				s.log.Debug("message of the server ignored", "message", s.link.hidden.show(in.text))
+			}
 			return true, nil
 		}
 		return true, rule.verdict(fmt.Errorf("%s says%s", s.link.at, s.link.hidden.said(in.text)))

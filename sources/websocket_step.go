@@ -15,6 +15,7 @@ import (
 // awaited then.
 type wsStep struct {
 	name   string // the option that it comes from
+	pause  time.Duration
 	send   []wsMessage
 	every  time.Duration // pause between two of them
 	expect wsPatterns    // nil: nothing is awaited
@@ -38,12 +39,13 @@ func (p *wsPlan) parseSteps(o WebSocketOptions, scope wsScope) error {
 	b.add("auth", o.Auth.Message, wsAwaited{o.Auth.Expect, o.Auth.FailOn, 1, o.Auth.Timeout})
 	for i, step := range o.Handshake {
 		name := "handshake." + strconv.Itoa(i)
-		if step.Timeout < 0 {
-			b.errs = append(b.errs, fmt.Errorf("%s.timeout: %s is negative; write a duration such as \"10s\"", name, step.Timeout))
+		switch {
+		case step.Timeout < 0 || step.Pause < 0:
+			b.errs = append(b.errs, fmt.Errorf("%s: timeout or pause is negative; write a duration such as \"10s\"", name))
+		case step.Send == nil && step.Expect == nil && step.Pause == 0:
+			b.errs = append(b.errs, fmt.Errorf("%s is empty; write what to send, what to expect, or how long to pause", name))
 		}
-		if step.Send == nil && step.Expect == nil {
-			b.errs = append(b.errs, fmt.Errorf("%s is empty; write what to send, what to expect, or both", name))
-		}
+		b.pause = step.Pause
 		b.add(name, step.Send, wsAwaited{step.Expect, step.FailOn, 1, step.Timeout})
 	}
 	b.addSubscribe(o)
@@ -53,13 +55,15 @@ func (p *wsPlan) parseSteps(o WebSocketOptions, scope wsScope) error {
 
 type wsStepsBuilder struct {
 	scope wsScope
+	pause time.Duration // of the next step
 	steps []wsStep
 	errs  []error
 }
 
 // add adds the step of an option, if it has anything to do.
 func (b *wsStepsBuilder) add(name string, send any, awaited wsAwaited) {
-	step := wsStep{name: name, login: name == "auth"}
+	step := wsStep{name: name, login: name == "auth", pause: b.pause}
+	b.pause = 0
 	if send != nil {
 		scope := b.scope
 		scope.loose = step.login
@@ -71,7 +75,7 @@ func (b *wsStepsBuilder) add(name string, send any, awaited wsAwaited) {
 		step.send, b.errs = append(step.send, message), append(b.errs, err)
 	}
 	b.await(&step, name, awaited)
-	if step.send != nil || step.expect != nil {
+	if step.send != nil || step.expect != nil || step.pause > 0 {
 		b.steps = append(b.steps, step)
 	}
 }

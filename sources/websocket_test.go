@@ -188,6 +188,24 @@ func TestWebSocketStepsFail(t *testing.T) {
 	}
 }
 
+// Some servers want a pause before they are asked for anything.
+func TestWebSocketPause(t *testing.T) {
+	t.Parallel()
+	const pause = 20 * time.Millisecond
+	took := make(chan time.Duration, 1)
+	url := newWSServer(t, func(p *wsPeer) {
+		begin := time.Now()
+		p.hear("a")
+		took <- time.Since(begin)
+		p.stay()
+	})
+	run := runWS(t, WebSocketOptions{URL: []string{url}, Handshake: []WebSocketStep{{Pause: pause}}, Subscribe: []any{"a"}})
+	run.wantOpened(url)
+	if took := <-took; took < pause/2 { // the server begins later
+		t.Errorf("the pause took %s, want %s", took, pause)
+	}
+}
+
 // A long list is asked for in parts, with a pause between the messages.
 func TestWebSocketSubscribeEach(t *testing.T) {
 	t.Parallel()

@@ -64,6 +64,8 @@ func parseWSRules(list []WebSocketError) ([]wsRule, error) {
 			errs = append(errs, fmt.Errorf("%s has nothing to tell the error by; write match, code or status", name))
 		case o.Then == wsIgnore && (o.Code != nil || o.Status != nil):
 			errs = append(errs, fmt.Errorf(`%s.then: "ignore" is for messages; after a close code or a status there is no session`, name))
+		case o.Then == wsRotate && o.Status != nil:
+			errs = append(errs, fmt.Errorf(`%s.then: "rotate" is for messages and close codes; a session that was refused has not begun, and "retry" waits before the next attempt`, name))
 		case o.After < 0 || o.After != 0 && o.Then != wsRetry && o.Then != wsReauth:
 			errs = append(errs, fmt.Errorf(`%s.after: it goes with "retry" and "reauth" only, and is not negative`, name))
 		}

@@ -76,16 +76,7 @@ func documentedKinds() *router.Registry {
 	}})
 	handlers.Register(kinds)
 	sources.Register(kinds)
-	if _, ok := kinds.Source("websocket"); !ok { // until it is there
-		kinds.AddSources(router.SourceKind[documentedSource]{Name: "websocket"})
-	}
 	return kinds
-}
-
-type documentedSource struct {
-	URL       []string       `toml:"url"`
-	Auth      map[string]any `toml:"auth" secret:"true"`
-	Subscribe []any          `toml:"subscribe"`
 }
 
 // By the schema that editors use, nothing is wrong with a block either.

@@ -22,6 +22,7 @@ import (
 	"signalbox/router"
 	"signalbox/router/daemon"
 	"signalbox/router/routesfile"
+	"signalbox/sources"
 )
 
 // documentedBlock is the block of TOML that stands in a section of a page and begins
@@ -80,6 +81,7 @@ func runDocumented(t *testing.T, parts ...string) *documented {
 		return router.HandlerFunc(d.trade), nil
 	}})
 	handlers.Register(kinds)
+	sources.Register(kinds)
 	opts := daemon.Options{
 		Source: routesfile.Source{Paths: []string{dir}, Set: map[string]string{"redis.url": server.URL()}},
 		Kinds:  kinds, Stderr: d, Observe: d.observe,

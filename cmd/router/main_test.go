@@ -10,6 +10,7 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/cli"
+	"signalbox/sources"
 )
 
 // TestMain lets tests start this program as "router": the test binary plays it. As
@@ -31,6 +32,7 @@ func hanging() {
 		},
 	})
 	handlers.Register(kinds)
+	sources.Register(kinds)
 	os.Exit(cli.Main(kinds, "test"))
 }
 

@@ -40,7 +40,7 @@ import (
 //	start NAME CMD [ARG...]       runs a command beside the script, output in NAME.out and NAME.err
 //	await FILE REGEXP             waits until a file has it
 //	times N FILE REGEXP           fails unless a file has it N times
-//	signal NAME TERM|INT|HUP|KILL sends a signal
+//	signal NAME TERM|INT|HUP|KILL|STOP|CONT sends a signal
 //	insist NAME TERM|INT          sends it again and again until the command has ended
 //	ended NAME N                  waits until the command has ended, with code N
 //	take PORT                     takes a port, if nobody else has it
@@ -186,7 +186,7 @@ func (s *scene) start(ts *testscript.TestScript, args []string) {
 	cmd := exec.Command(path, args[2:]...) //nolint:noctx // ended by kill
 	cmd.Args[0] = program
 	cmd.Dir = ts.MkAbs(".")
-	keys := []string{"REDIS_URL", "REDIS_PORT", "SIGNALBOX_LOG__FORMAT", "SIGNALBOX_SERVICE__DRAIN"}
+	keys := []string{"REDIS_URL", "REDIS_PORT", "SIGNALBOX_LOG__FORMAT", "SIGNALBOX_SERVICE__DRAIN", "SIMULATE"}
 	for _, v := range s.vars {
 		key, _, _ := strings.Cut(v, "=")
 		keys = append(keys, key)
@@ -263,7 +263,7 @@ func (s *scene) signal(ts *testscript.TestScript, args []string) {
 }
 
 func signals(name string) syscall.Signal {
-	return map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}[name]
+	return map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}[name]
 }
 
 func (s *scene) insist(ts *testscript.TestScript, args []string) {

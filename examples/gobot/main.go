@@ -8,10 +8,12 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/cli"
+	"signalbox/sources"
 )
 
 func main() {
 	kinds := router.NewRegistry(trader())
 	handlers.Register(kinds)
+	sources.Register(kinds)
 	os.Exit(cli.Main(kinds, "0.1"))
 }

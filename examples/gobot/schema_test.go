@@ -8,6 +8,7 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/sources"
 )
 
 // The schema beside the routes knows the bot's own kind: `gobot generate schema` writes it.
@@ -15,6 +16,7 @@ func TestSchemaIsFresh(t *testing.T) {
 	t.Parallel()
 	kinds := router.NewRegistry(trader())
 	handlers.Register(kinds)
+	sources.Register(kinds)
 	want, err := routesfile.Schema(kinds)
 	if err != nil {
 		t.Fatal(err)

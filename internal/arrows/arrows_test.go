@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,6 +66,30 @@ func TestBroken(t *testing.T) {
 				t.Errorf("%s ─► %s: got %q, want one line with %q", tt.from, tt.imports, got, tt.want)
 			}
 		})
+	}
+}
+
+// Of pgx the program has only what connects: its types would be 2.9 MB of the binary, see
+// docs/decisions/0016.
+func TestTypesOfPGXAreLeftOut(t *testing.T) {
+	const pgx = "github.com/jackc/pgx/v5"
+	var users []string
+	for _, p := range list(t) {
+		name, _ := inside(module, p.ImportPath)
+		if slices.ContainsFunc(free, func(f string) bool { return below(f, name) }) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			switch {
+			case imported == pgx+"/pgconn":
+				users = append(users, name)
+			case hasPrefix([]string{pgx}, imported):
+				t.Errorf("%s ─► %s: use pgconn, or the binary is 2.9 MB larger; see docs/decisions/0016", name, imported)
+			}
+		}
+	}
+	if !slices.Contains(users, "handlers") {
+		t.Errorf("pgconn is imported by %q, want handlers among them", users)
 	}
 }
 

@@ -14,8 +14,9 @@ func (a *app) healthCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "health",
 		Short: "Ask the router that runs whether it is ready",
-		Long: `Ask the router that runs whether it is ready: Redis answers, and every subscription is
-confirmed. It prints a line, and the exit code is 1 when it is not ready.
+		Long: `Ask the router that runs whether it is ready: Redis answers, every subscription is
+confirmed, and every source that it holds is connected. It prints a line, and the exit
+code is 1 when it is not ready.
 
 It asks at the address of [http] listen in this configuration, with its token, and needs
 nothing else: no Redis, no other variable, and no file that is right elsewhere. --live asks

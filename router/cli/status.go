@@ -17,10 +17,11 @@ what to do. It asks once and changes nothing.
 
 Of each declared channel: subscribers on Pub/Sub; of a stream its length, and of each
 group its consumers, what it has not read (lag), what is in hand (pending), the oldest
-of that, and what was trimmed before it was read; then the dead letters.
+of that, and what was trimmed before it was read; then the dead letters. Of each source:
+who holds it, in which epoch, since when, and when it was heard of last.
 
 A problem is what keeps events from this configuration's routes, such as a group that
-nobody reads. It makes the exit code 1 only with --check. What other services should
+nobody reads or a source that nobody holds. It makes the exit code 1 only with --check. What other services should
 mind is a note.`,
 		Example: `  router status
   router status --check -q > /dev/null || echo "something is wrong"

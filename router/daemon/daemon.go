@@ -176,14 +176,16 @@ func (p *program) run(ctx context.Context, observe func(router.Outcome)) error {
 	loaded := p.loaded
 	helpers.Go(func() { p.announce(beside, r, loaded) })
 	helpers.Go(func() { p.reloads(beside, r) })
-	helpers.Go(func() { p.sources.Run(ctx) }) // not beside: what is held is given back while the router drains
+	held, giveBack := context.WithCancel(ctx) // not beside: what is held is given back while the router drains
+	helpers.Go(func() { p.runSources(held, r) })
 	err = r.Run(ctx)
 	stop()
+	giveBack()
 	helpers.Wait()
 	if p.onStop != nil {
 		p.onStop(r.Stats())
 	} else {
-		p.summarize(r.Stats(), time.Since(begin))
+		p.summarize(r.Stats(), p.sources.Stats(), time.Since(begin))
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/router/source"
 	"signalbox/router/transport"
 )
 
@@ -45,8 +46,8 @@ func TestSummary(t *testing.T) {
 			"b": {Received: 5},
 		},
 		Routes: []router.RouteStats{{Channel: "a", Handled: 7, Failed: 1, Unfinished: 4}, {Channel: "b", Handled: 4, Duplicates: 3, Unmarked: 1, Unfinished: 2}},
-	}, 2*time.Second)
-	want := `"after":2000000000,"received":15,"handled":11,"failed":1,"unmatched":1,"rejected":3,"lost":7,"duplicates":3,"unmarked":1,"unfinished":2,"longest_gap":1500000000}`
+	}, []source.Stats{{Published: 5, Dropped: 2}, {Published: 3, Missing: 1}}, 2*time.Second)
+	want := `"after":2000000000,"received":15,"handled":11,"failed":1,"unmatched":1,"rejected":3,"lost":7,"duplicates":3,"unmarked":1,"unfinished":2,"published":8,"unpublished":2,"left_out":1,"longest_gap":1500000000}`
 	if !strings.HasSuffix(strings.TrimSpace(out.String()), want) {
 		t.Errorf("got  %swant …%s", out.String(), want)
 	}

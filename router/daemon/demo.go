@@ -14,8 +14,11 @@ import (
 	"signalbox/router/routesfile"
 )
 
-// failEvery is the option that makes the paper bot fail on purpose.
-const failEvery = "handlers.paper_bot.fail_every"
+// What the demo sets in the shipped routes.
+const (
+	failEvery = "handlers.paper_bot.fail_every" // makes the paper bot fail on purpose
+	simulate  = "sources.broker.enabled"        // or there are no quotes
+)
 
 // DemoOptions say what the demo runs.
 type DemoOptions struct {
@@ -23,7 +26,7 @@ type DemoOptions struct {
 	Command string // how the user calls this program, for what to try next
 }
 
-// Demo runs the shipped routes on an embedded Redis, with a simulated price feed, and
+// Demo runs the shipped routes on an embedded Redis, with their simulated source, and
 // prints a line for each event until ctx ends.
 func Demo(ctx context.Context, opts Options, demo DemoOptions) error {
 	redis, err := startEmbedded()
@@ -41,7 +44,7 @@ func Demo(ctx context.Context, opts Options, demo DemoOptions) error {
 		return err
 	}
 	defer func() { _ = page.Close() }() // if nothing is served
-	set := map[string]string{failEvery: "2", "http.listen": page.Addr().String(), "http.write": "true"}
+	set := map[string]string{failEvery: "2", simulate: "true", "http.listen": page.Addr().String(), "http.write": "true"}
 	// No variable of the environment counts, or what is shown might go to a real database.
 	opts.Source = routesfile.Source{Paths: []string{folder}, Set: withRedis(set, redis.URL())}
 	loaded, err := routesfile.Load(opts.Source, opts.Kinds)
@@ -71,18 +74,18 @@ func demonstrate(ctx context.Context, url string, p *program, screen *screen) er
 	if p.redis, err = openRedis(p.loaded, p.lost, p.log); err != nil {
 		return err
 	}
-	feeding, stopFeed := context.WithCancel(ctx)
-	var feed sync.WaitGroup
-	feed.Go(func() {
-		if p.redis.Ready(feeding) == nil {
-			runFeed(feeding, url)
+	playing, leave := context.WithCancel(ctx)
+	var desk sync.WaitGroup
+	desk.Go(func() {
+		if p.redis.Ready(playing) == nil {
+			runDesk(playing, url)
 		}
 	})
 	begin := time.Now()
 	p.onStop = func(stats router.Stats) { screen.summary(p, stats, time.Since(begin)) }
 	err = p.run(ctx, screen.outcome)
-	stopFeed()
-	feed.Wait()
+	leave()
+	desk.Wait()
 	return err
 }
 

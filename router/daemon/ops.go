@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -83,7 +84,8 @@ func (p *program) seen(began time.Time) ops.Program {
 			}
 			return router.Stats{}
 		},
-		Losses: func() []ops.Loss { return p.losses.byChannel(p.side.running.Load().Config) },
+		Sources: p.opsSources,
+		Losses:  func() []ops.Loss { return p.losses.byChannel(p.side.running.Load().Config) },
 		Link: func() ops.Link {
 			link := p.redis.Link()
 			return ops.Link{Away: link.Away, Reconnects: link.Reconnects, Unverified: link.Unverified}
@@ -191,7 +193,15 @@ func (p *program) ready(ctx context.Context) []ops.Reason {
 		text, _, _ := strings.Cut(err.Error(), ": context deadline exceeded")
 		return []ops.Reason{{What: "subscription", Text: text}}
 	}
-	return unready(p.sources.Stats())
+	return append(unready(p.sources.Stats(), time.Now()), stale(r.Stale())...)
+}
+
+// stale is a reason for each channel on which nothing comes.
+func stale(channels map[string]time.Time) (reasons []ops.Reason) {
+	for _, name := range slices.Sorted(maps.Keys(channels)) {
+		reasons = append(reasons, ops.Reason{What: "stale", Text: fmt.Sprintf("channel %q: nothing has come since %s", name, channels[name].Format(time.RFC3339))})
+	}
+	return reasons
 }
 
 func isClosed(c <-chan struct{}) bool {

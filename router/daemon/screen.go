@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,10 +54,16 @@ func (s *screen) header(redis *embeddedRedis, page net.Addr, cfg router.Config) 
 	s.printf("Signalbox demo · Ctrl-C ends it · nothing is kept\n  redis  %s (embedded%s)\n  page   http://%s/\n", redis.Addr(), redis.elsewhere(), page)
 	lines := wiring(cfg)
 	width := 0
+	for _, source := range cfg.Sources {
+		width = max(width, len(source.Kind))
+	}
 	for _, line := range lines {
 		for _, r := range line.routes {
 			width = max(width, len(r.types))
 		}
+	}
+	for _, source := range cfg.Sources {
+		s.printf("  %-*s  source  %-*s  → %s\n", s.channel, source.Name, width, source.Kind, source.Channel)
 	}
 	for _, line := range lines {
 		name, transport := line.channel.Name, string(line.channel.Transport)
@@ -118,16 +125,22 @@ func (s *screen) summary(p *program, stats router.Stats, took time.Duration) {
 	s.printf("  next: %s init writes these routes to config/routes.toml for you to edit\n", s.command)
 }
 
-// describe is an event in short: its id, unless that is a UUID, which nobody reads, and
-// the plain values among its data.
+// describe is an event in short: its id, unless that is a UUID or a quote's, which nobody
+// reads, and the plain values among its data.
 func describe(event *router.Event) string {
 	var words []string
-	if len(event.ID) < len("00000000-0000-0000-0000-000000000000") {
+	if len(event.ID) < len("00000000-0000-0000-0000-000000000000") && !strings.HasPrefix(event.Source, "/signalbox/sources/") {
 		words = append(words, event.ID)
 	}
-	gjson.ParseBytes(event.Data).ForEach(func(_, value gjson.Result) bool {
-		if !value.IsObject() && !value.IsArray() && value.String() != "" {
-			words = append(words, value.String())
+	own := strings.HasPrefix(event.Type, router.OwnPrefix)
+	gjson.ParseBytes(event.Data).ForEach(func(key, value gjson.Result) bool {
+		word := value.String()
+		switch {
+		case own && slices.Contains([]string{"service", "epoch", "planned"}, key.String()): // always the same here
+		case value.Type == gjson.Number:
+			words = append(words, value.Raw) // as it was sent: 3120.30
+		case !value.IsObject() && !value.IsArray() && word != "":
+			words = append(words, word)
 		}
 		return true
 	})

@@ -18,8 +18,8 @@ type StatusOptions struct {
 }
 
 // Status prints what Redis tells of each declared channel: who listens, which groups read it
-// and how far they are, who died with entries in hand, what was lost and given up. It
-// changes nothing in Redis.
+// and how far they are, who died with entries in hand, what was lost and given up; and who
+// holds each source. It changes nothing in Redis.
 func Status(ctx context.Context, opts Options, what StatusOptions) error {
 	opts.Source.Check = true
 	p, err := openQuietly(opts)
@@ -34,17 +34,17 @@ func Status(ctx context.Context, opts Options, what StatusOptions) error {
 		return err
 	}
 	s := newSurvey(p)
-	channels, unread := s.channels(ctx)
+	found, unread := s.look(ctx)
 	if ctx.Err() != nil {
 		return errInterrupted
 	}
-	if err := s.print(channels, what.JSON, unread == nil); err != nil {
+	if err := s.print(found, what.JSON, unread == nil); err != nil {
 		return err
 	}
 	if unread != nil {
 		return unread
 	}
-	if n := problems(channels); what.Check && n > 0 {
+	if n := found.problems(); what.Check && n > 0 {
 		return errors.New(wording.Several(int64(n), "problem", "problems"))
 	}
 	return nil
@@ -102,8 +102,7 @@ type channelStatus struct {
 	Newest      *time.Time       `json:"newest,omitempty"`
 	Groups      []groupStatus    `json:"groups,omitempty"`
 	DeadLetters []deadStatus     `json:"dead_letters,omitempty"`
-	Problems    []remark         `json:"problems"`
-	Notes       []remark         `json:"notes"`
+	remarks
 }
 
 // groupStatus is a consumer group of a stream.
@@ -153,11 +152,35 @@ type remark struct {
 	Remedy string `json:"remedy"`
 }
 
-func problems(channels []*channelStatus) (n int) {
-	for _, ch := range channels {
+// remarks are those on a channel or a source.
+type remarks struct {
+	Problems []remark `json:"problems"`
+	Notes    []remark `json:"notes"`
+}
+
+func noRemarks() remarks { return remarks{Problems: []remark{}, Notes: []remark{}} }
+
+// findings are what a survey has found.
+type findings struct {
+	channels []*channelStatus
+	sources  []*sourceStatus
+}
+
+func (f findings) problems() (n int) {
+	for _, ch := range f.channels {
 		n += len(ch.Problems)
 	}
+	for _, one := range f.sources {
+		n += len(one.Problems)
+	}
 	return n
+}
+
+// look looks at all that is declared.
+func (s *survey) look(ctx context.Context) (findings, error) {
+	channels, unread := s.channels(ctx)
+	sources, unheld := s.sourcesIn(ctx)
+	return findings{channels, sources}, errors.Join(unread, unheld)
 }
 
 // channels looks at the declared channels. What cannot be read hides nothing of the others.
@@ -165,7 +188,7 @@ func (s *survey) channels(ctx context.Context) ([]*channelStatus, error) {
 	var channels []*channelStatus
 	var unread []error
 	for _, ch := range s.loaded.Config.Channels {
-		status := &channelStatus{Channel: ch.Name, Transport: ch.Transport, Name: ch.Topic, Problems: []remark{}, Notes: []remark{}}
+		status := &channelStatus{Channel: ch.Name, Transport: ch.Transport, Name: ch.Topic, remarks: noRemarks()}
 		look := s.pubsub
 		if ch.Transport == router.Stream {
 			look = s.stream

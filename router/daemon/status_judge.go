@@ -20,12 +20,12 @@ const (
 	longInHand = 5 * time.Minute
 )
 
-func (c *channelStatus) problem(remedy, format string, args ...any) {
-	c.Problems = append(c.Problems, remark{fmt.Sprintf(format, args...), remedy})
+func (r *remarks) problem(remedy, format string, args ...any) {
+	r.Problems = append(r.Problems, remark{fmt.Sprintf(format, args...), remedy})
 }
 
-func (c *channelStatus) note(remedy, format string, args ...any) {
-	c.Notes = append(c.Notes, remark{fmt.Sprintf(format, args...), remedy})
+func (r *remarks) note(remedy, format string, args ...any) {
+	r.Notes = append(r.Notes, remark{fmt.Sprintf(format, args...), remedy})
 }
 
 const startIt = "start its router: router run"

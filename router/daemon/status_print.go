@@ -8,43 +8,62 @@ import (
 	"signalbox/router/internal/wording"
 )
 
-// print prints channels: problems first, or as JSON. Whole says that all could be read.
-func (s *survey) print(channels []*channelStatus, asJSON, whole bool) error {
+// print prints what was found: problems first, or as JSON. Whole says that all could be read.
+func (s *survey) print(found findings, asJSON, whole bool) error {
 	out := s.opts.Stdout
 	if asJSON {
-		for _, ch := range channels {
-			if _, err := fmt.Fprintln(out, toJSON(ch)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printLines(out, found)
 	}
-	printRemarks(out, "problem", channels, func(ch *channelStatus) []remark { return ch.Problems })
-	printRemarks(out, "note", channels, func(ch *channelStatus) []remark { return ch.Notes })
-	if problems(channels) == 0 && whole {
+	printRemarks(out, "problem", found, func(r remarks) []remark { return r.Problems })
+	printRemarks(out, "note", found, func(r remarks) []remark { return r.Notes })
+	if found.problems() == 0 && whole {
 		fmt.Fprint(out, "ok: no problem\n\n")
 	}
 	table := newTable(out)
 	fmt.Fprintln(table, "channel\ttransport\tin Redis\tnow")
-	for _, ch := range channels {
+	for _, ch := range found.channels {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", printable(ch.Channel), ch.Transport, printable(ch.Name), s.state(ch))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	if err := s.printGroups(out, channels); err != nil {
+	if err := s.printSources(out, found.sources); err != nil {
 		return err
 	}
-	return s.printDead(out, channels)
+	if err := s.printGroups(out, found.channels); err != nil {
+		return err
+	}
+	return s.printDead(out, found.channels)
 }
 
-func printRemarks(out io.Writer, word string, channels []*channelStatus, of func(*channelStatus) []remark) {
+// printLines prints a line of JSON for each channel, and then for each source.
+func printLines(out io.Writer, found findings) error {
+	for _, ch := range found.channels {
+		if _, err := fmt.Fprintln(out, toJSON(ch)); err != nil {
+			return err
+		}
+	}
+	for _, one := range found.sources {
+		if _, err := fmt.Fprintln(out, toJSON(one)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printRemarks(out io.Writer, word string, found findings, pick func(remarks) []remark) {
 	n := 0
-	for _, ch := range channels {
-		for _, r := range of(ch) {
-			fmt.Fprintf(out, "%s: %s: %s\n  %s\n", word, printable(ch.Channel), printable(r.What), printable(r.Remedy))
+	tell := func(of string, all remarks) {
+		for _, r := range pick(all) {
+			fmt.Fprintf(out, "%s: %s: %s\n  %s\n", word, printable(of), printable(r.What), printable(r.Remedy))
 			n++
 		}
+	}
+	for _, ch := range found.channels {
+		tell(ch.Channel, ch.remarks)
+	}
+	for _, one := range found.sources {
+		tell("source "+one.Source, one.remarks)
 	}
 	if n > 0 {
 		fmt.Fprintln(out)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/batch"
 )
 
 // TestJudgeGroup is about what is a problem, and what is for others to mind.
@@ -70,6 +71,34 @@ func TestJudgeListeners(t *testing.T) {
 		judgeListeners(&status, tc.routed)
 		if len(status.Problems) != tc.problems || len(status.Notes) != tc.notes {
 			t.Errorf("%+v: %q, %q", tc, status.Problems, status.Notes)
+		}
+	}
+}
+
+// TestJudgeHolder is about who holds a source, and how long nothing may be heard of him.
+func TestJudgeHolder(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	held := func(silent time.Duration) batch.Holder {
+		return batch.Holder{Source: "feed", Name: "signalbox-box1-7-x", Service: "desk", Epoch: 9, Since: now.Add(-time.Hour), Renewed: now.Add(-silent), For: 6 * time.Second}
+	}
+	for _, tc := range []struct {
+		name    string
+		holder  batch.Holder
+		problem string // how it begins; empty: there is none
+	}{
+		{"held", held(6 * time.Second), ""},
+		{"the clock of redis was set back", held(-time.Minute), ""},
+		{"silent", held(8 * time.Second), `its holder, signalbox-box1-7-x of service "desk", has not been heard of for 8s`},
+		{"never taken", batch.Holder{Source: "feed"}, `nobody holds it: nothing is published to "prices"`},
+		{"given back", batch.Holder{Source: "feed", Service: "desk", Epoch: 9, Renewed: now}, `nobody holds it`},
+	} {
+		status := &sourceStatus{}
+		(&survey{now: now}).judgeHolder(router.SourceSpec{Name: "feed", Channel: "prices"}, status, tc.holder)
+		if found := status.Problems; len(found) != min(len(tc.problem), 1) || len(found) > 0 && (!strings.HasPrefix(found[0].What, tc.problem) || found[0].Remedy == "") {
+			t.Errorf("%s: problems %q, want %q", tc.name, found, tc.problem)
+		}
+		if h := status.Holder; h != nil && (h.Silent < 0 || h.Away != (tc.problem != "")) {
+			t.Errorf("%s: %+v", tc.name, h)
 		}
 	}
 }

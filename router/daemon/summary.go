@@ -8,6 +8,7 @@ import (
 
 	"signalbox/router"
 	"signalbox/router/ops"
+	"signalbox/router/source"
 	"signalbox/router/transport"
 )
 
@@ -68,6 +69,8 @@ type sums struct {
 	Dead                                           uint64 // kept as dead letters
 	Unfinished                                     uint64 // kept by their streams
 	Lost                                           uint64 // cut short on Pub/Sub, which keeps nothing
+
+	Published, Unpublished, LeftOut uint64 // by sources: published, read and not published, never sent to us
 }
 
 func (p *program) totals(stats router.Stats) (t sums) {
@@ -104,9 +107,19 @@ func (p *program) totals(stats router.Stats) (t sums) {
 	return t
 }
 
+// addSources adds what sources have published, and what they have not.
+func (t *sums) addSources(sources []source.Stats) {
+	for _, s := range sources {
+		t.Published += s.Published
+		t.Unpublished += s.Dropped
+		t.LeftOut += s.Missing
+	}
+}
+
 // summarize is the last line of a run.
-func (p *program) summarize(stats router.Stats, took time.Duration) {
+func (p *program) summarize(stats router.Stats, sources []source.Stats, took time.Duration) {
 	t := p.totals(stats)
+	t.addSources(sources)
 	_, blind := p.losses.total()
 	attrs := []any{
 		"after", took.Round(time.Millisecond), "received", t.Received, "handled", t.Handled, "failed", t.Failed,
@@ -127,6 +140,9 @@ func (p *program) summarize(stats router.Stats, took time.Duration) {
 		{"missing", t.Missing},
 		{"dead_letters", t.Dead},
 		{"unfinished", t.Unfinished},
+		{"published", t.Published},
+		{"unpublished", t.Unpublished},
+		{"left_out", t.LeftOut},
 	} {
 		if more.count > 0 {
 			attrs = append(attrs, more.name, more.count)

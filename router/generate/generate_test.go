@@ -14,6 +14,7 @@ import (
 	"signalbox/router"
 	"signalbox/router/generate"
 	"signalbox/router/routesfile"
+	"signalbox/sources"
 )
 
 var update = flag.Bool("update", false, "write what is generated to testdata")
@@ -25,6 +26,7 @@ func load(t *testing.T, file string) router.Config {
 	t.Helper()
 	kinds := router.NewRegistry()
 	handlers.Register(kinds)
+	sources.Register(kinds)
 	loaded, err := routesfile.Load(routesfile.Source{Paths: []string{file}, Check: true}, kinds)
 	if err != nil {
 		t.Fatal(err)

@@ -53,6 +53,9 @@ func (l *live) wireConfig(r *Running) wireConfig {
 	for _, h := range r.Config.Handlers {
 		w.Handlers = append(w.Handlers, wireHandler{Name: h.Name, Kind: h.Kind, Publishes: h.PublishesTo})
 	}
+	for _, s := range r.Config.Sources {
+		w.Sources = append(w.Sources, wireSource{Name: s.Name, Kind: s.Kind, Channel: s.Channel})
+	}
 	return w
 }
 

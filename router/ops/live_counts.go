@@ -46,7 +46,7 @@ func (l *live) counts(stats *router.Stats) wireCounts {
 	link := l.program.Link()
 	w := wireCounts{
 		At: time.Now().UnixMilli(), Away: link.Away, Reconnects: link.Reconnects,
-		Channels: map[string]channelCount{}, Routes: l.routeCounts(stats), Unshown: l.unshown(stats),
+		Channels: map[string]channelCount{}, Routes: l.routeCounts(stats), Unshown: l.unshown(stats), Sources: sourceCounts(l.program.Sources()),
 	}
 	w.Ready, w.Reasons = l.asked.ready(!link.Away)
 	for name, ch := range stats.Channels {
@@ -62,6 +62,31 @@ func (l *live) counts(stats *router.Stats) wireCounts {
 		change(w.Channels, name, func(c *channelCount) { c.Dead, c.Lag, c.Pending = s.dead, s.lag, s.pending })
 	}
 	return w
+}
+
+// sourceCounts are those of the sources, without secrets.
+func sourceCounts(sources []Source) map[string]sourceCount {
+	counts := make(map[string]sourceCount, len(sources))
+	for _, s := range sources {
+		c := sourceCount{
+			State: s.State, Since: milli(s.Since), Until: milli(s.Until), Why: redact(s.Why), Trouble: redact(s.Trouble), At: redact(s.At),
+			Epoch: s.Epoch, Data: milli(s.LastData), Received: s.Received, Published: s.Published, Lost: s.Dropped + s.Missing,
+			Duplicates: s.Duplicates, Other: s.Other, Attempts: s.Attempts, Sessions: s.Sessions, Queued: s.Queued,
+		}
+		for _, n := range s.Rejected {
+			c.Rejected += n
+		}
+		counts[s.Name] = c
+	}
+	return counts
+}
+
+// milli is a time on the wire; 0: there is none.
+func milli(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.UnixMilli()
 }
 
 // change changes what is told of a channel.

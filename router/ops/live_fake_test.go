@@ -42,6 +42,7 @@ func newFake() *fake {
 				{Channel: "orders", Types: []string{"enter", "exit", "!x", "a.*"}, Handler: "trade", Isolated: true},
 				{Channel: "prices", Types: []string{"*"}, Handler: "log", Name: "all"},
 			},
+			Sources: []router.SourceSpec{{Name: "feed", Kind: "websocket", Channel: "prices"}},
 		},
 		Shown: []Shown{{"event.key == '${KEY}'", "3 attempts"}, {}},
 	}}
@@ -67,6 +68,13 @@ func (f *fake) program() Program {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			return f.stats
+		},
+		Sources: func() []Source {
+			return []Source{{
+				Name: "feed", Kind: "websocket", Channel: "prices", State: SourceStoodDown, Since: time.UnixMilli(8000), Until: time.UnixMilli(9000),
+				Why: "wss://me:hunter2@r says 406", Epoch: 7, LastData: time.UnixMilli(7500), Received: 9, Published: 8, Dropped: 3, Missing: 2,
+				Rejected: map[router.Cause]uint64{router.CauseNaN: 1, router.CauseEmpty: 4}, Attempts: 6, Sessions: 5, Queued: 1,
+			}}
 		},
 		Losses: func() []Loss {
 			return []Loss{

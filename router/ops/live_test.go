@@ -52,6 +52,7 @@ func TestLive(t *testing.T) {
 			{Channel: "orders", Name: "trade", Types: []string{"enter", "exit", "!x", "a.*"}, Handler: "trade", When: "event.key == '${KEY}'", Policy: "3 attempts", Isolated: true},
 			{Channel: "prices", Name: "all", Types: []string{"*"}, Handler: "log"},
 		},
+		Sources: []wireSource{{Name: "feed", Kind: "websocket", Channel: "prices"}},
 	}
 	if got, want := fmt.Sprintf("%+v", config), fmt.Sprintf("%+v", want); got != want {
 		t.Errorf("config\n%s, want\n%s", got, want)
@@ -75,6 +76,11 @@ func TestLive(t *testing.T) {
 	}
 	if r := counts.Routes; len(r) != 2 || r[0].Handled != 8 || r[0].Dead != 1 || r[0].Calls != 9 || r[0].Micros != 9000 || r[1].Handled != 0 {
 		t.Errorf("routes %+v", r)
+	}
+	got, _ = json.Marshal(counts.Sources)
+	if want := `{"feed":{"state":"stood_down","since":8000,"until":9000,"why":"wss://***@r says 406","epoch":7,"data":7500,` +
+		`"received":9,"published":8,"rejected":5,"lost":5,"attempts":6,"sessions":5,"queued":1}}`; string(got) != want {
+		t.Errorf("sources\n%s, want\n%s", got, want)
 	}
 	if counts.Reconnects != 4 || counts.Away || len(counts.Reasons) != 1 || counts.Reasons[0].Text != "redis://***@r is away" {
 		t.Errorf("counts %+v", counts)

@@ -39,6 +39,7 @@ type collector struct {
 
 	router  routerMeters
 	losses  lossMeters
+	sources sourceMeters
 	redis   redisMeters
 	service serviceMeters
 }
@@ -47,6 +48,7 @@ func newCollector(p Program) *collector {
 	c := &collector{program: p, streams: newPoll(p.Streams)}
 	c.router = newRouterMeters(&c.all)
 	c.losses = newLossMeters(&c.all)
+	c.sources = newSourceMeters(&c.all)
 	c.redis = newRedisMeters(&c.all)
 	c.service = newServiceMeters(&c.all)
 	return c
@@ -69,6 +71,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	running, stats := c.program.Running(), c.program.Stats()
 	c.router.read(s, running.Config, stats)
 	c.losses.read(s, running.Config, stats, c.program.Losses())
+	c.sources.read(s, c.program.Sources())
 	c.redis.readLink(s, c.program.Link())
 	c.redis.readStreams(ctx, s, c.streams)
 	c.service.read(s, c.program, running, reasons)

@@ -9,6 +9,7 @@ import (
 // routerMeters tell what the router counts.
 type routerMeters struct {
 	received, unmatched, rejected, missing, age     *meter
+	stale, staleKeys, last                          *meter
 	handled, retries, took, timeout                 *meter
 	dead, abandoned, unmarked, queue, limit, inHand *meter
 }
@@ -20,6 +21,9 @@ func newRouterMeters(all *meters) routerMeters {
 		rejected:  all.counter("events_rejected_total", "Messages that are no event, and those of a crash loop.", "channel", "cause"),
 		missing:   all.counter("events_missing_total", "Numbers that the producers' messages left out; only channels with seq_field.", "channel"),
 		age:       all.histogram("event_age_seconds", "How old events were when they had been decoded, by their own time.", "channel"),
+		stale:     all.gauge("channel_stale", "Whether no event has come for longer than stale_after.any, within hours: 1 or 0; only channels with stale_after.", "channel"),
+		staleKeys: all.gauge("channel_stale_keys", "Keys that have not come for longer than stale_after.per_key, within hours; only channels with stale_after.", "channel"),
+		last:      all.gauge("channel_last_event_timestamp_seconds", "When an event came last; only channels with stale_after. Absent: none has come.", "channel"),
 
 		handled: all.counter("events_handled_total", "Events, once for each route that took them, by what became of them.", "channel", "route", "handler", "result"),
 		retries: all.counter("retries_total", "Attempts that were followed by another.", "channel", "route", "handler"),
@@ -90,8 +94,12 @@ func (m routerMeters) readConfig(s sheet, running router.Config, stats router.St
 	channels := map[string]router.Channel{}
 	for _, ch := range running.Channels {
 		channels[ch.Name] = ch
-		if _, is := stats.Channels[ch.Name]; is && ch.Fields.Seq != "" {
+		of, is := stats.Channels[ch.Name]
+		if is && ch.Fields.Seq != "" {
 			s.add(m.missing, 0, ch.Name)
+		}
+		if is && ch.StaleAfter != (router.StaleAfter{}) {
+			m.readSilence(s, ch.Name, of)
 		}
 	}
 	for _, route := range running.Routes {
@@ -106,6 +114,19 @@ func (m routerMeters) readConfig(s sheet, running router.Config, stats router.St
 		if ch.Transport == router.PubSub && ch.Queue > 0 {
 			s.most(m.limit, float64(ch.Queue), route.Channel, own)
 		}
+	}
+}
+
+// readSilence tells of a channel that says when it is stale.
+func (m routerMeters) readSilence(s sheet, name string, ch router.ChannelStats) {
+	stale := 0.0
+	if !ch.Stale.IsZero() {
+		stale = 1
+	}
+	s.most(m.stale, stale, name)
+	s.add(m.staleKeys, float64(ch.StaleKeys), name)
+	if !ch.LastEvent.IsZero() {
+		s.most(m.last, float64(ch.LastEvent.UnixMilli())/1000, name)
 	}
 }
 

@@ -41,8 +41,8 @@ func filled() Program {
 				Config: router.Config{
 					Service: "desk",
 					Channels: []router.Channel{
-						{Name: "price_data", Transport: router.PubSub, Queue: 1000, Fields: router.Fields{Seq: "n"}},
-						{Name: "trade_commands", Transport: router.Stream},
+						{Name: "price_data", Transport: router.PubSub, Queue: 1000, Fields: router.Fields{Seq: "n"}, StaleAfter: router.StaleAfter{PerKey: time.Minute}},
+						{Name: "trade_commands", Transport: router.Stream, StaleAfter: router.StaleAfter{Any: time.Hour}},
 						{Name: "only_published", Transport: router.Stream},
 					},
 					Routes: []router.Route{
@@ -60,9 +60,10 @@ func filled() Program {
 					"price_data": {
 						Received: 12, Types: map[string]uint64{"tick": 9, router.OtherTypes: 3}, Unmatched: 2,
 						Rejected: map[router.Cause]uint64{router.CauseNaN: 1}, Missing: 4,
-						Age: &router.Distribution{Count: 1, Sum: time.Millisecond, Buckets: map[int]uint64{-79: 1}},
+						Age:       &router.Distribution{Count: 1, Sum: time.Millisecond, Buckets: map[int]uint64{-79: 1}},
+						LastEvent: time.UnixMilli(1_750_000_200_250), StaleKeys: 3,
 					},
-					"trade_commands": {Received: 3, Types: map[string]uint64{"enter": 3, "exit": 0, router.OtherTypes: 0}, CrashLoop: 1, Dead: 1},
+					"trade_commands": {Stale: time.Unix(1_750_000_000, 0), Received: 3, Types: map[string]uint64{"enter": 3, "exit": 0, router.OtherTypes: 0}, CrashLoop: 1, Dead: 1},
 				},
 				Routes: []router.RouteStats{
 					{Channel: "price_data", Route: "save", Handler: "save", Handled: 8, Filtered: 1, Took: took},
@@ -87,6 +88,17 @@ func filled() Program {
 				{Channel: "price_data", Reason: "overflow", Events: 7, Times: 2},
 				{Channel: "price_data", Reason: "gap", Times: 2, Blind: 1500 * time.Millisecond},
 				{Channel: "trade_commands", Reason: "trimmed", Events: 6, Times: 1},
+			}
+		},
+		Sources: func() []Source {
+			return []Source{
+				{
+					Name: "feed", Kind: "websocket", Channel: "price_data", State: SourceConnected, Holds: true, Epoch: 1_795_737_859, Expected: true,
+					LastData: time.Unix(1_750_000_200, 250_000_000), LastSeen: time.Unix(1_750_000_201, 0),
+					Sessions: 2, Attempts: 5, Received: 40, Published: 30, Dropped: 4, Duplicates: 3, Missing: 2, Other: 1,
+					Rejected: map[router.Cause]uint64{router.CauseNotJSON: 2, "unpublishable": 1}, Queued: 6,
+				},
+				{Name: "spare", Kind: "simulated", Channel: "price_data", State: SourceStandingBy},
 			}
 		},
 		Link: func() Link { return Link{Away: true, Reconnects: 4, Unverified: true} },
@@ -236,6 +248,9 @@ func TestFromTheStart(t *testing.T) {
 		{"signalbox_events_received_total", []string{"channel", "trade_commands", "type", "other"}},
 		{"signalbox_dead_letters_total", []string{"channel", "price_data", "route", "save"}},
 		{"signalbox_events_handled_total", []string{"channel", "price_data", "handler", "save", "result", "failed", "route", "save"}},
+		{"signalbox_source_dropped_total", []string{"channel", "price_data", "source", "spare"}},
+		{"signalbox_source_rejected_total", []string{"cause", "unpublishable", "channel", "price_data", "source", "spare"}},
+		{"signalbox_source_state", []string{"channel", "price_data", "source", "spare", "state", "given_up"}},
 	} {
 		if got := value(t, families[tt.metric], tt.labels...); got != 0 {
 			t.Errorf("%s%q is %v, want 0", tt.metric, tt.labels, got)

@@ -36,6 +36,7 @@ func TestPage(t *testing.T) {
 		"no writing":      pageOnlyReads,
 		"configuration":   pageTellsConfiguration,
 		"Redis away":      pageTellsAway,
+		"sources":         pageShowsSources,
 		"restart":         pageComesBack,
 		"hidden":          pageRests,
 		"keyboard":        pageByKeyboard,

@@ -24,7 +24,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	browser := browsertest.Start(t)
 	only := os.Getenv("SCREENSHOTS_OF") // as "busy-1280", which is quicker
-	states := map[string]func(f *fakeRouter){"empty": func(*fakeRouter) {}, "busy": playBusy, "broken": playBroken, "many": playMany}
+	states := map[string]func(f *fakeRouter){"empty": func(*fakeRouter) {}, "busy": playBusy, "broken": playBroken, "many": playMany, "feeds": playFeeds}
 	for state, play := range states {
 		f := newFakeRouter(t, demoConfig())
 		f.config.Write = true
@@ -100,6 +100,15 @@ func playBusy(f *fakeRouter) {
 	f.order("c-1", "start", "handled", "paper_bot", "")
 	f.order("c-3", "enter", "retried", "enter", "exchange timeout")
 	f.happen(wireEvent{Channel: "price_data", Result: "rejected", Error: "not JSON: invalid character 'h' at start of value at byte 0", Message: "hello"})
+}
+
+// playFeeds has sources in several states.
+func playFeeds(f *fakeRouter) {
+	playBusy(f)
+	f.haveSources(wireSource{"alpaca", "websocket", "price_data"}, wireSource{"binance", "websocket", "price_data"}, wireSource{"simulated", "simulated", "trade_commands"})
+	f.be("alpaca", sourceCount{State: SourceWaiting, Until: time.Now().Add(90 * time.Second).UnixMilli(), Why: "connection limit exceeded (406)"})
+	f.be("binance", sourceCount{State: SourceConnected, At: "wss://stream.example/ws", Epoch: 1795738665})
+	f.be("simulated", sourceCount{State: SourceStandingBy})
 }
 
 // playMany has as many routes as can still be drawn.

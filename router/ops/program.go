@@ -23,6 +23,8 @@ type Program struct {
 	Running func() Running
 	// Stats are the router's counters.
 	Stats func() router.Stats
+	// Sources are how the sources are, in the order of the configuration.
+	Sources func() []Source
 	// Losses are what the transports know to be lost, since the start.
 	Losses func() []Loss
 	// Link is how the connection to Redis is.
@@ -120,7 +122,7 @@ type Stream struct {
 
 // Reason is something that keeps the program from being ready.
 type Reason struct {
-	What string `json:"what"` // the kind: "redis", "subscription", "stopping", "starting"
+	What string `json:"what"` // the kind: "redis", "subscription", "source", "stale", "stopping", "starting"
 	Text string `json:"text"` // for people
 }
 

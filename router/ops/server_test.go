@@ -29,6 +29,7 @@ func nothing() Program {
 		Service: "test", Version: "dev", Onlooker: &router.Onlooker{}, Started: time.Now(),
 		Running:  func() Running { return Running{} },
 		Stats:    func() router.Stats { return router.Stats{} },
+		Sources:  func() []Source { return nil },
 		Losses:   func() []Loss { return nil },
 		Link:     func() Link { return Link{} },
 		Streams:  func(context.Context) ([]Stream, error) { return nil, nil },

@@ -24,6 +24,7 @@ type wireConfig struct {
 	Channels []wireChannel `json:"channels"`
 	Handlers []wireHandler `json:"handlers"`
 	Routes   []wireRoute   `json:"routes"`
+	Sources  []wireSource  `json:"sources,omitempty"`
 }
 
 type wireChannel struct {
@@ -52,6 +53,12 @@ type wireRoute struct {
 	Isolated bool     `json:"isolated,omitempty"`
 }
 
+type wireSource struct {
+	Name    string `json:"name"`
+	Kind    string `json:"kind"`
+	Channel string `json:"channel"` // that it publishes to
+}
+
 // wireCounts is what has happened so far.
 type wireCounts struct {
 	At         int64                   `json:"at"`
@@ -60,7 +67,8 @@ type wireCounts struct {
 	Away       bool                    `json:"away,omitempty"` // Redis
 	Reconnects uint64                  `json:"reconnects"`
 	Channels   map[string]channelCount `json:"channels"`
-	Routes     []routeCount            `json:"routes"`           // as in wireConfig
+	Routes     []routeCount            `json:"routes"` // as in wireConfig
+	Sources    map[string]sourceCount  `json:"sources,omitempty"`
 	Missed     uint64                  `json:"missed,omitempty"` // events that this browser was too slow for
 	Unshown    uint64                  `json:"unshown"`          // events that were not shown, being too many
 }
@@ -92,6 +100,27 @@ type routeCount struct {
 	Dead       uint64 `json:"dead,omitempty"`   // of failed: kept as dead letters, since the start
 	Calls      uint64 `json:"calls,omitempty"`  // of the handler, that were timed
 	Micros     uint64 `json:"micros,omitempty"` // that they took together
+}
+
+// sourceCount is how a source is, and what it has read.
+type sourceCount struct {
+	State      SourceState `json:"state"`
+	Since      int64       `json:"since"`             // of the state
+	Until      int64       `json:"until,omitempty"`   // when it will end
+	Why        string      `json:"why,omitempty"`     // what led to it
+	Trouble    string      `json:"trouble,omitempty"` // although it is connected
+	At         string      `json:"at,omitempty"`      // where it is connected to
+	Epoch      int64       `json:"epoch,omitempty"`
+	Data       int64       `json:"data,omitempty"` // when an event came last
+	Received   uint64      `json:"received"`       // events
+	Published  uint64      `json:"published"`
+	Rejected   uint64      `json:"rejected,omitempty"` // no events
+	Lost       uint64      `json:"lost,omitempty"`     // not published, or left out by the other side
+	Duplicates uint64      `json:"duplicates,omitempty"`
+	Other      uint64      `json:"other,omitempty"` // of types that the channel does not declare
+	Attempts   uint64      `json:"attempts"`        // to connect
+	Sessions   uint64      `json:"sessions"`
+	Queued     int         `json:"queued,omitempty"` // wait for Redis
 }
 
 // wireEvent is what became of one event on one route, or of a message that reached none.

@@ -87,9 +87,6 @@ func (w *warnings) warnSources() {
 		if n.written("hours") && to.StaleAfter == (router.StaleAfter{}) && !n.get("stale_after").skips() && !to.raw.node.get("stale_after").skips() {
 			w.report.warnf(n.place("hours"), "%s: hours says when data is to be expected, and nothing says how long it may stay away; write stale_after = \"30s\" beside it", n.subject())
 		}
-		if n.written("max_bytes") && one.Fields.MaxBytes > to.Fields.MaxBytes && one.Fields.Split == "" {
-			w.report.warnf(n.place("max_bytes"), "%s: max_bytes is more than that of channel %q, whose readers reject what is larger; raise it there, too", n.subject(), to.Name)
-		}
 		w.warnSameChannel(one, to)
 	}
 }

@@ -148,9 +148,14 @@ func (w *warnings) warnOwn(raw *rawRoute, one name) {
 	if !slices.ContainsFunc(own, func(typ string) bool { return covers(one.text, typ) }) {
 		w.report.warnf(one.node.at, "%s: Signalbox sends no type %s%s", raw.node.subject(), one.node.quoted(one.text), didYouMean(one.text, "its own types", own))
 	}
-	silent := one.text == router.TypeStale || one.text == router.TypeLive
+	if one.text != router.TypeStale && one.text != router.TypeLive {
+		return
+	}
 	for to, routes := range w.routes {
-		if silent && !to.raw.node.written("stale_after") && slices.ContainsFunc(routes, func(r *route) bool { return r.raw == raw }) {
+		if w.work += len(routes); w.work > maxWork {
+			return
+		}
+		if !to.raw.node.written("stale_after") && slices.ContainsFunc(routes, func(r *route) bool { return r.raw == raw }) {
 			w.report.warnf(one.node.at, "%s: type %s: channel %q has no stale_after, so that none is sent there; write one", raw.node.subject(), one.node.quoted(one.text), to.Name)
 		}
 	}

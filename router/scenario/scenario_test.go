@@ -17,6 +17,7 @@ import (
 	"signalbox/handlers"
 	"signalbox/router"
 	"signalbox/router/routesfile"
+	"signalbox/sources"
 )
 
 var update = flag.Bool("update", false, "write the expected reports anew")
@@ -24,6 +25,7 @@ var update = flag.Bool("update", false, "write the expected reports anew")
 func kinds() *router.Registry {
 	r := router.NewRegistry()
 	handlers.Register(r)
+	sources.Register(r)
 	return r
 }
 
@@ -92,7 +94,7 @@ func TestShippedRoutes(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
 	text, got := report(t, false, write(t, "routes.toml", string(config.Routes), "routes_test.toml", string(config.Tests)))
-	if got.Failed() > 0 || len(got.Unexercised()) > 0 || len(got.Routes) != 8 {
+	if got.Failed() > 0 || len(got.Unexercised()) > 0 || len(got.Routes) != 9 {
 		t.Error(text)
 	}
 	if took := time.Since(begin); took > 5*time.Second { // a quiet machine needs 0.02 s

@@ -112,6 +112,7 @@ func (s *Set) Reload(cfg router.Config) error {
 		for _, old := range gone {
 			if old.spec.Name == r.spec.Name {
 				r.after = old.ended
+				r.board.goOn(old.board.read())
 			}
 		}
 		r.start(s.ctx)

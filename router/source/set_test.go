@@ -306,6 +306,9 @@ func TestReload(t *testing.T) {
 		cfg.Sources = slices.Clone(cfg.Sources)
 		cfg.Sources[0].Revision = "2"
 		reload(2, "changed")
+		if got := s.Stats()[0]; got.Sessions != 2 || got.Attempts != 2 || got.State != Connected || !got.Holds {
+			t.Errorf("the counters begin anew: %+v", got)
+		}
 		cfg.Sources = nil
 		reload(2, "gone")
 		if len(w.holder) != 0 {

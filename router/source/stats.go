@@ -21,7 +21,8 @@ const (
 	GivenUp    State = "given_up"   // until the configuration changes or the program starts again
 )
 
-// Stats is how a source is, and its counters since this process runs it.
+// Stats is how a source is, and its counters since this process runs it, also through
+// reloads that change it.
 type Stats struct {
 	Source, Kind, Channel string
 
@@ -80,6 +81,16 @@ func (b *board) turn(to State, why string, lasting time.Duration) {
 		if to != Connected {
 			s.At, s.Trouble = "", ""
 		}
+	})
+}
+
+// goOn begins with what was counted before, under the same name: counters never go back.
+func (b *board) goOn(before Stats) {
+	b.change(func(s *Stats) {
+		before.Kind, before.Channel, before.State, before.Since = s.Kind, s.Channel, s.State, s.Since
+		before.Until, before.Why, before.At, before.Trouble = time.Time{}, "", "", ""
+		before.Holds, before.Queued = false, 0
+		*s = before
 	})
 }
 

@@ -219,6 +219,29 @@ func TestHolderInAFullRedis(t *testing.T) {
 	}
 }
 
+// A server that cannot be told that a script takes no memory refuses it when it is full, and
+// nothing of the batch was sent then.
+func TestHolderInAFullRedisOfOldTimes(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	n.scripts.publish.now.Store(n.scripts.publish.plain)
+	got := arrivals(t, open(t, server.URL()), false)
+	term := feedTerm(t, n, false, 2*time.Second)
+	server.Client().ConfigSet(t.Context(), "maxmemory", "1")
+	for range 3 {
+		if err := term.Publish(t.Context(), outgoing("1", "2")); err == nil || !strings.Contains(err.Error(), "OOM") {
+			t.Fatalf("a full Redis: %v", err)
+		}
+	}
+	server.Client().ConfigSet(t.Context(), "maxmemory", "0")
+	mustPublish(t, term, "1", "2")
+	mustPublish(t, term, "end")
+	if got, want := got(), []string{"1", "2"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // A Redis that becomes full takes a slice as a whole or not at all.
 func TestHolderFillsARedis(t *testing.T) {
 	t.Parallel()

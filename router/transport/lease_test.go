@@ -49,6 +49,16 @@ func acquire(t testing.TB, l *Lease) *Term {
 	return term
 }
 
+// over waits for the end of a term.
+func over(t testing.TB, term *Term) {
+	t.Helper()
+	select {
+	case <-term.Done():
+	case <-time.After(patience):
+		t.Fatal("the term goes on")
+	}
+}
+
 func outgoing(texts ...string) []batch.Outgoing {
 	list := make([]batch.Outgoing, len(texts))
 	for i, text := range texts {
@@ -231,7 +241,7 @@ func TestCloseEndsLeases(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	_ = a.Close()
-	<-term.Done()
+	over(t, term)
 	term.Release(t.Context(), false)
 	if _, err := feedLease(a, short).Acquire(t.Context()); !errors.Is(err, ErrClosed) {
 		t.Errorf("error %v", err)
@@ -255,7 +265,7 @@ func TestTermsAlone(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		first.Release(t.Context(), true)
-		<-first.Done()
+		over(t, first)
 		if err := first.Publish(t.Context(), outgoing("late")); !errors.Is(err, ErrNotHeld) {
 			t.Errorf("error %v", err)
 		}

@@ -8,7 +8,7 @@ import { Model } from './model.js';
 import { openConfig, openPublish } from './boxes.js';
 import { Panel } from './panel.js';
 import { recolour } from './spark.js';
-import { since } from './words.js';
+import { since, standing } from './words.js';
 import { Stream } from './stream.js';
 import { Table } from './table.js';
 
@@ -66,7 +66,7 @@ function build() {
 // shown are the nodes that are wanted, and those along their way.
 function shown() {
   const words = byId('find').value.toLowerCase().split(/\s+/).filter(Boolean);
-  const awake = byId('hide-idle').checked ? (n) => n.rate > 0 || n.marked().length > 0 || n.behind > 0 : () => true;
+  const awake = byId('hide-idle').checked ? (n) => n.rate > 0 || n.level || n.marked().length > 0 || n.behind > 0 : () => true;
   const all = [...model.nodes.values()];
   if (!words.length && !byId('hide-idle').checked) return all;
   const hit = (n) => words.every((w) => text(n).includes(w));
@@ -78,7 +78,7 @@ function shown() {
 // text is what a node is found by: what it takes, not what it leaves out.
 function text({ kind, name, channel, spec }) {
   const own = kind === 'route' ? [spec.handler, spec.when, spec.policy, ...spec.types.filter((t) => t[0] !== '!')]
-    : kind === 'channel' ? [spec.topic, spec.transport] : [spec.kind];
+    : kind === 'source' ? [spec.kind] : kind === 'channel' ? [spec.topic, spec.transport] : [spec.kind];
   return [name, channel, ...own].filter(Boolean).join(' ').toLowerCase();
 }
 
@@ -110,7 +110,7 @@ function head() {
   set(byId('hash'), plain(config.hash.slice(0, 12)));
   set(byId('since'), `since ${moment(config.since)}`);
   put(byId('open-config'), 'title', `runs since ${moment(config.since)}`);
-  document.title = `${model.of('route').some((n) => n.state === 'error') ? '● ' : ''}${plain(config.service)} · Signalbox`;
+  document.title = `${[...model.of('route'), ...model.of('source')].some((n) => n.state === 'error') ? '● ' : ''}${plain(config.service)} · Signalbox`;
   if (!counts) return;
   pill('ready', counts.ready ? 'flowing' : 'error', counts.ready ? 'ready' : 'not ready');
   if (page.paused) return;
@@ -147,10 +147,11 @@ function problems() {
   const order = { error: 0, dropped: 1, behind: 2, warn: 3 };
   const list = [];
   for (const n of model.nodes.values()) {
-    const marks = n.kind === 'channel' || n.kind === 'route' ? n.marked().filter((m) => m.level !== 'note') : [];
+    const marks = ['source', 'channel', 'route'].includes(n.kind) ? n.marked().filter((m) => m.level !== 'note') : [];
     const texts = marks.map((m, i) => (i ? m.said : since(m, now)));
+    if (n.level) texts.unshift(standing(n.now, now));
     if (n.late()) texts.push(`${plural(n.behind, 'event')} waiting`);
-    if (texts.length) list.push({ n, level: marks.length ? marks[0].level : 'behind', last: marks.length ? marks[0].last : now, text: texts.join(' · also ') });
+    if (texts.length) list.push({ n, level: n.level === 'error' || !marks.length ? n.level || 'behind' : marks[0].level, last: marks.length ? marks[0].last : now, text: texts.join(' · also ') });
   }
   list.sort((a, b) => order[a.level] - order[b.level] || b.last - a.last);
   const host = byId('problems');
@@ -198,6 +199,9 @@ function announce() {
   for (const n of model.of('route')) {
     turn(n.key, n.state === 'error', n.state === 'error' ? `route ${plain(n.name)} fails: ${plain((n.marked()[0] || {}).text)}` : `route ${plain(n.name)} is fine`);
   }
+  for (const n of model.of('source')) {
+    if (n.now) turn(n.key, n.now.state, `source ${plain(n.name)}: ${standing(n.now, model.now())}`);
+  }
   if (news.length) set(byId('announce'), news.slice(0, 5).join('. '));
 }
 
@@ -206,7 +210,7 @@ function empty() {
   const host = byId('empty');
   const { config, counts } = model;
   const c = config.channels.find((one) => !one.pattern);
-  const kind = !config.routes.length || !c ? 'routes' : counts && counts.ready && Object.values(counts.channels).every((n) => !n.received && !n.rejected) ? 'events' : '';
+  const kind = !config.routes.length && config.sources.length ? '' : !config.routes.length || !c ? 'routes' : counts && counts.ready && Object.values(counts.channels).every((n) => !n.received && !n.rejected) ? 'events' : '';
   host.hidden = !kind;
   if (host.dataset.kind === kind) return;
   host.dataset.kind = kind;

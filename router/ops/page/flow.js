@@ -9,9 +9,9 @@ import { spark } from './spark.js';
 
 const MOST = 300; // nodes; more are a table
 const TRAINS = 16; // lights at a time
-const SLIM = { type: 180, channel: 215, route: 215, handler: 215 }; // px; narrower nodes have no chart
+const SLIM = { source: 215, type: 180, channel: 215, route: 215, handler: 215 }; // px; narrower nodes have no chart
 const EVERY = 450; // ms between two lights of a route
-const HEADS = { channel: 'channels', type: 'types', route: 'routes', handler: 'handlers' };
+const HEADS = { source: 'sources', channel: 'channels', type: 'types', route: 'routes', handler: 'handlers' };
 
 export class Flow {
   constructor(host, open) {
@@ -81,7 +81,7 @@ export class Flow {
     this.draw(paths);
     for (const h of this.heads) {
       const kind = h.dataset.kind;
-      h.hidden = !heads && kind !== 'handler';
+      h.hidden = heads ? !(kind in heads.x) : kind !== 'handler';
       if (heads) Object.assign(h.style, { left: `${heads.x[kind]}px`, top: '' });
       else Object.assign(h.style, { left: '0px', top: `${under + 4}px` });
     }
@@ -176,10 +176,10 @@ export class Flow {
   }
 }
 
-// inOrder is the order of the tab key: a channel, its types, its routes; at last the handlers.
+// inOrder is the order of the tab key: the sources of a channel, the channel, its types, its routes; at last the handlers.
 function inOrder(nodes) {
   const own = (c) => nodes.filter((n) => (n.kind === 'type' || n.kind === 'route') && n.channel === c.name);
-  return [...nodes.filter((n) => n.kind === 'channel').flatMap((c) => [c, ...own(c)]), ...nodes.filter((n) => n.kind === 'handler')];
+  return [...nodes.filter((n) => n.kind === 'channel').flatMap((c) => [...nodes.filter((n) => n.kind === 'source' && n.channel === c.name), c, ...own(c)]), ...nodes.filter((n) => n.kind === 'handler')];
 }
 
 // flowOf is how much runs along a line, as far as it is known: a route takes every event of a type.

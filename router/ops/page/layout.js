@@ -5,30 +5,33 @@ import { lines } from './words.js';
 const HIGH = { 1: 28, 2: 46, 3: 64 }; // px, by lines
 const GAP = 8; // between two nodes of a channel
 const BLOCK = 22; // between two channels
-const SHARE = { channel: 0.28, type: 0.18, route: 0.3, handler: 0.24 }; // of the width of all nodes
-const WIDEST = { channel: 290, type: 220, route: 380, handler: 290 };
+const SHARE = { source: 0.26, channel: 0.28, type: 0.18, route: 0.3, handler: 0.24 }; // of the width of all nodes
+const WIDEST = { source: 290, channel: 290, type: 220, route: 380, handler: 290 };
 
 const high = (node) => HIGH[lines(node)];
 
-export const NARROW = 680; // px; below, everything stands in one column
+const NARROW = 680; // px; below, everything stands in one column
+const SOURCE = 140; // more where there are sources
+
+const kinds = (nodes) => Object.keys(SHARE).filter((k) => k !== 'source' || nodes.some((n) => n.kind === k));
 
 // place returns {places: Map of key → {x, y, w, h}, paths: Map of key → d, height, heads}.
 export function place(nodes, links, width) {
-  return width < NARROW ? column(nodes, links, width) : columns(nodes, links, width);
+  return width < NARROW + (kinds(nodes).length > 4 ? SOURCE : 0) ? column(nodes, links, width) : columns(nodes, links, width);
 }
 
-// columns puts channels, types, routes and handlers side by side. Each channel has a block of
+// columns puts sources, channels, types, routes and handlers side by side. Each channel has a block of
 // its own, so that lines cross only on the way to the handlers.
 function columns(nodes, links, width) {
   const gaps = Math.max(30, Math.min(110, width * 0.08 - 30));
-  const free = width - 3 * gaps - 2;
+  const of = kinds(nodes);
+  const between = of.length - 1;
+  const free = (width - between * gaps - 2) / of.reduce((sum, k) => sum + SHARE[k], 0);
   const w = {};
-  for (const k of Object.keys(SHARE)) w[k] = Math.min(WIDEST[k], Math.floor(free * SHARE[k]));
-  const rest = (width - 2 - Object.values(w).reduce((a, b) => a + b, 0)) / 3;
-  const x = { channel: 1 };
-  x.type = x.channel + w.channel + rest;
-  x.route = x.type + w.type + rest;
-  x.handler = x.route + w.route + rest;
+  for (const k of of) w[k] = Math.min(WIDEST[k], Math.floor(free * SHARE[k]));
+  const rest = (width - 2 - Object.values(w).reduce((a, b) => a + b, 0)) / between;
+  const x = {};
+  of.reduce((left, k) => (x[k] = left) + w[k] + rest, 1);
   const places = new Map();
   let y = 1;
   for (const c of nodes.filter((n) => n.kind === 'channel')) {
@@ -38,12 +41,13 @@ function columns(nodes, links, width) {
   return { places, paths: curves(links, places), height: height + 2, heads: { x, w } };
 }
 
-// block stands the types and routes of a channel beside it, and returns where it ends.
+// block stands the sources, types and routes of a channel beside it, and returns where it ends.
 function block(nodes, channel, top, x, w, places) {
   const types = nodes.filter((n) => n.kind === 'type' && n.channel === channel.name);
   const routes = nodes.filter((n) => n.kind === 'route' && n.channel === channel.name);
+  const sources = nodes.filter((n) => n.kind === 'source' && n.channel === channel.name);
   const long = (list) => list.reduce((sum, n) => sum + high(n) + GAP, -GAP);
-  const height = Math.max(long([channel]), long(types), long(routes));
+  const height = Math.max(long([channel]), long(sources), long(types), long(routes));
   const stack = (list, kind) => {
     let y = top + (height - long(list)) / 2;
     for (const n of list) {
@@ -51,6 +55,7 @@ function block(nodes, channel, top, x, w, places) {
       y += high(n) + GAP;
     }
   };
+  stack(sources, 'source');
   stack([channel], 'channel');
   stack(types, 'type');
   stack(routes, 'route');
@@ -93,15 +98,17 @@ function curves(links, places) {
   return paths;
 }
 
-// column is the picture of a phone: a channel, its types side by side, its routes below, and
+// column is the picture of a phone: the sources of a channel, the channel, its types side by side, its routes below, and
 // at last the handlers.
 function column(nodes, links, width) {
   const places = new Map();
   const indent = 22;
   let y = 1;
   for (const c of nodes.filter((n) => n.kind === 'channel')) {
-    places.set(c.key, { x: 1, y, w: width - 2, h: high(c) });
-    y += high(c) + GAP;
+    for (const n of [...nodes.filter((s) => s.kind === 'source' && s.channel === c.name), c]) {
+      places.set(n.key, { x: 1, y, w: width - 2, h: high(n) });
+      y += high(n) + GAP;
+    }
     const types = nodes.filter((n) => n.kind === 'type' && n.channel === c.name);
     const half = (width - indent - GAP - 1) / 2;
     types.forEach((t, i) => {

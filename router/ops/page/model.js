@@ -33,7 +33,7 @@ export class Model {
 
   // configure makes the picture; what goes on keeps its history.
   configure(config) {
-    for (const list of ['channels', 'handlers', 'routes', 'files']) config[list] ||= []; // Go writes an empty list as null, too
+    for (const list of ['channels', 'handlers', 'routes', 'sources', 'files']) config[list] ||= []; // Go writes an empty list as null, too
     if (this.config && this.config.started !== config.started) this.restart();
     this.config = config;
     const old = this.nodes;
@@ -50,6 +50,7 @@ export class Model {
     const rank = new Map(config.channels.map((c) => [c, first(c)]));
     config.channels.sort((a, b) => (rank.get(a) === rank.get(b) ? 0 : rank.get(a) - rank.get(b)));
     for (const c of config.channels) this.addChannel(add, c, config.routes);
+    for (const s of config.sources) add('source', [s.name], s.name, { channel: s.channel, spec: s });
     for (const r of config.routes) {
       add('route', [r.channel, r.name], r.name, { channel: r.channel, spec: r });
     }
@@ -78,6 +79,7 @@ export class Model {
 
   join(config) {
     const link = (from, to, route) => from && to && this.links.push({ key: from.key + to.key, from, to, route });
+    for (const s of this.of('source')) link(s, this.node('channel', s.channel), null);
     for (const type of this.of('type')) {
       link(this.node('channel', type.channel), type, null);
       for (const r of config.routes) {
@@ -105,6 +107,7 @@ export class Model {
     if (stale) this.configure(this.config);
     let received = 0;
     for (const c of this.config.channels) received += this.countChannel(c, counts.channels[c.name] || {}, seconds, counts.at);
+    for (const s of this.of('source')) this.countSource(s, (counts.sources || {})[s.name], seconds, counts.at);
     this.countRoutes(counts, seconds);
     for (const h of this.of('handler')) this.gather(h, seconds, counts.at);
     const sum = { handled: 0, failed: 0, rejected: 0 };
@@ -126,6 +129,13 @@ export class Model {
       if (type.channel === c.name) type.advance((n.types && n.types[type.name]) || 0, {}, seconds, at);
     }
     return n.received || 0;
+  }
+
+  countSource(node, n, seconds, at) {
+    if (!n) return; // of another configuration; the next will fit
+    node.advance(n.received, n, seconds, at);
+    node.now = n;
+    node.level = n.state === 'given_up' ? 'error' : n.trouble || n.state === 'waiting' || n.state === 'stood_down' ? 'warn' : '';
   }
 
   countRoutes(counts, seconds) {

@@ -1,4 +1,4 @@
-// A node of the picture: a channel, a type, a route or a handler, with what it counted.
+// A node of the picture: a source, a channel, a type, a route or a handler, with what it counted.
 
 const POINTS = 120; // seconds that are remembered
 const SHORT = 10; // seconds of a rate
@@ -30,6 +30,7 @@ export class Node {
     this.faults = []; // of them failed
     this.marks = {};
     this.behind = 0; // waiting events, of a channel
+    this.level = ''; // error or warn, of a source that is not connected
   }
 
   // forget begins the counters anew, as the router did.
@@ -117,10 +118,10 @@ export class Node {
   // state is the colour of its lamp.
   get state() {
     const levels = this.marked().map((m) => m.level);
-    if (levels.includes('error')) return 'error';
+    if (levels.includes('error') || this.level === 'error') return 'error';
     if (levels.includes('dropped')) return 'dropped';
     if (this.late()) return 'behind';
-    if (levels.includes('warn')) return 'warn';
+    if (levels.includes('warn') || this.level === 'warn') return 'warn';
     return this.rate > 0 ? 'flowing' : 'idle';
   }
 }

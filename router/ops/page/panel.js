@@ -2,10 +2,10 @@
 
 import { byId, el, plain, put, set } from './dom.js';
 import { Chart } from './spark.js';
-import { count, moment, rate, span } from './format.js';
+import { ago, count, moment, rate, span } from './format.js';
 import { Dead } from './dead.js';
 import { Events } from './events.js';
-import { policy, since, TOTALS } from './words.js';
+import { policy, since, standing, TOTALS } from './words.js';
 
 export class Panel {
   constructor(model, acknowledged) {
@@ -35,11 +35,12 @@ export class Panel {
     if (this.chart) this.chart.clear();
     this.chart = new Chart(this.plot);
     this.calm = el('button', { type: 'button', class: 'calm', on: { click: () => this.acknowledge() } }, 'Acknowledge');
+    this.about = el('p', { class: 'note' });
     const close = el('button', { type: 'button', class: 'close', 'aria-label': 'Close', on: { click: () => this.close() } }, '×');
     this.host.replaceChildren(
       el('div', { class: 'panel-top' },
         el('h2', { id: 'panel-title', tabindex: '-1' }, this.lamp, el('small', {}, node.kind), ' ', el('span', { class: 'mono' }, plain(node.name))), this.rate, close),
-      el('div', { class: 'panel-body' }, el('p', { class: 'note' }, about(node)), el('div', { class: 'marked' }, this.marks, this.calm), this.plot, ...this.tabs(node)));
+      el('div', { class: 'panel-body' }, this.about, el('div', { class: 'marked' }, this.marks, this.calm), this.plot, ...this.tabs(node)));
     this.host.hidden = false;
     document.body.dataset.panel = 'open';
     this.update();
@@ -47,7 +48,7 @@ export class Panel {
   }
 
   tabs(node) {
-    const panes = [['Events', this.events.host]];
+    const panes = node.kind === 'source' ? [] : [['Events', this.events.host]]; // the channel has them
     const channel = node.kind === 'channel' ? node : this.model.node('channel', node.channel);
     if (['channel', 'route'].includes(node.kind) && channel && (channel.spec.dead || []).length) {
       this.dead = new Dead(this.model, node);
@@ -115,6 +116,7 @@ export class Panel {
     }
     put(this.host, 'data-state', node.state);
     set(this.rate, rate(node.rate));
+    set(this.about, about(node, this.model.now()));
     const marked = node.marked();
     while (this.marks.children.length > marked.length) this.marks.lastChild.remove();
     while (this.marks.children.length < marked.length) this.marks.append(el('li'));
@@ -129,7 +131,7 @@ export class Panel {
   }
 
   total(node) {
-    const t = { ...node.totals, ...(node.kind === 'type' || node.kind === 'channel' ? { received: node.done } : {}) };
+    const t = { ...node.totals, ...(['source', 'type', 'channel'].includes(node.kind) ? { received: node.done } : {}) };
     const lines = Object.entries(TOTALS).filter(([k]) => t[k] !== undefined && t[k] !== null).map(([k, text]) => [text, count(t[k])]);
     if (t.calls) lines.push(['calls of the handler', count(t.calls)], ['a call took, on average', span(t.micros / t.calls / 1000)]);
     if (t.blind) lines.push(['blind, all gaps together', span(t.blind)]);
@@ -138,10 +140,12 @@ export class Panel {
   }
 }
 
-// about says what a node is.
-function about(node) {
+// about says what a node is, and what a source is at.
+function about(node, now) {
   const spec = node.spec;
   switch (node.kind) {
+    case 'source': return [`kind ${plain(spec.kind)} → ${plain(spec.channel)}`, ...(node.now ? [`${standing(node.now, now)}, since ${moment(node.now.since)}`,
+      node.now.epoch && `epoch ${node.now.epoch}`, node.now.data && `last event ${ago(now - node.now.data)}`] : [])].filter(Boolean).join(' · ');
     case 'channel': return [spec.description, spec.transport, `${spec.pattern ? 'pattern' : 'in Redis'} ${spec.topic}`].filter(Boolean).map(plain).join(' · ');
     case 'type': return `of channel ${plain(node.channel)}`;
     case 'route': return plain(`${spec.channel} · ${spec.types.join(' ')} → ${spec.handler}${policy(spec) === spec.types.join(' ') ? '' : ` · ${policy(spec)}`}`);

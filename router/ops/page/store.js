@@ -52,6 +52,7 @@ const size = (event) => (event.message || '').length + 200;
 // concerns reports whether a node has to do with an event, or with a ring of them.
 export function concerns(node, it) {
   switch (node.kind) {
+    case 'source': return false;
     case 'channel': return it.channel === node.name;
     case 'type': return it.channel === node.channel && (!('type' in it) || node.has(it.type));
     case 'route': return it.channel === node.channel && it.route === node.name;

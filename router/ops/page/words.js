@@ -1,13 +1,14 @@
 // What the picture says about a node, in words.
 
 import { el, plain, put, set } from './dom.js';
-import { ago, count, spoken } from './format.js';
+import { ago, count, span, spoken } from './format.js';
 
 // subtitle is the second line of a node.
 export function subtitle(node) {
   const spec = node.spec;
   const line = (text, ...more) => el('span', { class: 'sub', title: plain(text) }, plain(text), ...more);
   switch (node.kind) {
+    case 'source': return line(spec.kind === spec.name ? '' : spec.kind);
     case 'channel': return line([spec.transport, spec.topic === spec.name ? '' : spec.topic].filter(Boolean).join(' · '));
     case 'route': return line(policy(spec));
     case 'handler': return line(spec.kind === spec.name ? '' : spec.kind,
@@ -35,10 +36,27 @@ export function badgesOf(node) {
     .map((m) => [m.kind, m.level, m.said, m.text]);
   const now = node.now;
   if (!now) return list;
+  if (node.kind === 'source') list.unshift(['state', node.level || 'note', SHORT[now.state] || now.state, standing(now, Date.now())]);
   if (now.dead) list.push(['dead', 'error', `${count(now.dead)} dead`, 'dead letters: events that were given up']);
   if (now.lag > 0) list.push(['lag', node.state === 'behind' ? 'warn' : 'note', `lag ${count(now.lag)}`, 'entries of the stream that nobody has read yet']);
   if (now.queued > 0) list.push(['queue', node.state === 'behind' ? 'warn' : 'note', `queue ${count(now.queued)}`, 'events that wait in this process']);
   return list;
+}
+
+const SHORT = { standing_by: 'stands by', waiting: 'waits', stood_down: 'stands down', given_up: 'given up' };
+
+// standing is what a source is at, as a sentence.
+export function standing(s, now) {
+  const until = s.until > now ? `, tries again in ${span(Math.ceil((s.until - now) / 1000) * 1000)}` : '';
+  const why = s.why ? `: ${plain(s.why)}` : '';
+  switch (s.state) {
+    case 'connected': return `connected${s.at ? ` to ${plain(s.at)}` : ''}${s.trouble ? `, but: ${plain(s.trouble)}` : ''}`;
+    case 'standing_by': return 'stands by: another router holds it, or nobody yet';
+    case 'stood_down': return `stands down${until}${why}`;
+    case 'waiting': return `not connected${until}${why}`;
+    case 'given_up': return `given up${why}`;
+    default: return s.state;
+  }
 }
 
 // badges writes them into an element.
@@ -60,7 +78,8 @@ export const since = (mark, now) => `${mark.said}, last ${ago(now - mark.last)}$
 
 // label is a node for a screen reader.
 export function label(node) {
-  const words = [`${node.kind} ${plain(node.name)}: ${spoken(node.rate)}`, ...badgesOf(node).map((b) => b[2])];
+  const words = [`${node.kind} ${plain(node.name)}: ${spoken(node.rate)}`, ...badgesOf(node).filter((b) => b[0] !== 'state' || !node.level).map((b) => b[2])];
+  if (node.level) words.push(standing(node.now, Date.now()));
   const error = node.marked().find((m) => m.level === 'error' && m.text);
   if (error) words.push(plain(error.text));
   return words.join(', ');
@@ -76,7 +95,8 @@ export const RESULTS = {
 
 // TOTALS are the counters that the details name.
 export const TOTALS = {
-  received: 'received', handled: 'handled', failed: 'failed', retried: 'attempts that were followed by another',
+  received: 'received', published: 'published', other: 'of types that the channel does not declare', attempts: 'attempts to connect',
+  sessions: 'sessions', handled: 'handled', failed: 'failed', retried: 'attempts that were followed by another',
   skipped: 'skipped, being too old', filtered: 'filtered by the condition', duplicates: 'duplicates',
   withdrawn: 'taken over by another process', unfinished: 'cut short by a shutdown', dead: 'dead letters',
   unmatched: 'of a type that no route takes', rejected: 'rejected, being no events', lost: 'lost',

@@ -3,16 +3,15 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// runFeed plays the outside world for the demo: four quotes a second from a simulated
-// broker, a desk that sends commands, and one client that sends nonsense. It talks
-// to Redis as any other program would.
-func runFeed(ctx context.Context, url string) {
+// runDesk plays who else is in the demo's world, beside the source of quotes: a desk that
+// sends commands, and one client that sends nonsense. It talks to Redis as any other
+// program would.
+func runDesk(ctx context.Context, url string) {
 	opts, err := redis.ParseURL(url)
 	if err != nil {
 		return
@@ -20,27 +19,21 @@ func runFeed(ctx context.Context, url string) {
 	opts.DisableIdentity = true
 	client := redis.NewClient(opts)
 	defer func() { _ = client.Close() }()
-	prices := map[string]float64{"BTCUSDT": 97_430, "ETHUSDT": 3_120}
-	symbols := []string{"BTCUSDT", "ETHUSDT"}
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
+	beat := time.NewTicker(250 * time.Millisecond)
+	defer beat.Stop()
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-beat.C:
 		}
-		symbol := symbols[n%len(symbols)]
-		prices[symbol] *= 1 + (rand.Float64()-0.5)/5_000 //nolint:gosec // a price that wanders
-		client.Publish(ctx, "price_data", fmt.Sprintf(
-			`{"type":"tick","data":{"symbol":%q,"price":%.2f}}`, symbol, prices[symbol]))
 		playScene(ctx, client, n)
 	}
 }
 
-// playScene is what happens besides the quotes, in rounds of 64 ticks (16 seconds).
-func playScene(ctx context.Context, client *redis.Client, tick int) {
-	round := (tick-1)/64*5 + 1 // of the ids: c-1 to c-5, c-6 to c-10, …
+// playScene is what happens in rounds of 64 beats (16 seconds).
+func playScene(ctx context.Context, client *redis.Client, beat int) {
+	round := (beat-1)/64*5 + 1 // of the ids: c-1 to c-5, c-6 to c-10, …
 	command := func(id int, typ, data string, at time.Time) {
 		client.XAdd(ctx, &redis.XAddArgs{
 			Stream: "trade_commands", MaxLen: 1000, Approx: true,
@@ -48,7 +41,7 @@ func playScene(ctx context.Context, client *redis.Client, tick int) {
 		})
 	}
 	now := time.Now()
-	switch (tick - 1) % 64 {
+	switch (beat - 1) % 64 {
 	case 2:
 		command(round, "start", `{"bot":"momentum-1"}`, now)
 	case 7:

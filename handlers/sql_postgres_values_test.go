@@ -1,0 +1,45 @@
+package handlers
+
+import (
+	"testing"
+)
+
+func TestPGTexts(t *testing.T) {
+	t.Parallel()
+	texts := pgTexts{{"a", true}, {"", false}, {`"\,NULL{}`, true}, {"", true}}
+	if got, want := texts.literal(), `{"a",NULL,"\"\\,NULL{}",""}`; got != want {
+		t.Errorf("as text %s, want %s", got, want)
+	}
+	if got := (pgTexts{}).literal(); got != "{}" {
+		t.Errorf("none, as text: %s", got)
+	}
+	want := "\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x19\x00\x00\x00\x04\x00\x00\x00\x01" +
+		"\x00\x00\x00\x01a\xff\xff\xff\xff\x00\x00\x00\x09\"\\,NULL{}\x00\x00\x00\x00"
+	if got := string(texts.binary()); got != want {
+		t.Errorf("in binary %q\nwant      %q", got, want)
+	}
+}
+
+func TestWithValues(t *testing.T) {
+	t.Parallel()
+	for statement, want := range map[string]string{
+		`SELECT 1`:                     `SELECT 1`,
+		`$1, $2, $1`:                   `<a>, <$1>, <a>`,
+		`"c$1", 'x$2''$1', $2`:         `"c$1", 'x$2''$1', <$1>`,
+		`INSERT INTO "a""$1" ($2)`:     `INSERT INTO "a""$1" (<$1>)`,
+		`$1::text[]`:                   `<a>::text[]`,
+		`"it's" = $1 AND '"' = $2`:     `"it's" = <a> AND '"' = <$1>`,
+		`SELECT coalesce($2, '') = ''`: `SELECT coalesce(<$1>, '') = ''`,
+	} {
+		if got := withValues(statement, []string{"<a>", "<$1>"}); got != want {
+			t.Errorf("%s: %s, want %s", statement, got, want)
+		}
+	}
+}
+
+func TestQuoteText(t *testing.T) {
+	t.Parallel()
+	if got, want := quoteText(`it's \`), `E'it''s \\'`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -1,0 +1,180 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"signalbox/internal/redistest"
+	"signalbox/router"
+	"signalbox/router/ops"
+	"signalbox/router/routesfile"
+	"signalbox/router/source"
+)
+
+func TestUnready(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	in := func(d time.Duration) time.Time { return now.Add(d) }
+	for _, tc := range []struct {
+		stats source.Stats
+		want  string // empty: it is no reason
+	}{
+		{source.Stats{State: source.Connected}, ""},
+		{source.Stats{State: source.Connected, Trouble: "no answer to the subscription"}, `source "feed": no answer to the subscription`},
+		{source.Stats{State: source.StandingBy, Why: "of no interest"}, ""},
+		{source.Stats{State: source.Connecting, Holds: true}, `source "feed": it is connecting`},
+		{source.Stats{State: source.Waiting, Why: "EOF", Until: in(90 * time.Second)}, `source "feed": it is not connected: EOF; it tries again in 1m30s`},
+		{source.Stats{State: source.Waiting, Why: "EOF", Until: in(time.Millisecond)}, `source "feed": it is not connected: EOF; it tries again in 1s`},
+		{source.Stats{State: source.Waiting, Why: "EOF", Until: in(-time.Second)}, `source "feed": it is not connected: EOF`},
+		{source.Stats{State: source.Waiting}, `source "feed": it is not connected`},
+		{source.Stats{State: source.StoodDown, Why: "code 12", Until: in(15 * time.Minute)}, `source "feed": it stands down: code 12; it tries again in 15m0s`},
+		{source.Stats{State: source.GivenUp, Why: "no such account"}, `source "feed": it is given up: no such account`},
+	} {
+		tc.stats.Source = "feed"
+		var texts []string
+		for _, reason := range unready([]source.Stats{{Source: "well", State: source.Connected}, tc.stats}, now) {
+			texts = append(texts, reason.Text)
+			if reason.What != "source" {
+				t.Errorf("the reason is %q", reason.What)
+			}
+		}
+		if got := strings.Join(texts, "|"); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.stats.State, got, tc.want)
+		}
+	}
+}
+
+// Whatever the engine counts is shown, under the names that both sides have.
+func TestShownSource(t *testing.T) {
+	var stats source.Stats
+	for i, v := 0, reflect.ValueOf(&stats).Elem(); i < v.NumField(); i++ {
+		switch field := v.Field(i); field.Interface().(type) {
+		case string, source.State:
+			field.SetString(v.Type().Field(i).Name)
+		case int, int64:
+			field.SetInt(int64(i))
+		case uint64:
+			field.SetUint(uint64(i)) //nolint:gosec // a small number
+		case bool:
+			field.SetBool(true)
+		case time.Time:
+			field.Set(reflect.ValueOf(time.Unix(int64(i), 0)))
+		case map[router.Cause]uint64:
+			field.Set(reflect.ValueOf(map[router.Cause]uint64{"nan": 1}))
+		default:
+			t.Fatalf("what is a %s?", field.Type())
+		}
+	}
+	from, to := reflect.ValueOf(stats), reflect.ValueOf(shownSource(stats, true))
+	for i := range from.NumField() {
+		name := from.Type().Field(i).Name
+		if name == "Source" {
+			name = "Name"
+		}
+		if got := to.FieldByName(name); !got.IsValid() || fmt.Sprint(got) != fmt.Sprint(from.Field(i)) {
+			t.Errorf("%s is %v, want %v", name, got, from.Field(i))
+		}
+	}
+	for theirs, ours := range map[source.State]ops.SourceState{
+		source.StandingBy: ops.SourceStandingBy, source.Waiting: ops.SourceWaiting, source.Connecting: ops.SourceConnecting,
+		source.Connected: ops.SourceConnected, source.StoodDown: ops.SourceStoodDown, source.GivenUp: ops.SourceGivenUp,
+	} {
+		if string(theirs) != string(ours) {
+			t.Errorf("the state %q is called %q on the HTTP side", theirs, ours)
+		}
+	}
+}
+
+// kindOf is a kind of source whose sessions do that.
+func kindOf(name string, does router.SourceFunc) router.SourceKind[struct{}] {
+	return router.SourceKind[struct{}]{
+		Name: name, Doc: "Does what a test says.",
+		New: func(router.SourceEnv, struct{}) (router.Source, error) { return does, nil },
+	}
+}
+
+const sourceRoutes = `
+[http]
+listen = "127.0.0.1:0"
+[redis]
+url = %q
+[channels.prices]
+transport = "pubsub"
+[sources.given_up]
+channel = "prices"
+lease   = false
+[sources.silent]
+channel = "prices"
+lease   = false
+backoff = "1h"
+max_backoff = "1h"
+[sources.troubled]
+channel = "prices"
+lease   = false
+hours   = "Mon 00:00-00:01 UTC"
+[sources.well]
+channel = "prices"
+lease   = false
+[[routes]]
+channel = "prices"
+type    = "tick"
+handler = "ledger"
+`
+
+// A source that does not work is never hidden: not while the router is else as well as can be.
+func TestReadyTellsOfSources(t *testing.T) {
+	server := redistest.Start(t)
+	file := filepath.Join(t.TempDir(), "routes.toml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, sourceRoutes, server.URL()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stays := func(trouble error) router.SourceFunc {
+		return func(ctx context.Context, to router.Sink) error {
+			to.Opened("test://here")
+			to.Trouble(trouble)
+			to.Emit([]byte(`{"type":"tick"}`))
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	}
+	l := &ledger{}
+	kinds := l.kinds()
+	kinds.AddSources(
+		kindOf("given_up", func(context.Context, router.Sink) error { return router.Permanent(errors.New("no such account")) }),
+		kindOf("silent", func(context.Context, router.Sink) error { return errors.New("nobody answers") }),
+		kindOf("troubled", stays(errors.New("no answer to the subscription"))),
+		kindOf("well", stays(nil)),
+	)
+	p := runProgram(t, Options{Source: routesfile.Source{Paths: []string{file}}, Kinds: kinds, Observe: l.observe})
+	want := []string{
+		`source "given_up": it is given up: no such account`,
+		`source "silent": it is not connected: nobody answers; it tries again in `,
+		`source "troubled": no answer to the subscription`,
+	}
+	var texts []string
+	eventually(t, "each reason is there", func() bool {
+		texts = nil
+		for _, reason := range p.ready(t.Context()) {
+			texts = append(texts, reason.Text)
+		}
+		return slices.EqualFunc(texts, want, strings.HasPrefix)
+	})
+	eventually(t, "what was read is published", func() bool { return p.opsSources()[3].Published == 2 }) // and that it is connected
+
+	shown := p.opsSources()
+	for i, state := range []ops.SourceState{ops.SourceGivenUp, ops.SourceWaiting, ops.SourceConnected, ops.SourceConnected} {
+		if shown[i].State != state || shown[i].Channel != "prices" {
+			t.Errorf("source %d: %+v, want it %s", i, shown[i], state)
+		}
+	}
+	if well := shown[3]; well.At != "test://here" || well.Received != 1 || well.Sessions != 1 || !well.Expected || well.LastData.IsZero() || shown[2].Expected {
+		t.Errorf("sources %+v", shown)
+	}
+}
