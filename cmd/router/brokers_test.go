@@ -16,7 +16,7 @@ import (
 	"signalbox/internal/redistest"
 )
 
-// The configurations for brokers pass check where their secrets are not.
+// The configurations for brokers pass check where their secrets are not, and the schema of editors.
 func TestBrokerConfigurations(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../docs/brokers/*.toml")
@@ -24,6 +24,11 @@ func TestBrokerConfigurations(t *testing.T) {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkBySchema(t, string(text))
 		out, err := routerIn(t, "../../docs/brokers", []string{"check", "-c", filepath.Base(file)})
 		if err != nil || !strings.Contains(out, "\nok: 1 channel") {
 			t.Errorf("check %s: %v\n%s", file, err, out)
@@ -45,7 +50,7 @@ type fakeBroker struct {
 }
 
 func fakeBrokers(t *testing.T) []fakeBroker {
-	rules := brokertest.Rules{}
+	var rules brokertest.Rules
 	return []fakeBroker{
 		{"binance", "/ws", []string{"BTCUSDT", "ETHUSDT"}, true, &brokertest.StartBinance(t, rules).Exchange},
 		{"coinbase", "/", []string{"BTC-USD", "ETH-USD"}, true, &brokertest.StartCoinbase(t, rules).Exchange},
@@ -78,9 +83,9 @@ func (b fakeBroker) configure(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	connect := fmt.Sprintf("url     = [%q]\nca_file = %q\nbackoff = \"20ms\"", b.server.URL()+b.path, b.server.CAFile())
+	connect := fmt.Sprintf("url = [%q]\nca_file = %q\nlease_for = \"1s\"\nbackoff = \"20ms\"", b.server.URL()+b.path, b.server.CAFile())
 	replaced := urlLine.ReplaceAllLiteralString(string(text), connect)
-	replaced = strings.ReplaceAll(replaced, "/run/secrets/", dir+"/")
+	replaced = strings.NewReplacer("/run/secrets/", dir+"/", `takeover_delay = "10s"`, `takeover_delay = "50ms"`).Replace(replaced)
 	if strings.Count(replaced, connect) != 1 {
 		t.Fatalf("%s.toml has not one line with url", b.name)
 	}
