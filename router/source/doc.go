@@ -16,11 +16,10 @@ type Term interface {
 	// Done is closed when the session must be closed: early enough, by the monotonic clock of
 	// this process, that no other process can hold the source before.
 	Done() <-chan struct{}
-	// Publish sends messages, in order. An error after which Done is closed is one that says
-	// that another process holds the source, and nothing was sent; after any other the same
-	// messages may be published again, and none of them is sent twice.
+	// Publish sends messages, in order. After an error they may be published again while Done
+	// is open, and none of them is sent twice.
 	Publish(ctx context.Context, messages []batch.Outgoing) error
-	// Release ends it: at once, if the session was closed in an orderly way, so that another
-	// process may connect without waiting; else as if this process had died.
+	// Release ends it: at once, if nobody's session is open, so that another process may
+	// connect without waiting; else as if this process had died.
 	Release(ctx context.Context, orderly bool)
 }

@@ -28,6 +28,7 @@ type holder struct {
 	numbers *sequence
 	seqs    map[string]uint64 // of the stamps, by key
 	pace    *pace
+	alone   bool // nobody else's session can be open
 }
 
 // hold runs sessions until the term ends or ctx does, and gives the source back. It reports
@@ -48,29 +49,27 @@ func (h *holder) hold(ctx context.Context) (givenUp bool) {
 	h.board.change(func(s *Stats) { s.Holds, s.Epoch = true, h.epoch })
 	h.log.Info("this router holds the source", "epoch", h.epoch)
 	givenUp = h.sessions(held)
-	lost := isClosed(h.term.Done())
 	h.out.finish(lastWords)
 	cancel(errEnded)
 	<-watched
 	h.board.change(func(s *Stats) { s.Holds = false })
-	if lost {
-		h.log.Warn("this router holds the source no more: the lease could not be renewed in time", "epoch", h.epoch)
-	}
 	leaving, done := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer done()
-	h.term.Release(leaving, true) // no session is open
+	h.term.Release(leaving, h.alone) // and our own session is closed
 	return givenUp
 }
 
 // sessions runs one session after another.
 func (h *holder) sessions(ctx context.Context) (givenUp bool) {
-	if delay := h.spec.TakeoverDelay; delay > 0 && !h.term.Grant().Orderly {
+	grant := h.term.Grant()
+	if delay := h.spec.TakeoverDelay - grant.Gone; delay > 0 && !grant.Orderly {
 		h.log.Info("connecting later: the session of the holder before may not be over", "in", delay)
 		h.board.turn(Waiting, "the other side may not have forgotten the session of the holder before", delay)
 		if !wait(ctx, delay) {
 			return false
 		}
 	}
+	h.alone = true
 	for h.mayConnect(ctx) {
 		err := h.session(ctx)
 		if ctx.Err() != nil {

@@ -167,6 +167,9 @@ type runner struct {
 
 // same reports whether a runner can go on as another.
 func (r *runner) same(as *runner) bool {
+	if r.board.read().State == GivenUp { // perhaps what it needs is there now
+		return false
+	}
 	return r.spec.Revision != "" && r.spec.Name == as.spec.Name && r.spec.Revision == as.spec.Revision && r.service == as.service && r.composer.Same(as.composer)
 }
 
@@ -186,6 +189,9 @@ func (r *runner) run(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		r.board.turn(StandingBy, "", 0)
+		if r.spec.Lease {
+			r.log.Info("standing by until no other router holds the source")
+		}
 		term, err := r.opts.Acquire(ctx, r.spec, r.composer.Channel())
 		if err != nil {
 			if ctx.Err() == nil { // it is not to be: no Redis, for example

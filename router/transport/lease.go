@@ -159,9 +159,14 @@ func (w *watch) once(ctx context.Context) (*batch.Grant, int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	r, cfg := w.l.r, w.l.cfg
+	if err := r.releaseLate(ctx, w); err != nil {
+		return nil, 0, err
+	}
 	args := []any{r.consumer, r.cfg.Service, w.token, cfg.For.Milliseconds(), r.epochs.known(cfg.Source)}
 	// Not elapsed: a clock that was set ahead must not end somebody's term.
+	var stood time.Duration
 	if seen := w.seen; seen != nil && time.Since(seen.since) >= seen.stands {
+		stood = time.Since(seen.since)
 		args = append(args, 1, seen.epoch, seen.beat)
 	} else {
 		args = append(args, 0, "", "")
@@ -171,28 +176,34 @@ func (w *watch) once(ctx context.Context) (*batch.Grant, int64, error) {
 		w.look()
 		return nil, 0, err
 	}
-	return w.read(reply)
+	return w.read(reply, stood)
 }
 
-// read reads the answer of acquireScript.
-func (w *watch) read(reply []any) (*batch.Grant, int64, error) {
+// read reads the answer of acquireScript, to one who has seen the record stand for so long.
+func (w *watch) read(reply []any, stood time.Duration) (*batch.Grant, int64, error) {
 	if len(reply) < 4 {
-		return nil, 0, fmt.Errorf("lease of source %q: %d values in the answer, want 4 or 5", w.l.cfg.Source, len(reply))
+		return nil, 0, fmt.Errorf("lease of source %q: %d values in the answer, want 4 or 6", w.l.cfg.Source, len(reply))
 	}
 	text := func(i int) string { return fmt.Sprint(reply[i]) }
-	epoch, _ := strconv.ParseInt(text(1), 10, 64)
+	number := func(i int) int64 {
+		n, _ := strconv.ParseInt(text(i), 10, 64)
+		return n
+	}
+	ms := func(i int) time.Duration { return time.Duration(number(i)) * time.Millisecond }
+	epoch := number(1)
 	w.l.r.epochs.learn(w.l.cfg.Source, epoch)
-	if reply[0] == int64(1) && len(reply) == 5 {
-		beat, _ := strconv.ParseInt(text(2), 10, 64)
-		silent, _ := strconv.ParseInt(text(4), 10, 64)
-		return &batch.Grant{Epoch: epoch, Orderly: text(3) == "1", Silent: time.Duration(silent) * time.Millisecond}, beat, nil
+	if reply[0] == int64(1) && len(reply) == 6 {
+		grant := &batch.Grant{Epoch: epoch, Orderly: text(3) == "1", Silent: ms(4)}
+		if stood > 0 {
+			grant.Gone = max(0, max(stood, ms(5))-w.seen.stands*7/10)
+		}
+		return grant, number(2), nil
 	}
 	if seen := w.seen; seen == nil || seen.epoch != text(1) || seen.beat != text(2) {
-		stands, _ := strconv.ParseInt(text(3), 10, 64)
 		// Counted from after the answer: before it, the record may have changed.
 		w.seen = &sighting{
 			epoch: text(1), beat: text(2), since: time.Now(),
-			stands: max(w.l.cfg.For, time.Duration(stands)*time.Millisecond), // of holders that have more time
+			stands: max(w.l.cfg.For, ms(3)), // of holders that have more time
 		}
 	}
 	return nil, 0, nil

@@ -11,6 +11,7 @@ package transport
 //	for        how long the holder may be out of reach, in ms
 //	orderly    1: the holder has closed its session
 //	run        of the server that was told so
+//	held       run of the server that granted it
 //	after      1: so had the holder before
 //	batch      number of the last one that was published in this term
 //	since, renewed, published: by the clock of Redis, in ms, for people and for Grant.Silent
@@ -28,28 +29,34 @@ local ms = string.format('%.0f', seconds * 1000 + math.floor(tonumber(clock[2]) 
 // started with an old copy of the data, while somebody has held the lease for long. Empty:
 // not known. The embedded server, which keeps nothing, has no such section.
 const runOfRedis = `
-local function run()
+local function run() -- and for how many ms it has lasted
   local info = redis.pcall('INFO', 'server')
   if type(info) == 'table' then
-    return string.find(info.err or '', 'section', 1, true) and 'embedded' or ''
+    return string.find(info.err or '', 'section', 1, true) and 'embedded' or '', '0'
   end
-  return string.match(info, 'run_id:(%w+)') or ''
+  local seconds = tonumber(string.match(info, 'uptime_in_seconds:(%d+)') or '0')
+  return string.match(info, 'run_id:(%w+)') or '', string.format('%.0f', seconds * 1000)
 end
 `
 
 // acquireScript takes a lease or tells how it stands: 1, epoch, beat, orderly, ms since
-// something was published (or -1); or 0, epoch, beat, for, which are empty without a
-// record. ARGV is holder, service, token, for, the highest epoch that the caller knows,
+// something was published (or -1), and of a record that was missing for how many ms the
+// server has run, else 0; or 0, epoch, beat, for, which are empty without a record. ARGV is holder, service, token, for, the highest epoch that the caller knows,
 // and 1, epoch, beat if a record that stands like that may be taken.
 const acquireScript = clockOfRedis + runOfRedis + `
 local record = redis.call('HMGET', KEYS[1], 'epoch', 'beat', 'for', 'orderly', 'token', 'after', 'published', 'run')
 local epoch, beat = record[1] or '', record[2] or ''
+local now, uptime = run()
 local function granted(epoch, beat, orderly)
   local silent = -1
   if tonumber(record[7]) then
     silent = math.max(0, tonumber(ms) - tonumber(record[7]))
   end
-  return {1, epoch, beat, orderly, string.format('%.0f', silent)}
+  local missing = '0'
+  if not record[1] then
+    missing = uptime
+  end
+  return {1, epoch, beat, orderly, string.format('%.0f', silent), missing}
 end
 if record[5] == ARGV[3] then -- the answer was lost
   beat = string.format('%.0f', tonumber(beat) + 1)
@@ -57,14 +64,14 @@ if record[5] == ARGV[3] then -- the answer was lost
   return granted(epoch, beat, record[6])
 end
 local after = '0'
-if record[4] == '1' and record[8] and record[8] ~= '' and record[8] == run() then
+if record[4] == '1' and record[8] and record[8] ~= '' and record[8] == now then
   after = '1'
 elseif ARGV[6] ~= '1' or ARGV[7] ~= epoch or ARGV[8] ~= beat then
   return {0, epoch, beat, record[3] or ''}
 end
 epoch = string.format('%.0f', math.max((tonumber(epoch) or 0) + 1, seconds, tonumber(ARGV[5]) + 1))
 redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'service', ARGV[2], 'token', ARGV[3], 'for', ARGV[4],
-  'epoch', epoch, 'beat', '1', 'orderly', '0', 'after', after, 'batch', '0', 'since', ms, 'renewed', ms)
+  'epoch', epoch, 'beat', '1', 'orderly', '0', 'after', after, 'batch', '0', 'since', ms, 'renewed', ms, 'held', now)
 return granted(epoch, '1', after)
 `
 
@@ -88,13 +95,16 @@ redis.call('HSET', KEYS[1], 'beat', ARGV[3], 'renewed', ms)
 return 1
 `
 
-// releaseScript says that the holder, ARGV holder and epoch, has closed its session.
+// releaseScript says that the holder, ARGV holder and epoch, has closed its session: 1, or 0
+// if the record is another's, or may be. After the term (ARGV late) it may be an old copy:
+// then only the server that has granted it can know better.
 const releaseScript = runOfRedis + `
-local record = redis.call('HMGET', KEYS[1], 'holder', 'epoch')
-if record[1] ~= ARGV[1] or record[2] ~= ARGV[2] then
+local record = redis.call('HMGET', KEYS[1], 'holder', 'epoch', 'held')
+local now = run()
+if record[1] ~= ARGV[1] or record[2] ~= ARGV[2] or ARGV[3] == '1' and (now == '' or record[3] ~= now) then
   return 0
 end
-redis.call('HSET', KEYS[1], 'holder', '', 'orderly', '1', 'run', run())
+redis.call('HSET', KEYS[1], 'holder', '', 'orderly', '1', 'run', now)
 return 1
 `
 

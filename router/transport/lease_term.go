@@ -174,8 +174,9 @@ func (t *Term) lost() error { return fmt.Errorf("source %q: %w", t.l.cfg.Source,
 
 // Release ends the term. Orderly says that the session was closed: whoever waits can have
 // the lease at once, and knows that nobody is connected. Else they wait as if this process
-// had died.
+// had died. If Redis is away, this process says so when it waits for the lease again.
 func (t *Term) Release(ctx context.Context, orderly bool) {
+	late := !t.held()
 	t.end()
 	t.giving.Do(func() {
 		defer close(t.released)
@@ -186,11 +187,35 @@ func (t *Term) Release(ctx context.Context, orderly bool) {
 		if !orderly {
 			return
 		}
+		r, source := t.l.r, t.l.cfg.Source
 		ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 		defer cancel()
-		err := t.l.r.scripts.release.run(ctx, t.client, t.l.key(), t.l.r.consumer, t.grant.Epoch).Err()
-		if err != nil {
-			t.l.r.log.Warn("lease could not be released; others take it over after a while", "source", t.l.cfg.Source, "epoch", t.grant.Epoch, "after", t.l.cfg.For, "err", err)
+		if err := r.release(ctx, t.client, t.l.key(), t.grant.Epoch, late); err != nil {
+			r.unreleased.Store(source, t.grant.Epoch)
+			r.log.Warn("lease could not be released; others take it over after a while", "source", source, "epoch", t.grant.Epoch, "after", t.l.cfg.For, "err", err)
 		}
 	})
+}
+
+func (r *Redis) release(ctx context.Context, by redis.Scripter, key string, epoch int64, late bool) error {
+	flag := 0
+	if late {
+		flag = 1
+	}
+	return r.scripts.release.run(ctx, by, key, r.consumer, epoch, flag).Err()
+}
+
+// releaseLate says that this process has closed the session of its last term, if that could
+// not be said at its end.
+func (r *Redis) releaseLate(ctx context.Context, w *watch) error {
+	epoch, owed := r.unreleased.Load(w.l.cfg.Source)
+	if !owed {
+		return nil
+	}
+	if err := r.release(ctx, w.conn, w.l.key(), epoch.(int64), true); err != nil { //nolint:forcetypeassert // stored by Release
+		w.look()
+		return err
+	}
+	r.unreleased.Delete(w.l.cfg.Source)
+	return nil
 }

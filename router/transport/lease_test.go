@@ -316,3 +316,56 @@ func TestLeaseOfARestrictedUser(t *testing.T) {
 		t.Errorf("ACL log: %v, %v", log, err)
 	}
 }
+
+// Who takes over a lease knows since when its holder can have had no session: for as long as
+// it was seen to stand still, and without a record for as long as Redis has run.
+func TestWhoTakesOverKnowsSinceWhen(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	time.Sleep(1100 * time.Millisecond) // Redis counts seconds
+	n := open(t, server.URL())
+	first := acquire(t, feedLease(n, short))
+	if gone := first.Grant().Gone; gone < time.Second-short || gone > 5*time.Second {
+		t.Errorf("nobody was there for %v, want as long as Redis has run", gone)
+	}
+	first.Release(t.Context(), false)
+	second := acquire(t, feedLease(n, short))
+	if gone := second.Grant().Gone; gone < short/4 || gone > short {
+		t.Errorf("the holder was gone for %v, want what is left of %v", gone, short)
+	}
+	second.Release(t.Context(), true)
+	if third := acquire(t, feedLease(n, short)).Grant(); !third.Orderly || third.Gone != 0 {
+		t.Errorf("after an orderly end the grant is %+v", third)
+	}
+}
+
+// A process that was cut off, and whom nobody has replaced, goes on at once when Redis is back:
+// it knows best that its session is closed. Of a Redis that was started anew it doesn't.
+func TestWhoWasCutOffGoesOn(t *testing.T) {
+	t.Parallel()
+	const lasts = time.Second
+	for _, restarts := range []bool{false, true} {
+		t.Run(fmt.Sprint("restarts ", restarts), func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t, redistest.AOF())
+			w := wireTo(t, server.Addr())
+			n := open(t, w.url())
+			term := acquire(t, feedLease(n, lasts))
+			w.mute.Store(true)
+			over(t, term)
+			w.cut()
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			term.Release(ctx, true)
+			if restarts {
+				server.Kill()
+				server.Restart()
+			}
+			w.mute.Store(false)
+			w.cut()
+			if again := acquire(t, feedLease(n, lasts)).Grant(); again.Orderly == restarts {
+				t.Errorf("the grant is %+v", again)
+			}
+		})
+	}
+}

@@ -63,8 +63,10 @@ type Redis struct {
 	alive    *alive
 	clock    clock
 	hub      *hub
-	scripts  *scripts
-	epochs   epochs
+
+	unreleased sync.Map // by source: the epoch of a term whose session is closed; Redis was away when that was to be said
+	scripts    *scripts
+	epochs     epochs
 
 	seed    maphash.Seed   // of the sums of messages
 	closing chan struct{}  // closed when Close begins

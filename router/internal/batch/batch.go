@@ -126,6 +126,9 @@ type Grant struct {
 	Epoch int64
 	// Orderly says that nobody can be connected any more: the holder before has said so.
 	Orderly bool
+	// Gone is how long ago, at least, the holder before has closed its session, or was
+	// frozen or cut off from the other side; of a term whose beginning is not orderly.
+	Gone time.Duration
 	// Silent is how long nothing was published; negative: nothing is known to be.
 	Silent time.Duration
 }
