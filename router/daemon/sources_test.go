@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -152,7 +155,9 @@ func TestReadyTellsOfSources(t *testing.T) {
 		kindOf("troubled", stays(errors.New("no answer to the subscription"))),
 		kindOf("well", stays(nil)),
 	)
-	p := runProgram(t, Options{Source: routesfile.Source{Paths: []string{file}}, Kinds: kinds, Observe: l.observe})
+	log := &journal{wrote: make(chan struct{})}
+	opts := Options{Source: routesfile.Source{Paths: []string{file}}, Kinds: kinds, Observe: l.observe, Stderr: log}
+	p := runProgram(t, opts)
 	want := []string{
 		`source "given_up": it is given up: no such account`,
 		`source "silent": it is not connected: nobody answers; it tries again in `,
@@ -177,4 +182,42 @@ func TestReadyTellsOfSources(t *testing.T) {
 	if well := shown[3]; well.At != "test://here" || well.Received != 1 || well.Sessions != 1 || !well.Expected || well.LastData.IsZero() || shown[2].Expected {
 		t.Errorf("sources %+v", shown)
 	}
+
+	// The same by all the other ways.
+	log.await(t, `level=ERROR msg="the source is given up, until the configuration is changed or the router starts again" source=given_up`, 1)
+	page := regexp.MustCompile(`page=(http://\S+)/`).FindStringSubmatch(log.String())[1]
+	var out strings.Builder
+	opts.Stdout = &out
+	err := AskHealth(t.Context(), opts, HealthOptions{AskOptions: AskOptions{URL: page, Timeout: patience}})
+	if _, printed := errors.AsType[*PrintedError](err); !printed || !strings.HasPrefix(out.String(), "not ready: "+want[0]+"; "+want[1]) {
+		t.Errorf("router health says %q, %v", out.String(), err)
+	}
+	for path, says := range map[string]string{
+		"/readyz":  `503 {"status":"not ready","reasons":[{"what":"source","text":"source \"given_up\": it is given up: no such account"},`,
+		"/metrics": `signalbox_source_state{channel="prices",source="given_up",state="given_up"} 1`,
+	} {
+		if got := fetched(t, page+path); !strings.Contains(got, says) {
+			t.Errorf("%s says %s", path, got)
+		}
+	}
+}
+
+// fetched is the status and the body of an answer.
+func fetched(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%d %s", answer.StatusCode, body)
 }
