@@ -63,7 +63,10 @@ func TestLines(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	cancel()
 	select {
-	case <-verdict:
+	case err := <-verdict:
+		if err == nil {
+			t.Error("the session ended as planned")
+		}
 	case <-time.After(patience):
 		t.Fatal("the session does not end")
 	}
