@@ -1,5 +1,5 @@
-// Command gobot is a bot that brings its own kind of handler and has every command of
-// the router: gobot run, gobot check, gobot tail, gobot docs trader, …
+// Command gobot is a bot that brings its own kinds of handler and source, and has every
+// command of the router: gobot run, gobot check, gobot tail, gobot docs trader, …
 package main
 
 import (
@@ -12,8 +12,14 @@ import (
 )
 
 func main() {
-	kinds := router.NewRegistry(trader())
-	handlers.Register(kinds)
-	sources.Register(kinds)
-	os.Exit(cli.Main(kinds, "0.1"))
+	os.Exit(cli.Main(kinds(), "0.1"))
+}
+
+// kinds are the bot's own, and those of every router.
+func kinds() *router.Registry {
+	own := router.NewRegistry(trader())
+	own.AddSources(lines())
+	handlers.Register(own)
+	sources.Register(own)
+	return own
 }

@@ -5,19 +5,13 @@ import (
 	"os"
 	"testing"
 
-	"signalbox/handlers"
-	"signalbox/router"
 	"signalbox/router/routesfile"
-	"signalbox/sources"
 )
 
-// The schema beside the routes knows the bot's own kind: `gobot generate schema` writes it.
+// The schema beside the routes knows the bot's own kinds: `gobot generate schema` writes it.
 func TestSchemaIsFresh(t *testing.T) {
 	t.Parallel()
-	kinds := router.NewRegistry(trader())
-	handlers.Register(kinds)
-	sources.Register(kinds)
-	want, err := routesfile.Schema(kinds)
+	want, err := routesfile.Schema(kinds())
 	if err != nil {
 		t.Fatal(err)
 	}
