@@ -278,7 +278,7 @@ func TestDeadLettersOfAChannel(t *testing.T) {
 	if strings.Join(got, "\n") != want {
 		t.Errorf("kept\n%s\nwant\n%s", strings.Join(got, "\n"), want)
 	}
-	if s := r.Stats().Channels["in"]; s.Received != 5 || s.Dead != 3 || s.CrashLoop != 1 || s.Unmatched != 2 {
+	if s := r.Stats().Channels["in"]; s.Received != 4 || s.Dead != 3 || s.CrashLoop != 1 || s.Unmatched != 1 {
 		t.Errorf("stats %+v", s)
 	}
 }

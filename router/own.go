@@ -170,3 +170,8 @@ func (o own) Done(*batch.Item) { o.f.saying.Add(-1) }
 
 // isOwn reports whether a type is Signalbox's own.
 func isOwn(typ string) bool { return strings.HasPrefix(typ, OwnPrefix) }
+
+// ofSource reports whether a type is one that the holder of a source publishes of itself.
+func ofSource(typ string) bool {
+	return typ == TypeConnected || typ == TypeDisconnected || typ == TypeGap
+}

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"log/slog"
 	"context"
 	"errors"
 	"fmt"
@@ -196,5 +197,19 @@ func TestSequenceOfAnotherKey(t *testing.T) {
 	r.await(t, r.send(t, `{"type":"t","k":"BTC","venue":"y","n":901}`, `{"type":"t","k":"BTC","venue":"x","n":1000}`))
 	if s := r.Stats().Channels["in"]; s.Missing != 0 {
 		t.Errorf("%d missing by the numbers of another key", s.Missing)
+	}
+}
+
+// What the holder of a source says on its channel is for routes that name it. Where none
+// does, it is no event that somebody has forgotten.
+func TestWhatIsSaidOfASourceNeedsNoRoute(t *testing.T) {
+	cfg := one(accepting)
+	r := start(t, cfg, Options{})
+	r.await(t, r.send(t, `{"type":"signalbox.connected"}`, `{"type":"signalbox.disconnected"}`, `{"type":"signalbox.gap"}`, `{"type":"signalbox.conected"}`))
+	if s := r.Stats().Channels["in"]; s.Unmatched != 1 || s.Received != 1 {
+		t.Errorf("stats %+v", s)
+	}
+	if lines := r.logs.lines(t, slog.LevelInfo, "no route takes this type"); len(lines) != 1 || lines[0]["type"] != "signalbox.conected" {
+		t.Errorf("lines %v", lines)
 	}
 }

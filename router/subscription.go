@@ -212,7 +212,9 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 		return nil, nil // it was handled, or its successor was
 	}
 	of := s.table.of(d.event.Type)
-	if s.speaks {
+	// What Signalbox says of a source is there for who asks for it, and nobody has to.
+	unasked := len(of.routes) == 0 && ofSource(d.event.Type) && d.ticket.item.Replay == nil
+	if s.speaks && !unasked {
 		of.received.Add(1)
 		if s.now != nil && !d.event.Replayed {
 			d.batch.ages.add(&s.ages, d.batch.at.Sub(d.event.Time))
@@ -221,7 +223,7 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	if d.event.seq.known && !d.event.Replayed {
 		s.follow(&d.event)
 	}
-	if late {
+	if late || unasked {
 		return nil, nil
 	}
 	routes := of.routes
