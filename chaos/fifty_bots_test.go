@@ -39,7 +39,7 @@ func TestFiftyBots(t *testing.T) {
 }
 
 func (f fan) run(t *testing.T) {
-	r := newRelay(t, *seed, brokertest.Both)
+	r := newRelay(t, *seed, brokertest.Both, "")
 	r.broker.Change(func(o *brokertest.Options) { o.Rate, o.Symbols, o.Batch = f.rate, 20, 50 })
 	r.reader.symbols = 20
 	var bots []*listener

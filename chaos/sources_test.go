@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,9 +25,9 @@ import (
 // brokerPing + brokerPong after it froze; takeoverDelay is longer.
 const (
 	leaseFor      = time.Second
-	takeoverDelay = 800 * time.Millisecond
-	brokerPing    = 200 * time.Millisecond
-	brokerPong    = 300 * time.Millisecond
+	takeoverDelay = 1700 * time.Millisecond
+	brokerPing    = 300 * time.Millisecond
+	brokerPong    = 1200 * time.Millisecond
 	brokerRate    = 200 // ticks a second
 	brokerSymbols = 5
 )
@@ -41,6 +42,7 @@ type relay struct {
 	routers []*seat
 	reader  *reader
 	took    []time.Duration // from a fault until ticks flowed again
+	env     []string        // of the routers
 }
 
 // seat is the place of a router: its link to Redis, and the process of the moment.
@@ -89,10 +91,10 @@ ping = { every = "300ms", timeout = "600ms" }
 errors = [{ code = [4406, 4410], then = "stand_down" }]
 `
 
-func newRelay(tb testing.TB, seed uint64, second brokertest.Second, options ...redistest.Option) *relay {
+func newRelay(tb testing.TB, seed uint64, second brokertest.Second, broken string) *relay {
 	tb.Helper()
-	r := &relay{round: newRound(tb, seed, "")}
-	r.server = redistest.Start(tb, options...)
+	r := &relay{round: newRound(tb, seed, broken)}
+	r.server = redistest.Start(tb)
 	r.broker = brokertest.Start(tb, brokertest.Options{
 		Second: second, Key: "k", Symbols: brokerSymbols, Rate: brokerRate, Batch: 10, Ping: brokerPing, PingWithin: brokerPong,
 	})
@@ -138,7 +140,7 @@ func (r *relay) begin(s *seat) {
 	if s.proc != nil {
 		n = len(r.procs)
 	}
-	s.proc = start(r.TB, r.dir, fmt.Sprintf("%s-%d", s.name, n), filepath.Join(r.dir, s.name+".toml"), "REDIS_URL="+s.link.url())
+	s.proc = start(r.TB, r.dir, fmt.Sprintf("%s-%d", s.name, n), filepath.Join(r.dir, s.name+".toml"), append([]string{"REDIS_URL=" + s.link.url(), "CHAOS_BROKEN=" + r.broken}, r.env...)...)
 	r.procs = append(r.procs, s.proc)
 }
 
@@ -251,12 +253,17 @@ func (r *relay) pauseRedis(*seat) {
 // judge fails the test if the broker ever had two sessions, or a reader was misled.
 func (r *relay) judge() {
 	r.Helper()
-	if most := r.broker.MaxConcurrent(); most > 1 {
-		r.Errorf("the broker had %d sessions at once:\n%s", most, sessionsText(r.broker.Sessions()))
-	}
-	for _, complaint := range r.reader.judge() {
+	for _, complaint := range r.complaints() {
 		r.Error(complaint)
 	}
+}
+
+func (r *relay) complaints() []string {
+	var complaints []string
+	if most := r.broker.MaxConcurrent(); most > 1 {
+		complaints = append(complaints, fmt.Sprintf("the broker had %d sessions at once:\n%s", most, sessionsText(r.broker.Sessions())))
+	}
+	return append(complaints, r.reader.judge()...)
 }
 
 func sessionsText(all []brokertest.Session) (text string) {
@@ -420,7 +427,7 @@ func TestSources(t *testing.T) {
 				t.Parallel()
 				slots <- struct{}{}
 				defer func() { <-slots }()
-				r := newRelay(t, seed, second)
+				r := newRelay(t, seed, second, "")
 				r.beginAll()
 				for range 3 {
 					r.flows(time.Now())
@@ -438,5 +445,62 @@ func TestSources(t *testing.T) {
 	if n := len(took); n > 0 {
 		t.Logf("from a fault until ticks flowed again: p50 %s, p99 %s, at most %s, of %d",
 			took[n/2].Round(time.Millisecond), took[n*99/100].Round(time.Millisecond), took[n-1].Round(time.Millisecond), n)
+	}
+}
+
+// inHand freezes a holder that is sure to be it, and has a message in hand for Redis. When it
+// wakes up it goes on where it was.
+func (r *relay) inHand() {
+	r.Helper()
+	r.env = []string{"CHAOS_FAILPOINTS=before-publish=pause:2s@100"}
+	r.beginAll()
+	r.flows(time.Now())
+	s := r.holder()
+	eventually(r, "the holder is held up", func() bool { return time.Since(r.reader.newest()) > 300*time.Millisecond })
+	r.freeze(s)
+	time.Sleep(leaseFor)
+}
+
+// TestInHand shows that Redis itself refuses what comes too late.
+func TestInHand(t *testing.T) {
+	r := newRelay(t, *seed, brokertest.Both, "")
+	r.inHand()
+	r.judge()
+}
+
+// TestSourcesHarnessCatches runs routers that make a mistake on purpose: somebody has to notice.
+func TestSourcesHarnessCatches(t *testing.T) {
+	holder := func(fault func(*relay, *seat)) func(*relay) {
+		return func(r *relay) {
+			r.beginAll()
+			r.flows(time.Now())
+			fault(r, r.holder())
+			time.Sleep(leaseFor) // for what comes late
+		}
+	}
+	for _, tt := range []struct {
+		broken, by string
+		fault      func(*relay)
+	}{
+		{"hold-on", "2 sessions at once", holder((*relay).cut)},
+		{"no-fence", "after epoch", (*relay).inHand},
+		{"no-delay", "2 sessions at once", holder((*relay).freeze)},
+	} {
+		t.Run(tt.broken, func(t *testing.T) {
+			t.Parallel()
+			const tries = 5 // it is a matter of milliseconds
+			var found []string
+			for n := range tries {
+				t.Run(fmt.Sprint(n), func(t *testing.T) {
+					r := newRelay(t, *seed+uint64(n), brokertest.Both, tt.broken) //nolint:gosec // not negative
+					tt.fault(r)
+					found = append(found, r.complaints()...)
+				})
+				if slices.ContainsFunc(found, func(c string) bool { return strings.Contains(c, tt.by) }) {
+					return
+				}
+			}
+			t.Errorf("nobody noticed %s; found: %q", tt.broken, found)
+		})
 	}
 }

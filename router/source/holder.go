@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"signalbox/router"
+	"signalbox/router/internal/failpoint"
 )
 
 // lastWords is how long what was read may take to be published when the router stops.
@@ -62,7 +63,7 @@ func (h *holder) hold(ctx context.Context) (givenUp bool) {
 // sessions runs one session after another.
 func (h *holder) sessions(ctx context.Context) (givenUp bool) {
 	grant := h.term.Grant()
-	if delay := h.spec.TakeoverDelay - grant.Gone; delay > 0 && !grant.Orderly {
+	if delay := h.spec.TakeoverDelay - grant.Gone; delay > 0 && !grant.Orderly && !failpoint.Broken(failpoint.NoDelay) {
 		h.log.Info("connecting later: the session of the holder before may not be over", "in", delay)
 		h.board.turn(Waiting, "the other side may not have forgotten the session of the holder before", delay)
 		if !wait(ctx, delay) {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/failpoint"
 )
 
 const (
@@ -120,6 +121,10 @@ type fenced struct{ t *Term }
 
 func (f *fenced) send(ctx context.Context, number int64, messages []batch.Outgoing) (int, error) {
 	t := f.t
+	failpoint.Hit(failpoint.BeforePublish)
+	if failpoint.Broken(failpoint.NoFence) {
+		return t.l.plain().send(ctx, number, messages)
+	}
 	script, args := f.call(number, messages)
 	for again := false; ; again = true {
 		at, err := f.once(ctx, script, args)

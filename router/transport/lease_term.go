@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"signalbox/router/internal/batch"
+	"signalbox/router/internal/failpoint"
 )
 
 // ErrNotHeld is wrapped by the errors of [Term.Publish] after the term: another process may
@@ -78,7 +79,7 @@ func (t *Term) held() bool {
 		return false
 	default:
 	}
-	if t.client != nil && t.left() <= 0 {
+	if t.client != nil && t.left() <= 0 && !failpoint.Broken(failpoint.HoldOn) {
 		t.lose(t.tooLate())
 		return false
 	}

@@ -25,6 +25,8 @@ const (
 	AfterWork Point = "after-work" // events were handled, and dedupe has not marked them as done
 	MidReload Point = "mid-reload" // a new configuration is built, and its channels get it one by one
 	MidClaim  Point = "mid-claim"  // a dead consumer's entries are ours, and not handled yet
+	// BeforePublish is where the holder of a source has made sure that it is, and Redis does not know yet.
+	BeforePublish Point = "before-publish"
 )
 
 // Defect is a mistake that somebody might make.
@@ -44,4 +46,7 @@ const (
 	DeleteConsumer Defect = "delete-consumer" // a consumer is deleted at the end, with what it has pending
 	OwnClock       Defect = "own-clock"       // ages are told by the clock of the machine
 	RetryNewID     Defect = "retry-new-id"    // an event that is sent again is another event
+	HoldOn         Defect = "hold-on"         // who holds a source goes on when it cannot renew its lease
+	NoFence        Defect = "no-fence"        // who held a source publishes what it has left
+	NoDelay        Defect = "no-delay"        // who takes a source over connects at once
 )
