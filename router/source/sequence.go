@@ -8,8 +8,10 @@ import (
 	"signalbox/router"
 )
 
-// maxKeys is how many keys of a source are followed, at most.
-const maxKeys = 100_000
+const (
+	maxKeys    = 100_000 // of a source that are followed, at most
+	maxMissing = 1 << 32 // more are no loss: the other side counts anew
+)
 
 // sequence follows the numbers that the other side gives its messages.
 type sequence struct {
@@ -43,7 +45,7 @@ func (s *sequence) restart() {
 }
 
 // next looks at the number of a message. One without a number says nothing, and one that is
-// lower than the last begins anew.
+// lower than the last, or much higher, begins anew.
 func (s *sequence) next(key string, message []byte) verdict {
 	if s == nil {
 		return verdict{}
@@ -63,20 +65,23 @@ func (s *sequence) next(key string, message []byte) verdict {
 	if !known || s.by.Snapshot != "" && gjson.GetBytes(message, s.by.Snapshot).Exists() {
 		return verdict{}
 	}
-	if s.by.Previous != "" {
-		previous, ok := number(message, s.by.Previous)
-		if !ok || previous == last {
-			return verdict{again: n == last}
-		}
-		return verdict{missing: 1, after: last}
-	}
-	switch {
-	case n == last:
+	if n == last {
 		return verdict{again: true}
-	case n > last+s.by.Step:
-		return verdict{missing: uint64((n - last - 1) / s.by.Step), after: last} //nolint:gosec // n is larger
 	}
-	return verdict{}
+	if s.by.Previous != "" {
+		if previous, ok := number(message, s.by.Previous); ok && previous != last {
+			return verdict{missing: 1, after: last}
+		}
+		return verdict{}
+	}
+	if n < last {
+		return verdict{}
+	}
+	missing := (uint64(n) - uint64(last) - 1) / uint64(s.by.Step) //nolint:gosec // n is larger, however far apart they are
+	if missing > maxMissing {
+		return verdict{}
+	}
+	return verdict{missing: missing, after: last}
 }
 
 // number reads a whole number, also one that is a text.
