@@ -29,7 +29,8 @@ type holder struct {
 	numbers *sequence
 	seqs    map[string]uint64 // of the stamps, by key
 	pace    *pace
-	alone   bool // nobody else's session can be open
+	alone   bool      // nobody else's session can be open
+	heard   time.Time // the last sign of life of the session before; zero: there was none in this term
 }
 
 // hold runs sessions until the term ends or ctx does, and gives the source back. It reports
@@ -127,9 +128,10 @@ func (h *holder) session(ctx context.Context) error {
 // judge says how long to wait before the next session, and whether there is to be one.
 func (h *holder) judge(err error) (pause time.Duration, goOn bool) {
 	if err == nil {
-		h.log.Info("the session ended as planned; connecting anew")
-		h.board.turn(Waiting, "the session ended as planned", 0)
-		return 0, true
+		pause = h.pace.planned()
+		h.log.Info("the session ended as planned; connecting anew", "in", pause.Round(time.Millisecond))
+		h.board.turn(Waiting, "the session ended as planned", pause)
+		return pause, true
 	}
 	pause = h.pace.next()
 	after, asked := router.IsUnavailable(err)
@@ -151,7 +153,11 @@ func (h *holder) judge(err error) (pause time.Duration, goOn bool) {
 		h.log.Warn("the other side asks to wait; connecting later", "in", pause.Round(time.Millisecond), "err", err)
 		h.board.turn(Waiting, err.Error(), pause)
 	default:
-		h.log.Warn("the session failed; connecting anew", "in", pause.Round(time.Millisecond), "err", err)
+		attrs := []any{"in", pause.Round(time.Millisecond), "err", err}
+		if panicked, is := errors.AsType[*router.PanicError](err); is {
+			attrs = append(attrs, "stack", string(panicked.Stack))
+		}
+		h.log.Warn("the session failed; connecting anew", attrs...)
 		h.board.turn(Waiting, err.Error(), pause)
 	}
 	return pause, true
@@ -172,10 +178,12 @@ func (h *holder) connected(at string) {
 	}
 }
 
-// silent is how long nothing was published, by this holder or the one before.
+// silent is for how long what the other side sent may be missing: since its last sign of life
+// in the session before, not since that was noticed to be dead, or since the holder before
+// published something.
 func (h *holder) silent() (time.Duration, bool) {
-	if silent, known := h.out.silent(); known {
-		return silent, true
+	if !h.heard.IsZero() {
+		return time.Since(h.heard), true
 	}
 	before := h.term.Grant().Silent
 	if before < 0 {
@@ -221,9 +229,9 @@ func (h *holder) event(event *router.Event, log *slog.Logger) bool {
 		h.reject(err, log)
 		return false
 	}
-	if v := h.numbers.next(event.Key, event.Msg); v.again {
+	if v := h.numbers.next(event.Key, event.Msg); v.again { // which is no news: it was there already
 		h.board.change(func(s *Stats) { s.Duplicates++ })
-		return true
+		return false
 	} else if v.missing > 0 {
 		log.Warn("the other side has left out messages", "key", event.Key, "events", v.missing, "after", v.after)
 		h.board.change(func(s *Stats) { s.Missing += v.missing })

@@ -38,7 +38,6 @@ type outbox struct {
 	queue queue.Bounded[parcel]
 	over  bool          // nothing is published any more
 	fresh chan struct{} // has room for one: something was put in
-	last  time.Time     // when something was published last
 
 	closing chan struct{} // closed: nothing more will be put in
 	cancel  context.CancelFunc
@@ -112,7 +111,6 @@ func (o *outbox) publish(ctx context.Context, chunk []batch.Outgoing) bool {
 		err := o.term.Publish(ctx, chunk)
 		if err == nil {
 			o.mu.Lock()
-			o.last = time.Now()
 			left := o.queue.Len()
 			o.mu.Unlock()
 			o.board.change(func(s *Stats) {
@@ -175,13 +173,6 @@ func (o *outbox) abandon() {
 		s.Dropped += uint64(left) //nolint:gosec // a count
 		s.Queued = 0
 	})
-}
-
-// silent is how long nothing was published; false: nothing ever was.
-func (o *outbox) silent() (time.Duration, bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return time.Since(o.last), !o.last.IsZero()
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -18,6 +18,16 @@ type pace struct {
 // fresh notes that data came.
 func (p *pace) fresh() { p.attempts, p.failures = 0, 0 }
 
+// planned is how long to wait after a session that ended as planned: not at all, unless it
+// brought no data. A server that is about to stop may say so to each session, and would
+// soon have used up the connect budget.
+func (p *pace) planned() time.Duration {
+	if p.attempts == 0 {
+		return 0
+	}
+	return p.next()
+}
+
 // next is how long to wait after another failure.
 func (p *pace) next() time.Duration {
 	pause := p.spec.Backoff

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,6 +36,7 @@ type session struct {
 	over   bool
 	opened bool
 	data   time.Time // when a message came last
+	heard  time.Time // when anything did
 }
 
 // run runs a source until its session ends, and returns its verdict.
@@ -42,7 +44,7 @@ func (s *session) run(ctx context.Context, source router.Source) error {
 	ctx, s.cancel = context.WithCancelCause(ctx)
 	defer s.cancel(errEnded)
 	done := make(chan error, 1)
-	go func() { done <- runSource(ctx, source, s) }()
+	go runSource(ctx, source, s, done)
 	var look <-chan time.Time
 	for {
 		if again := s.mute(); again > 0 {
@@ -70,19 +72,17 @@ func (s *session) leave(done <-chan error) error {
 	}
 }
 
-// runSource keeps a panic, or a goroutine that exits, from ending more than the session.
-func runSource(ctx context.Context, source router.Source, to router.Sink) (err error) {
-	returned := false
+// runSource runs a source and tells its verdict. A panic, or a goroutine that exits, ends no
+// more than the session.
+func runSource(ctx context.Context, source router.Source, to router.Sink, done chan<- error) {
+	err := errors.New("the source ended its goroutine")
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the source panicked: %v\n%s", p, debug.Stack())
-		} else if !returned {
-			err = errors.New("the source ended its goroutine")
+			err = &router.PanicError{Value: p, Stack: debug.Stack()}
 		}
+		done <- err
 	}()
 	err = source.Run(ctx, to)
-	returned = true
-	return err
 }
 
 // end tells that the session is over, and returns what ended it.
@@ -90,6 +90,9 @@ func (s *session) end(ctx context.Context, err error) error {
 	s.mu.Lock()
 	s.over = true
 	opened := s.opened
+	if opened {
+		s.h.heard = s.heard
+	}
 	s.mu.Unlock()
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -109,7 +112,7 @@ func reason(err error) string {
 	}
 	text := err.Error()
 	if len(text) > 300 {
-		text = text[:300] + "…"
+		text = strings.ToValidUTF8(text[:300], "") + "…"
 	}
 	return text
 }
@@ -121,17 +124,28 @@ func (s *session) Opened(at string) {
 	if s.over || s.opened {
 		return
 	}
-	s.opened = true
+	s.opened, s.heard = true, time.Now()
 	s.h.connected(at)
 }
 
 // Alive implements [router.Sink].
 func (s *session) Alive() {
-	s.h.board.change(func(b *Stats) { b.LastSeen = time.Now() })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
+	s.heard = time.Now()
+	s.h.board.change(func(b *Stats) { b.LastSeen = s.heard })
 }
 
 // Trouble implements [router.Sink].
 func (s *session) Trouble(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
 	if err != nil {
 		s.log.Error("the source has trouble", "err", err)
 	}
@@ -149,9 +163,9 @@ func (s *session) Emit(message []byte) {
 	if s.over {
 		return
 	}
-	now := time.Now()
-	if s.h.accept(message, now, s.log) {
-		s.data = now
+	s.heard = time.Now()
+	if s.h.accept(message, s.heard, s.log) {
+		s.data = s.heard
 	}
 }
 

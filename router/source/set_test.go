@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,13 @@ func equal(t *testing.T, what string, got, want any) {
 	if string(a) != string(b) {
 		t.Errorf("%s: got %s, want %s", what, a, b)
 	}
+}
+
+func or(err error, otherwise string) string {
+	if err != nil {
+		return err.Error()
+	}
+	return otherwise
 }
 
 // settle lets time pass, and what happens meanwhile happen.
@@ -145,11 +153,13 @@ func TestVerdicts(t *testing.T) {
 		name     string
 		err      error
 		conflict router.Conflict
+		data     bool // it brings some
 		state    State
 		least    time.Duration // until the next session; 0: it began at once
 		never    bool
 	}{
-		{name: "planned"},
+		{name: "planned", data: true},
+		{name: "planned, without any data", state: Waiting, least: 500 * time.Millisecond},
 		{name: "failed", err: broken, state: Waiting, least: 500 * time.Millisecond},
 		{name: "asks to wait", err: router.Unavailable(broken, time.Minute), state: Waiting, least: time.Minute},
 		{name: "refused", err: router.StandDown(broken), conflict: router.Refuses, state: StoodDown, least: 20 * time.Second},
@@ -160,8 +170,11 @@ func TestVerdicts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld()
 				var at []time.Time
-				cfg := configOf(func(ctx context.Context, _ router.Sink) error {
+				cfg := configOf(func(ctx context.Context, to router.Sink) error {
 					if at = append(at, time.Now()); len(at) == 1 {
+						if c.data {
+							to.Emit(tick(1, "A"))
+						}
 						return c.err
 					}
 					<-ctx.Done()
@@ -170,7 +183,7 @@ func TestVerdicts(t *testing.T) {
 				cfg.Sources[0].Conflict, cfg.Sources[0].TakeoverDelay = c.conflict, 20*time.Second
 				s, stop := begin(t, w, cfg)
 				settle(100 * time.Millisecond)
-				if stats := s.Stats()[0]; c.state != "" && (stats.State != c.state || stats.Why != "broken") {
+				if stats := s.Stats()[0]; c.state != "" && (stats.State != c.state || stats.Why != or(c.err, "the session ended as planned")) {
 					t.Errorf("%+v", stats)
 				}
 				settle(time.Hour)
@@ -332,6 +345,8 @@ func TestRecovers(t *testing.T) {
 			case 1:
 				panic("oh")
 			case 2:
+				runtime.Goexit()
+			case 3:
 				var none *router.Event
 				to.Emit([]byte(none.ID))
 			}
@@ -339,9 +354,92 @@ func TestRecovers(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}))
+		settle(100 * time.Millisecond)
+		if why := s.Stats()[0].Why; why != "panic: oh" { // without the stack, which is the log's
+			t.Errorf("why: %q", why)
+		}
 		settle(10 * time.Second)
-		if stats := s.Stats()[0]; stats.State != Connected || n != 3 {
+		if stats := s.Stats()[0]; stats.State != Connected || n != 4 {
 			t.Errorf("%d sessions, %+v", n, stats)
+		}
+	})
+}
+
+// What a connection that is dead did not bring counts from its last sign of life, however long
+// it took to notice that.
+func TestGapOfADeadConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		sessions := 0
+		_, stop := begin(t, w, configOf(func(ctx context.Context, to router.Sink) error {
+			to.Opened("")
+			if sessions++; sessions > 1 {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			to.Emit(tick(1, "A"))
+			time.Sleep(time.Minute)
+			to.Alive()
+			time.Sleep(20 * time.Second)
+			return errors.New("no answer to ping")
+		}))
+		settle(90 * time.Second)
+		stop()
+		i := slices.Index(w.types(), "signalbox.gap")
+		if i < 0 {
+			t.Fatalf("no gap: %v", w.types())
+		}
+		var gap router.Gap
+		if err := json.Unmarshal(w.published[i].Data, &gap); err != nil || gap.Seconds < 20.5 || gap.Seconds > 21 {
+			t.Errorf("the gap is %+v, %v; want the 20 seconds and the back-off", gap, err)
+		}
+	})
+}
+
+// A number that comes again is neither published nor data: it must not set back the pauses.
+func TestRepetitionsAreNoData(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		var at []time.Time
+		cfg := configOf(func(_ context.Context, to router.Sink) error {
+			at = append(at, time.Now())
+			to.Emit(tick(7, "A"))
+			return errors.New("closed")
+		})
+		cfg.Sources[0].Sequence = &router.Sequence{Path: "i", PerKey: true}
+		s, stop := begin(t, w, cfg)
+		settle(20 * time.Second)
+		stop()
+		equal(t, "types", w.types(), []string{"t"})
+		if stats := s.Stats()[0]; len(at) > 7 || stats.Duplicates != uint64(len(at)-1) {
+			t.Errorf("%d sessions, %+v", len(at), stats)
+		}
+	})
+}
+
+// What a session says when it is over is nothing to the next one.
+func TestAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		var before router.Sink
+		s, _ := begin(t, w, configOf(func(ctx context.Context, to router.Sink) error {
+			to.Opened("")
+			to.Emit(tick(1, "A"))
+			if before == nil {
+				before = to
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}))
+		settle(time.Second)
+		seen := s.Stats()[0].LastSeen
+		settle(time.Second)
+		before.Trouble(errors.New("late"))
+		before.Alive()
+		before.Emit(tick(2, "A"))
+		if stats := s.Stats()[0]; stats.Trouble != "" || !stats.LastSeen.Equal(seen) || stats.Received != 2 {
+			t.Errorf("%+v", stats)
 		}
 	})
 }
