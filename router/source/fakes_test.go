@@ -22,6 +22,8 @@ type world struct {
 	grant     batch.Grant // but for the epoch; of the terms that begin
 	published []published
 	failing   error // what Publish returns
+	tries     int   // of Publish
+	largest   int   // messages of one call
 	waits     []time.Duration
 }
 
@@ -41,7 +43,7 @@ func newWorld() *world {
 func (w *world) acquire(ctx context.Context, spec router.SourceSpec, _ router.Channel) (Term, error) {
 	for {
 		w.mu.Lock()
-		if w.holder[spec.Name] == nil {
+		if w.holder[spec.Name] == nil || !spec.Lease {
 			w.epoch++
 			t := &term{world: w, source: spec.Name, done: make(chan struct{}), grant: w.grant}
 			t.grant.Epoch = w.epoch
@@ -84,6 +86,7 @@ type term struct {
 	grant    batch.Grant
 	done     chan struct{}
 	released []bool
+	at       time.Time // when it was
 }
 
 func (t *term) Grant() batch.Grant    { return t.grant }
@@ -92,6 +95,8 @@ func (t *term) Done() <-chan struct{} { return t.done }
 func (t *term) Publish(_ context.Context, messages []batch.Outgoing) error {
 	t.world.mu.Lock()
 	defer t.world.mu.Unlock()
+	t.world.tries++
+	t.world.largest = max(t.world.largest, len(messages))
 	if t.world.failing != nil {
 		return t.world.failing
 	}
@@ -111,7 +116,7 @@ func (t *term) Publish(_ context.Context, messages []batch.Outgoing) error {
 func (t *term) Release(_ context.Context, orderly bool) {
 	t.world.mu.Lock()
 	defer t.world.mu.Unlock()
-	t.released = append(t.released, orderly)
+	t.released, t.at = append(t.released, orderly), time.Now()
 	if t.world.holder[t.source] == t {
 		delete(t.world.holder, t.source)
 	}

@@ -18,8 +18,10 @@ type Set struct {
 	opts  Options
 	quiet *quiet.Handler
 
-	mu      sync.Mutex
-	ctx     context.Context //nolint:containedctx // of Run; nil: not running
+	turn sync.Mutex      // of Run and Reload: what runs changes in one of them at a time
+	ctx  context.Context //nolint:containedctx // of Run; nil: not running
+
+	mu      sync.Mutex // not held while anything ends: Stats must not wait for that
 	running []*runner
 }
 
@@ -74,39 +76,40 @@ func (s *Set) runnerOf(cfg router.Config, spec router.SourceSpec) (*runner, erro
 // given back what it holds.
 func (s *Set) Run(ctx context.Context) {
 	defer s.quiet.Flush()
-	s.mu.Lock()
+	s.turn.Lock()
 	s.ctx = ctx
 	for _, r := range s.running {
 		r.start(ctx)
 	}
-	s.mu.Unlock()
+	s.turn.Unlock()
 	<-ctx.Done()
-	s.mu.Lock()
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	s.ctx = nil
-	last := s.running
-	s.mu.Unlock()
-	stop(last, errStops)
+	stop(s.running, errStops)
 }
 
 // Reload runs the sources of cfg in place of those that run: what is as it was goes on, what
 // is gone or changed has ended when Reload returns.
 func (s *Set) Reload(cfg router.Config) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.turn.Lock()
+	defer s.turn.Unlock()
 	all, fresh, err := s.compile(cfg)
 	if err != nil {
 		return err
 	}
-	var gone []*runner
-	for _, old := range s.running {
-		if !slices.Contains(all, old) {
-			gone = append(gone, old)
-		}
+	if s.ctx != nil {
+		s.replace(all, fresh)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.running = all
-	if s.ctx == nil {
-		return nil
-	}
+	return nil
+}
+
+// replace ends what runs and is not in all, and begins what is fresh.
+func (s *Set) replace(all, fresh []*runner) {
+	gone := slices.DeleteFunc(slices.Clone(s.running), func(old *runner) bool { return slices.Contains(all, old) })
 	stop(gone, errChange)
 	for _, r := range fresh {
 		for _, old := range gone {
@@ -117,7 +120,6 @@ func (s *Set) Reload(cfg router.Config) error {
 		}
 		r.start(s.ctx)
 	}
-	return nil
 }
 
 // stopFor is how long runners may take to stop, all together. A source that does not end its
@@ -170,7 +172,7 @@ func (r *runner) same(as *runner) bool {
 	if r.board.read().State == GivenUp { // perhaps what it needs is there now
 		return false
 	}
-	return r.spec.Revision != "" && r.spec.Name == as.spec.Name && r.spec.Revision == as.spec.Revision && r.service == as.service && r.composer.Same(as.composer)
+	return r.spec.Revision != "" && r.spec.Name == as.spec.Name && r.spec.Revision == as.spec.Revision && r.composer.Same(as.composer)
 }
 
 // start runs the source in a goroutine of its own, until cancel is called.

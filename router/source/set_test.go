@@ -164,6 +164,7 @@ func TestVerdicts(t *testing.T) {
 		{name: "asks to wait", err: router.Unavailable(broken, time.Minute), state: Waiting, least: time.Minute},
 		{name: "refused", err: router.StandDown(broken), conflict: router.Refuses, state: StoodDown, least: 20 * time.Second},
 		{name: "evicted", err: router.StandDown(broken), conflict: router.Evicts, state: StoodDown, least: 15 * time.Minute},
+		{name: "evicted, and asks to wait", err: router.StandDown(router.Unavailable(broken, 20*time.Minute)), conflict: router.Evicts, state: StoodDown, least: 20 * time.Minute},
 		{name: "fatal", err: router.Permanent(broken), state: GivenUp, never: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -274,7 +275,9 @@ func TestRedisAway(t *testing.T) {
 		s, stop := begin(t, w, cfg)
 		settle(time.Minute)
 		w.mu.Lock()
-		w.failing = nil
+		if w.failing = nil; w.tries > 130 { // a second apart, but for jitter
+			t.Errorf("%d tries in a minute", w.tries)
+		}
 		w.mu.Unlock()
 		settle(time.Second)
 		stop()
