@@ -64,8 +64,14 @@ func (c *pgConn) Prepare(string) (driver.Stmt, error) { return nil, errNotOffere
 // Begin is not offered.
 func (c *pgConn) Begin() (driver.Tx, error) { return nil, errNotOffered }
 
-// CheckNamedValue lets values through as they are: see texts.
-func (c *pgConn) CheckNamedValue(*driver.NamedValue) error { return nil }
+// CheckNamedValue lets through what run knows how to send, and as it is.
+func (c *pgConn) CheckNamedValue(arg *driver.NamedValue) error {
+	switch arg.Value.(type) {
+	case string, pgTexts:
+		return nil
+	}
+	return fmt.Errorf("sql: argument %d is %T; want a text, or an array of them", arg.Ordinal, arg.Value)
+}
 
 // idleBefore is how long a connection may have been idle and still be believed to be there.
 const idleBefore = time.Second

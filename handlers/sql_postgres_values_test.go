@@ -1,8 +1,35 @@
 package handlers
 
 import (
+	"database/sql/driver"
 	"testing"
 )
+
+// What the driver could not send would be saved as NULL.
+func TestPGArguments(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		value any
+		want  string
+	}{
+		{"text", ""},
+		{pgTexts{}, ""},
+		{int64(7), "sql: argument 2 is int64; want a text, or an array of them"},
+		{nil, "sql: argument 2 is <nil>; want a text, or an array of them"},
+	} {
+		err := (&pgConn{}).CheckNamedValue(&driver.NamedValue{Ordinal: 2, Value: c.value})
+		if got := errorText(err); got != c.want {
+			t.Errorf("%v: %q, want %q", c.value, got, c.want)
+		}
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
 
 func TestPGTexts(t *testing.T) {
 	t.Parallel()
