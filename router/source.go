@@ -15,7 +15,8 @@ import (
 // the session ends. It neither connects again nor waits before it does: who runs it knows
 // when that is right. What it returns is its verdict:
 //
-//   - nil: the session ended as planned, and the next one may begin at once;
+//   - nil: the session ended as planned, and the next one may begin at once, or after a
+//     back-off if it brought no data;
 //   - any error: it failed; the next one begins after a back-off, which only data resets;
 //   - [Unavailable]: likewise, and not before the time that the other side asked for;
 //   - [StandDown]: another session of this account is in the way, or has taken the place;

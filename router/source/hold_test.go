@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -174,115 +173,6 @@ func TestMuteOutsideHours(t *testing.T) {
 			t.Errorf("sessions closed at %s", feed.closed)
 		}
 	})
-}
-
-// What the other side has left out is told before what came after it, and each session is
-// counted anew.
-func TestMissingIsTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		sessions := 0
-		cfg := configOf(func(ctx context.Context, to router.Sink) error {
-			to.Opened("")
-			to.Emit(tick(1+100*sessions, "A"))
-			to.Emit(tick(4+100*sessions, "A"))
-			if sessions++; sessions == 1 {
-				return nil
-			}
-			<-ctx.Done()
-			return ctx.Err()
-		})
-		cfg.Sources[0].Sequence, cfg.Sources[0].Fields.Key = &router.Sequence{Path: "i"}, "S"
-		s, stop := begin(t, w, cfg)
-		settle(time.Second)
-		stop()
-		equal(t, "types", w.types(), []string{
-			"signalbox.connected", "t", "signalbox.gap", "t", "signalbox.disconnected",
-			"signalbox.connected", "signalbox.gap", "t", "signalbox.gap", "t", "signalbox.disconnected",
-		})
-		equal(t, "gap", w.published[2].Data, json.RawMessage(`{"missing":2,"after":1,"key":"A","source":"feed"}`))
-		if stats := s.Stats()[0]; stats.Missing != 4 {
-			t.Errorf("%+v", stats)
-		}
-	})
-}
-
-// When the router stops, what was read is published, but nobody waits long for a Redis that is
-// away: then it is counted.
-func TestLastWords(t *testing.T) {
-	for _, away := range []bool{false, true} {
-		t.Run(map[bool]string{false: "redis is there", true: "redis is away"}[away], func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld()
-				w.failing = errors.New("redis is away")
-				s, stop := begin(t, w, configOf((&slow{}).run))
-				settle(time.Second)
-				if !away {
-					w.mu.Lock()
-					w.failing = nil
-					w.mu.Unlock()
-				}
-				began := time.Now()
-				stop()
-				took, stats := time.Since(began), s.Stats()[0]
-				if took > lastWords || stats.Queued != 0 || stats.Holds || stats.Published+stats.Dropped != 3 || (stats.Dropped > 0) != away {
-					t.Errorf("it took %s: %+v", took, stats)
-				}
-			})
-		})
-	}
-}
-
-// Events of types that the channel does not declare are counted, and are no data.
-func TestOtherTypes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		cfg := configOf(func(ctx context.Context, to router.Sink) error {
-			to.Opened("")
-			to.Emit([]byte(strings.Replace(string(tick(1, "A")), `"t"`, `"other"`, 1)))
-			<-ctx.Done()
-			return ctx.Err()
-		})
-		cfg.Channels[0].Types = []string{"t"}
-		s, _ := begin(t, w, cfg)
-		settle(time.Second)
-		equal(t, "types", w.types(), []string{"signalbox.connected"})
-		if stats := s.Stats()[0]; stats.Other != 1 || stats.Received != 1 || !stats.LastData.IsZero() {
-			t.Errorf("%+v", stats)
-		}
-	})
-}
-
-// A call of Publish carries so much and no more.
-func TestChunks(t *testing.T) {
-	for name, c := range map[string]struct{ messages, size, most int }{
-		"many":  {2500, 10, chunkEvents},
-		"large": {10, 600_000, 2},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld()
-				cfg := configOf(func(ctx context.Context, to router.Sink) error {
-					for i := range c.messages {
-						to.Emit([]byte(strings.Replace(string(tick(i, "A")), "{", `{"text":"`+strings.Repeat("x", c.size)+`",`, 1)))
-					}
-					<-ctx.Done()
-					return ctx.Err()
-				})
-				w.failing = errors.New("redis is away")
-				_, stop := begin(t, w, cfg)
-				settle(time.Second)
-				w.mu.Lock()
-				w.failing = nil
-				w.mu.Unlock()
-				settle(10 * time.Second)
-				stop()
-				if len(w.published) != c.messages || w.largest > c.most {
-					t.Errorf("%d published, %d at a time at most", len(w.published), w.largest)
-				}
-			})
-		})
-	}
 }
 
 // A lease that is not to be had is the end, and is told.

@@ -31,6 +31,7 @@ type holder struct {
 	pace    *pace
 	alone   bool      // nobody else's session can be open
 	heard   time.Time // the last sign of life of the session before; zero: there was none in this term
+	earlier time.Time // likewise, in terms of this process before
 }
 
 // hold runs sessions until the term ends or ctx does, and gives the source back. It reports
@@ -185,11 +186,13 @@ func (h *holder) silent() (time.Duration, bool) {
 	if !h.heard.IsZero() {
 		return time.Since(h.heard), true
 	}
-	before := h.term.Grant().Silent
-	if before < 0 {
-		return 0, false
+	switch before := h.term.Grant().Silent; {
+	case before >= 0:
+		return before + time.Since(h.began), true
+	case !h.earlier.IsZero(): // Redis has lost what it knew
+		return time.Since(h.earlier), true
 	}
-	return before + time.Since(h.began), true
+	return 0, false
 }
 
 // accept publishes what was read, and reports whether there was an event in it. Sessions

@@ -189,6 +189,7 @@ func (r *runner) run(ctx context.Context) {
 	if r.after != nil {
 		<-r.after // one of the same name has a session open
 	}
+	var heard time.Time
 	for ctx.Err() == nil {
 		r.board.turn(StandingBy, "", 0)
 		if r.spec.Lease {
@@ -204,11 +205,14 @@ func (r *runner) run(ctx context.Context) {
 		}
 		h := &holder{
 			spec: r.spec, service: r.service, composer: r.composer, opts: r.opts, log: r.log, board: r.board,
-			term: term, epoch: term.Grant().Epoch, began: time.Now(),
+			term: term, epoch: term.Grant().Epoch, began: time.Now(), earlier: heard,
 			numbers: newSequence(r.spec.Sequence), seqs: map[string]uint64{}, pace: &pace{spec: r.spec},
 		}
 		if h.hold(ctx) {
 			break
+		}
+		if h.heard.After(heard) {
+			heard = h.heard
 		}
 	}
 	<-ctx.Done() // a source that is given up stays so

@@ -88,8 +88,8 @@ func TestTermEnds(t *testing.T) {
 		w.lose("feed")
 		<-closed
 		settle(time.Second)
-		equal(t, "types", w.types(), []string{"signalbox.connected", "t", "signalbox.connected", "t"})
-		if a, b := w.published[1], w.published[3]; a.Epoch != 1 || b.Epoch != 2 || b.Seq != 1 {
+		equal(t, "types", w.types(), []string{"signalbox.connected", "t", "signalbox.connected", "signalbox.gap", "t"})
+		if a, b := w.published[1], w.published[4]; a.Epoch != 1 || b.Epoch != 2 || b.Seq != 1 {
 			t.Errorf("%+v, then %+v", a, b)
 		}
 	})
@@ -258,43 +258,6 @@ func TestMute(t *testing.T) {
 	})
 }
 
-// A Redis that is away holds up nothing: the newest of each key are published when it is back,
-// and the seq says what is missing.
-func TestRedisAway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.failing = errors.New("redis is away")
-		cfg := configOf(func(ctx context.Context, to router.Sink) error {
-			for i := range 1000 {
-				to.Emit(tick(i, []string{"A", "B"}[i%2]))
-			}
-			<-ctx.Done()
-			return ctx.Err()
-		})
-		cfg.Sources[0].Queue = 10
-		s, stop := begin(t, w, cfg)
-		settle(time.Minute)
-		w.mu.Lock()
-		if w.failing = nil; w.tries > 130 { // a second apart, but for jitter
-			t.Errorf("%d tries in a minute", w.tries)
-		}
-		w.mu.Unlock()
-		settle(time.Second)
-		stop()
-		newest := map[string]uint64{} // of keys no order is promised
-		for _, p := range w.published {
-			newest[p.ID] = p.Seq
-		}
-		if newest["998"] != 500 || newest["999"] != 500 {
-			t.Errorf("%v", newest)
-		}
-		stats := s.Stats()[0]
-		if stats.Received != 1000 || stats.Received != stats.Published+stats.Dropped {
-			t.Errorf("%+v", stats)
-		}
-	})
-}
-
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
@@ -364,58 +327,6 @@ func TestRecovers(t *testing.T) {
 		settle(10 * time.Second)
 		if stats := s.Stats()[0]; stats.State != Connected || n != 4 {
 			t.Errorf("%d sessions, %+v", n, stats)
-		}
-	})
-}
-
-// What a connection that is dead did not bring counts from its last sign of life, however long
-// it took to notice that.
-func TestGapOfADeadConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		sessions := 0
-		_, stop := begin(t, w, configOf(func(ctx context.Context, to router.Sink) error {
-			to.Opened("")
-			if sessions++; sessions > 1 {
-				<-ctx.Done()
-				return ctx.Err()
-			}
-			to.Emit(tick(1, "A"))
-			time.Sleep(time.Minute)
-			to.Alive()
-			time.Sleep(20 * time.Second)
-			return errors.New("no answer to ping")
-		}))
-		settle(90 * time.Second)
-		stop()
-		i := slices.Index(w.types(), "signalbox.gap")
-		if i < 0 {
-			t.Fatalf("no gap: %v", w.types())
-		}
-		var gap router.Gap
-		if err := json.Unmarshal(w.published[i].Data, &gap); err != nil || gap.Seconds < 20.5 || gap.Seconds > 21 {
-			t.Errorf("the gap is %+v, %v; want the 20 seconds and the back-off", gap, err)
-		}
-	})
-}
-
-// A number that comes again is neither published nor data: it must not set back the pauses.
-func TestRepetitionsAreNoData(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		var at []time.Time
-		cfg := configOf(func(_ context.Context, to router.Sink) error {
-			at = append(at, time.Now())
-			to.Emit(tick(7, "A"))
-			return errors.New("closed")
-		})
-		cfg.Sources[0].Sequence = &router.Sequence{Path: "i", PerKey: true}
-		s, stop := begin(t, w, cfg)
-		settle(20 * time.Second)
-		stop()
-		equal(t, "types", w.types(), []string{"t"})
-		if stats := s.Stats()[0]; len(at) > 7 || stats.Duplicates != uint64(len(at)-1) {
-			t.Errorf("%d sessions, %+v", len(at), stats)
 		}
 	})
 }
