@@ -355,8 +355,28 @@ func (r *reader) newest() time.Time {
 	return r.ticked
 }
 
+// tickSlack is how much later than the last tick that was heard a gap may begin: ticks come
+// every 50 ms, on a machine that does much else.
+const tickSlack = 400 * time.Millisecond
+
+// gapSince judges when a gap begins that comes with a session, after the last tick before.
+func gapSince(connected, gap told, last time.Time) (complaint string) {
+	var data struct {
+		Seconds float64 `json:"seconds"`
+	}
+	if err := json.Unmarshal(gap.Data, &data); err != nil {
+		return err.Error()
+	}
+	since := connected.Time.Add(-time.Duration(data.Seconds * float64(time.Second)))
+	if late := since.Sub(last); late > tickSlack {
+		return fmt.Sprintf("the gap of %gs begins %s after the last tick", data.Seconds, late)
+	}
+	return ""
+}
+
 // judge says what a bot could not have understood: an epoch that goes back, a seq that does
-// or leaves one out, a new epoch or a gap between sessions that nobody told of.
+// or leaves one out, a new epoch or a gap between sessions that nobody told of, or of which
+// too little was told.
 func (r *reader) judge() (complaints []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -364,6 +384,8 @@ func (r *reader) judge() (complaints []string) {
 	next := map[string]uint64{}
 	ids := map[string]int64{}        // the last tick of each symbol
 	connected, blind := false, false // blind: of this epoch something may have been missed
+	var ticked time.Time             // the last tick; zero: it may have been missed
+	var again *told                  // the session that began after it, until the gap is told
 	complain := func(t told, format string, args ...any) {
 		complaints = append(complaints, fmt.Sprintf("%s %s of epoch %d, seq %d: ", t.Type, t.ID, t.Epoch, t.Seq)+fmt.Sprintf(format, args...))
 	}
@@ -380,6 +402,7 @@ func (r *reader) judge() (complaints []string) {
 			blind, connected = true, true
 			clear(next)
 			clear(ids)
+			ticked, again = time.Time{}, nil
 		}
 		if want, known := next[t.key]; known && t.Seq != want {
 			complain(t, "expected seq %d", want)
@@ -391,10 +414,23 @@ func (r *reader) judge() (complaints []string) {
 		case "signalbox.connected":
 			connected = true
 			clear(ids)
+			if !ticked.IsZero() {
+				again = &t
+			}
 		case "signalbox.disconnected":
 			connected = false
 		case "signalbox.gap":
+			if again != nil {
+				if complaint := gapSince(*again, t, ticked); complaint != "" {
+					complain(t, "%s", complaint)
+				}
+				again = nil
+			}
 		case "t":
+			if again != nil {
+				complain(t, "there is a session again, and nobody told of a gap")
+			}
+			ticked, again = t.Time, nil
 			if !connected {
 				complain(t, "nobody said that there is a connection")
 				connected = true

@@ -34,6 +34,7 @@ type published struct {
 	Seq   uint64          `json:"seq"`
 	Data  json.RawMessage `json:"data"`
 	at    time.Time
+	heard time.Time
 }
 
 func newWorld() *world {
@@ -104,7 +105,7 @@ func (t *term) Publish(_ context.Context, messages []batch.Outgoing) error {
 		return errors.New("fenced")
 	}
 	for _, m := range messages {
-		p := published{at: time.Now()}
+		p := published{at: time.Now(), heard: m.Heard}
 		if err := json.Unmarshal(m.Payload, &p); err != nil {
 			return fmt.Errorf("published %s: %w", m.Payload, err)
 		}

@@ -40,6 +40,11 @@ func TestGapOfADeadConnection(t *testing.T) {
 		if err := json.Unmarshal(w.published[i].Data, &gap); err != nil || gap.Seconds < 20.5 || gap.Seconds > 21 {
 			t.Errorf("the gap is %+v, %v; want the 20 seconds and the back-off", gap, err)
 		}
+		for i, ago := range []time.Duration{0, 0, 20 * time.Second, 0} { // who takes over counts from these, too
+			if p := w.published[i]; p.at.Sub(p.heard) != ago {
+				t.Errorf("%s: the other side was heard of %s before, want %s", p.Type, p.at.Sub(p.heard), ago)
+			}
+		}
 	})
 }
 

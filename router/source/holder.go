@@ -173,9 +173,10 @@ func (h *holder) connected(at string) {
 	})
 	silent, known := h.silent()
 	h.log.Info("connected", "at", at, "epoch", h.epoch)
-	h.tell(router.TypeConnected, router.Connection{Source: h.spec.Name, Service: h.service, Epoch: h.epoch, At: at, Silent: silent.Seconds()})
+	now := time.Now()
+	h.tell(router.TypeConnected, router.Connection{Source: h.spec.Name, Service: h.service, Epoch: h.epoch, At: at, Silent: silent.Seconds()}, now)
 	if known {
-		h.tell(router.TypeGap, router.Gap{Seconds: silent.Seconds(), Source: h.spec.Name})
+		h.tell(router.TypeGap, router.Gap{Seconds: silent.Seconds(), Source: h.spec.Name}, now)
 	}
 }
 
@@ -203,7 +204,7 @@ func (h *holder) accept(message []byte, now time.Time, log *slog.Logger) (data b
 		h.reject(err, log)
 	}
 	for i := range events {
-		if h.event(&events[i], log) {
+		if h.event(&events[i], now, log) {
 			data = true
 		}
 	}
@@ -221,7 +222,7 @@ func (h *holder) accept(message []byte, now time.Time, log *slog.Logger) (data b
 }
 
 // event publishes one event.
-func (h *holder) event(event *router.Event, log *slog.Logger) bool {
+func (h *holder) event(event *router.Event, now time.Time, log *slog.Logger) bool {
 	composed, err := h.composer.Compose(event)
 	switch {
 	case errors.Is(err, router.ErrOtherType):
@@ -238,34 +239,34 @@ func (h *holder) event(event *router.Event, log *slog.Logger) bool {
 	} else if v.missing > 0 {
 		log.Warn("the other side has left out messages", "key", event.Key, "events", v.missing, "after", v.after)
 		h.board.change(func(s *Stats) { s.Missing += v.missing })
-		h.tell(router.TypeGap, router.Gap{Missing: v.missing, After: uint64(v.after), Key: event.Key, Source: h.spec.Name}) //nolint:gosec // negative numbers are not counted
+		h.tell(router.TypeGap, router.Gap{Missing: v.missing, After: uint64(v.after), Key: event.Key, Source: h.spec.Name}, now) //nolint:gosec // negative numbers are not counted
 	}
 	key := composed.Key
 	if key == "" {
 		key = event.Key
 	}
-	h.send(composed, key)
+	h.send(composed, key, now)
 	return true
 }
 
 // send stamps a message and puts it into the outbox.
-func (h *holder) send(composed router.Composed, key string) {
+func (h *holder) send(composed router.Composed, key string, heard time.Time) {
 	stamp := router.Stamp{Epoch: h.epoch}
 	if n, known := h.seqs[composed.Key]; known || len(h.seqs) < maxKeys {
 		stamp.Seq = n + 1
 		h.seqs[composed.Key] = stamp.Seq
 	}
-	h.out.put(parcel{id: composed.ID, key: key, payload: composed.Payload(stamp)})
+	h.out.put(parcel{id: composed.ID, key: key, payload: composed.Payload(stamp), heard: heard})
 }
 
-// tell publishes an own event on the channel of the source.
-func (h *holder) tell(typ string, about any) {
+// tell publishes an own event on the channel of the source, whose other side was heard of then.
+func (h *holder) tell(typ string, about any, heard time.Time) {
 	composed, err := h.composer.Own(typ, "", about, time.Now())
 	if err != nil {
 		h.log.Error("an own event cannot be published on the source's channel", "type", typ, "err", err)
 		return
 	}
-	h.send(composed, "")
+	h.send(composed, "", heard)
 }
 
 // reject counts and logs what is no event.

@@ -21,6 +21,7 @@ const (
 type parcel struct {
 	id, key string
 	payload []byte
+	heard   time.Time // when the other side was heard of last before it
 }
 
 // Bytes is what counts of it for the limit of the queue.
@@ -140,7 +141,7 @@ func (o *outbox) take() []batch.Outgoing {
 	var chunk []batch.Outgoing
 	for bytes := 0; o.queue.Len() > 0 && len(chunk) < chunkEvents; {
 		p := o.queue.Pop()
-		chunk = append(chunk, batch.Outgoing{ID: p.id, Payload: p.payload})
+		chunk = append(chunk, batch.Outgoing{ID: p.id, Payload: p.payload, Heard: p.heard})
 		if bytes += p.Bytes(); bytes >= chunkBytes {
 			break
 		}

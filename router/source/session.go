@@ -101,7 +101,7 @@ func (s *session) end(ctx context.Context, err error) error {
 		s.h.tell(router.TypeDisconnected, router.Connection{
 			Source: s.h.spec.Name, Service: s.h.service, Epoch: s.h.epoch,
 			Planned: err == nil || errors.Is(err, errStops) || errors.Is(err, errChange), Reason: reason(err),
-		})
+		}, s.h.heard)
 	}
 	return err
 }

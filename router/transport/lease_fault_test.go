@@ -106,7 +106,7 @@ func TestRedisRefusesWhoIsNoHolder(t *testing.T) {
 			}
 			fresh := acquire(t, b.Lease(cfg))
 			number := int64(1 << 40)
-			script, args := (&fenced{t: old}).call(number, outgoing("delayed by the network"))
+			script, args := (&fenced{t: old}).call(number, 0, outgoing("delayed by the network"))
 			if at, err := script.run(t.Context(), a.Client(), old.l.key(), args...).Int64(); at != 0 || err != nil {
 				t.Errorf("a call that was under way: %d, %v", at, err)
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"signalbox/router/internal/batch"
 	"signalbox/router/internal/failpoint"
@@ -54,7 +55,8 @@ func (t *Term) Publish(ctx context.Context, messages []batch.Outgoing) error {
 type course struct {
 	number    int64        // of the last batch that was tried
 	confirmed atomic.Int64 // of the last one that was published
-	published atomic.Int64 // when, by the clock of Redis in ms; 0: never in this term
+	published atomic.Int64 // until when all is, by the clock of Redis in ms; 0: nothing in this term
+	clock     *reading     // the last one; nil: none in this term
 
 	messages []batch.Outgoing // of a call that failed; its batches go on with
 	sent     int              // so many of them are certain
@@ -103,6 +105,33 @@ func (p *course) known() (number int64, published string) {
 	return p.confirmed.Load(), published
 }
 
+// reading is what the clock of Redis has shown, at that moment or a little before.
+type reading struct {
+	ms int64
+	at time.Time
+}
+
+// heard is a moment as the scripts want it: by the clock of Redis, as far as that is known, or
+// how long ago it was. What Redis does late must not be taken for what is new.
+func (p *course) heard(at time.Time) int64 {
+	switch {
+	case at.IsZero():
+		return 0
+	case p.clock == nil:
+		return min(0, at.Sub(time.Now()).Milliseconds())
+	}
+	return p.clock.ms + at.Sub(p.clock.at).Milliseconds()
+}
+
+// read notes what the clock of Redis shows, and returns what the script has noted.
+func (p *course) read(ms, heard int64) int64 {
+	p.clock = &reading{ms, time.Now()}
+	if heard <= 0 {
+		heard += ms
+	}
+	return min(heard, ms)
+}
+
 // begins reports whether messages begin with those.
 func begins(messages, with []batch.Outgoing) bool {
 	return len(messages) >= len(with) && slices.EqualFunc(messages[:len(with)], with, func(a, b batch.Outgoing) bool {
@@ -125,7 +154,8 @@ func (f *fenced) send(ctx context.Context, number int64, messages []batch.Outgoi
 	if failpoint.Broken(failpoint.NoFence) {
 		return t.l.plain().send(ctx, number, messages)
 	}
-	script, args := f.call(number, messages)
+	heard := t.p.heard(messages[len(messages)-1].Heard)
+	script, args := f.call(number, heard, messages)
 	for again := false; ; again = true {
 		at, err := f.once(ctx, script, args)
 		switch {
@@ -142,7 +172,7 @@ func (f *fenced) send(ctx context.Context, number int64, messages []batch.Outgoi
 			}
 			continue
 		case at > 1:
-			t.p.published.Store(at)
+			t.p.published.Store(t.p.read(at, heard))
 		}
 		t.p.confirmed.Store(number)
 		return len(messages), nil
@@ -163,10 +193,10 @@ func (f *fenced) once(ctx context.Context, script *script, args []any) (int64, e
 }
 
 // call is the script and its arguments.
-func (f *fenced) call(number int64, messages []batch.Outgoing) (*script, []any) {
+func (f *fenced) call(number, heard int64, messages []batch.Outgoing) (*script, []any) {
 	r, cfg := f.t.l.r, f.t.l.cfg
-	args := make([]any, 0, 5+2*len(messages))
-	args = append(args, r.consumer, f.t.grant.Epoch, number, cfg.Topic)
+	args := make([]any, 0, 6+2*len(messages))
+	args = append(args, r.consumer, f.t.grant.Epoch, number, cfg.Topic, heard)
 	if !cfg.Stream {
 		for i := range messages {
 			args = append(args, messages[i].Payload)

@@ -14,6 +14,7 @@ package transport
 //	held       run of the server that granted it
 //	after      1: so had the holder before
 //	batch      number of the last one that was published in this term
+//	published    until when all is published that the other side has sent
 //	since, renewed, published: by the clock of Redis, in ms, for people and for Grant.Silent
 const leasePrefix = "signalbox:lease:"
 
@@ -110,7 +111,8 @@ return 1
 
 // fence begins the scripts that publish for a holder: 0 if another one holds the lease, -1
 // without a record of this term, 1 if the batch was published before; else it goes on. ARGV begins with
-// holder, epoch, the batch's number, the topic. The first write is one that changes
+// holder, epoch, the batch's number, the topic, and until when the other side was heard of, in
+// ms by the clock of Redis, or how long ago, not above 0. The first write is one that changes
 // nothing: a Redis that takes no writes refuses it, and nothing was sent yet. After it no
 // write of the script is refused for lack of memory.
 const fence = clockOfRedis + `
@@ -126,15 +128,19 @@ end
 redis.call('HSET', KEYS[1], 'holder', ARGV[1])
 `
 
-// noted ends them: the time in ms.
+// noted ends them: the time in ms. A script may have waited long for its turn.
 const noted = `
-redis.call('HSET', KEYS[1], 'batch', ARGV[3], 'published', ms)
+local heard = tonumber(ARGV[5])
+if heard <= 0 then
+  heard = tonumber(ms) + heard
+end
+redis.call('HSET', KEYS[1], 'batch', ARGV[3], 'published', string.format('%.0f', math.min(heard, tonumber(ms))))
 return tonumber(ms)
 `
 
 // publishScript publishes messages on Pub/Sub: the rest of ARGV.
 const publishScript = fence + `
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   redis.call('PUBLISH', ARGV[4], ARGV[i])
 end
 ` + noted
@@ -142,11 +148,11 @@ end
 // addScript adds messages to a stream: the rest of ARGV is its greatest length (0: any),
 // then id and message of each.
 const addScript = fence + `
-for i = 6, #ARGV, 2 do
-  if ARGV[5] == '0' then
+for i = 7, #ARGV, 2 do
+  if ARGV[6] == '0' then
     redis.call('XADD', ARGV[4], '*', '` + uuidField + `', ARGV[i], '` + metadataField + `', '', '` + payloadField + `', ARGV[i + 1])
   else
-    redis.call('XADD', ARGV[4], 'MAXLEN', '~', ARGV[5], '*', '` + uuidField + `', ARGV[i], '` + metadataField + `', '', '` + payloadField + `', ARGV[i + 1])
+    redis.call('XADD', ARGV[4], 'MAXLEN', '~', ARGV[6], '*', '` + uuidField + `', ARGV[i], '` + metadataField + `', '', '` + payloadField + `', ARGV[i + 1])
   end
 end
 ` + noted

@@ -129,7 +129,8 @@ type Grant struct {
 	// Gone is how long ago, at least, the holder before has closed its session, or was
 	// frozen or cut off from the other side; of a term whose beginning is not orderly.
 	Gone time.Duration
-	// Silent is how long nothing was published; negative: nothing is known to be.
+	// Silent is for how long nothing is published of what the other side may have sent;
+	// negative: nothing is known to be.
 	Silent time.Duration
 }
 
@@ -137,6 +138,7 @@ type Grant struct {
 type Outgoing struct {
 	ID      string // of the event
 	Payload []byte
+	Heard   time.Time // when the other side was heard of last before it was made; zero: as it is published
 }
 
 // Holder is who holds a source.
