@@ -118,7 +118,7 @@ func (p *course) heard(at time.Time) int64 {
 	case at.IsZero():
 		return 0
 	case p.clock == nil:
-		return min(0, at.Sub(time.Now()).Milliseconds())
+		return min(0, time.Until(at).Milliseconds())
 	}
 	return p.clock.ms + at.Sub(p.clock.at).Milliseconds()
 }
