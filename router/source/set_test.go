@@ -122,6 +122,19 @@ func TestTakeoverDelay(t *testing.T) {
 	})
 }
 
+// Many routers that fail at the same moment do not come again at the same moment.
+func TestPausesDiffer(t *testing.T) {
+	t.Parallel()
+	seen := map[time.Duration]bool{}
+	for range 20 {
+		p := pace{spec: completed(router.SourceSpec{})}
+		seen[p.next()] = true
+	}
+	if len(seen) < 10 {
+		t.Errorf("%d different pauses of 20", len(seen))
+	}
+}
+
 // The pauses between sessions that bring nothing double, and data sets them back.
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
