@@ -35,6 +35,7 @@ func TestSQLPostgres(t *testing.T) {
 		"table gone and back":        tableGoneAndBack,
 		"least privilege":            leastPrivilege,
 		"modes for poolers":          poolerModes,
+		"a statement that is gone":   statementGone,
 		"what is prepared":           whatIsPrepared,
 		"idle connections":           idleConnections,
 		"time in the key":            timeInKey,
@@ -453,6 +454,24 @@ func poolerModes(t *testing.T, db *pgtest.DB) {
 		if got := count(h.save(t, ticks(20, 21)[0], event("x", `{"t":"\u0000"}`))); got != "map[done:1 permanent:1]" {
 			t.Errorf("%s: %s", mode, got)
 		}
+	}
+}
+
+// A pooler has given the connection to another server, which does not know the statement: it is
+// prepared anew.
+func statementGone(t *testing.T, db *pgtest.DB) {
+	db.Exec(`CREATE TABLE t (id text PRIMARY KEY)`, `CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $f$ BEGIN DEALLOCATE ALL; RETURN NULL; END $f$`,
+		`CREATE TRIGGER forget AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION forget()`)
+	h := newSQL(t, handlers.SQLOptions{DSN: db.DSN + "&pool_max_conns=1", Table: "t", Columns: map[string]string{"id": "id"}})
+	h.saved(t, ticks(0, 5)...)
+	verdicts := h.HandleBatch(t.Context(), ticks(5, 10))
+	if text := fmt.Sprint(verdicts); verdicts != nil && !strings.Contains(text, "(SQLSTATE 26000); behind a pooler that gives each transaction another connection, add default_query_exec_mode=exec to the dsn") {
+		t.Errorf("verdicts %v", verdicts)
+	}
+	db.Exec(`DROP TRIGGER forget ON t`)
+	h.saved(t, ticks(5, 10)...)
+	if got := db.Text("SELECT count(*) FROM t"); got != "10" {
+		t.Errorf("%s rows", got)
 	}
 }
 
