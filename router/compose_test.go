@@ -18,29 +18,41 @@ func TestCompose(t *testing.T) {
 		want, key     string // or the error
 	}{
 		{
-			"an envelope, with all fields", `{"T":"trade","i":7,"t":1795771800000,"S":"A"}`, Channel{Fields: Fields{Key: "data.S"}}, SourceSpec{Fields: feed},
+			"an envelope, with all fields", `{"T":"trade","i":7,"t":1795771800000,"S":"A"}`,
+			Channel{Fields: Fields{Key: "data.S"}},
+			SourceSpec{Fields: feed},
 			`{"id":"7","type":"trade","source":"/signalbox/sources/feed","time":"2026-11-27T09:30:00Z","data":{"T":"trade","i":7,"t":1795771800000,"S":"A"},"epoch":3,"seq":9}`, "A",
 		},
 		{
-			"the time of arrival", `{"T":"trade","i":7,"S":"A"}`, Channel{}, SourceSpec{Fields: feed},
+			"the time of arrival", `{"T":"trade","i":7,"S":"A"}`,
+			Channel{},
+			SourceSpec{Fields: feed},
 			`{"id":"7","type":"trade","source":"/signalbox/sources/feed","time":"2026-11-27T09:30:00Z","data":{"T":"trade","i":7,"S":"A"},"epoch":3,"seq":9}`, "",
 		},
 		{
-			"raw", `{"T":"trade",  "i":7}`, Channel{Fields: Fields{Type: "T", ID: "i"}}, SourceSpec{Fields: feed, Raw: true},
+			"raw", `{"T":"trade",  "i":7}`,
+			Channel{Fields: Fields{Type: "T", ID: "i"}},
+			SourceSpec{Fields: feed, Raw: true},
 			`{"T":"trade",  "i":7}`, "",
 		},
 		{"raw, and no reader would find the type", `{"T":"trade","i":7}`, Channel{}, SourceSpec{Fields: feed, Raw: true}, "no_type", ""},
 		{
-			"a channel that keeps the type elsewhere", `{"T":"trade","i":7,"S":"A"}`, Channel{Fields: Fields{Type: "e", ID: "n"}}, SourceSpec{Fields: feed},
+			"a channel that keeps the type elsewhere", `{"T":"trade","i":7,"S":"A"}`,
+			Channel{Fields: Fields{Type: "e", ID: "n"}},
+			SourceSpec{Fields: feed},
 			`{"T":"trade","i":7,"S":"A","e":"trade","n":"7"}`, "",
 		},
 		{"a type that is not declared", `{"T":"quote"}`, Channel{Types: []string{"trade"}}, SourceSpec{Fields: feed}, ErrOtherType.Error(), ""},
 		{
-			"a type by default", `{"i":7}`, Channel{}, SourceSpec{Fields: Fields{DefaultType: "trade", ID: "i"}},
+			"a type by default", `{"i":7}`,
+			Channel{},
+			SourceSpec{Fields: Fields{DefaultType: "trade", ID: "i"}},
 			`{"id":"7","type":"trade","source":"/signalbox/sources/feed","time":"2026-11-27T09:30:00Z","data":{"i":7},"epoch":3,"seq":9}`, "",
 		},
 		{
-			"of what has data, the data", `{"type":"trade","id":"7","topic":"lost","data":{"p":1}}`, Channel{}, SourceSpec{},
+			"of what has data, the data", `{"type":"trade","id":"7","topic":"lost","data":{"p":1}}`,
+			Channel{},
+			SourceSpec{},
 			`{"id":"7","type":"trade","source":"/signalbox/sources/feed","time":"2026-11-27T09:30:00Z","data":{"p":1},"epoch":3,"seq":9}`, "",
 		},
 		{"larger than the channel takes", `{"T":"trade","x":"` + strings.Repeat("x", 2000) + `"}`, Channel{Fields: Fields{MaxBytes: 1024}}, SourceSpec{Fields: feed}, "too_big", ""},
