@@ -90,14 +90,18 @@ func (s *session) end(ctx context.Context, err error) error {
 	s.mu.Lock()
 	s.over = true
 	opened := s.opened
-	if opened {
-		s.h.heard = s.heard
-	}
+	heard, data := s.heard, s.data
 	s.mu.Unlock()
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	if opened {
+		s.h.heard = heard
+		if errors.Is(err, errMute) { // heartbeats say nothing of what did not come
+			if s.h.heard = data; data.IsZero() {
+				s.h.heard = s.begun
+			}
+		}
 		s.h.tell(router.TypeDisconnected, router.Connection{
 			Source: s.h.spec.Name, Service: s.h.service, Epoch: s.h.epoch,
 			Planned: err == nil || errors.Is(err, errStops) || errors.Is(err, errChange), Reason: reason(err),

@@ -268,6 +268,9 @@ func TestMute(t *testing.T) {
 		if data := string(w.published[i].Data); !strings.Contains(data, "nothing comes for 5s") {
 			t.Error(data)
 		}
+		if ago := w.published[i].at.Sub(w.published[i].heard); ago < 5*time.Second { // a heartbeat says nothing of what did not come
+			t.Errorf("the other side was heard of %s before", ago)
+		}
 	})
 }
 
