@@ -416,7 +416,7 @@ func (r *reader) judge() (complaints []string) {
 
 // TestSources breaks what can break around a source, in random order, many times.
 func TestSources(t *testing.T) {
-	slots := make(chan struct{}, max(1, *together/4)) // three routers each
+	slots := make(chan struct{}, max(1, *together/2)) // three routers each, which mostly wait
 	var mu sync.Mutex
 	var took []time.Duration
 	t.Run("schedules", func(t *testing.T) {
