@@ -71,7 +71,7 @@ func (h *holder) sessions(ctx context.Context) (givenUp bool) {
 		}
 	}
 	h.alone = true
-	for h.mayConnect(ctx) {
+	for ctx.Err() == nil {
 		err := h.session(ctx)
 		if ctx.Err() != nil {
 			return false
@@ -87,41 +87,53 @@ func (h *holder) sessions(ctx context.Context) (givenUp bool) {
 	return false
 }
 
-// mayConnect waits until the budget allows another attempt; false: ctx ended.
-func (h *holder) mayConnect(ctx context.Context) bool {
-	const again = time.Second
-	for ctx.Err() == nil {
-		pause, err := h.opts.Spend(ctx, h.spec.Name, h.spec.Budget)
-		switch {
-		case err == nil && pause <= 0:
-			return ctx.Err() == nil
-		case err != nil:
-			pause = again
-			h.log.Warn("the connect budget cannot be asked for; not connecting", "err", err)
-			h.board.turn(Waiting, "the connect budget cannot be asked for: "+err.Error(), pause)
-		default:
-			h.log.Warn("the connect budget is used up; connecting later", "connects", h.spec.Budget.Connects, "per", h.spec.Budget.Per, "in", pause.Round(time.Millisecond))
-			h.board.turn(Waiting, "the connect budget is used up", pause)
-		}
-		if !wait(ctx, pause) {
-			return false
-		}
-	}
-	return false
-}
-
 // session runs one session and returns its verdict.
 func (h *holder) session(ctx context.Context) error {
-	source, err := h.spec.New(router.SourceEnv{Source: h.spec.Name, Attempt: h.pace.attempts, Log: h.log})
-	h.pace.attempts++
-	h.board.change(func(s *Stats) { s.Attempts++ })
+	source, err := h.prepare(ctx)
 	if err != nil {
 		return err
 	}
+	h.pace.attempts++
+	h.board.change(func(s *Stats) { s.Attempts++ })
 	h.board.turn(Connecting, "", 0)
 	h.numbers.restart()
 	s := &session{h: h, log: h.log, begun: time.Now()}
 	return s.run(ctx, source)
+}
+
+// prepare makes a source as soon as the budget allows it to connect. Its credentials are not
+// older than that, and an attempt that cannot be made costs nothing.
+func (h *holder) prepare(ctx context.Context) (router.Source, error) {
+	for {
+		source, err := h.spec.New(router.SourceEnv{Source: h.spec.Name, Attempt: h.pace.attempts, Log: h.log})
+		if err != nil {
+			return nil, err
+		}
+		pause := h.spend(ctx)
+		if pause == 0 {
+			return source, nil
+		}
+		if !wait(ctx, pause) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// spend asks for leave to connect; if there is none, it returns when to ask again.
+func (h *holder) spend(ctx context.Context) (again time.Duration) {
+	pause, err := h.opts.Spend(ctx, h.spec.Name, h.spec.Budget)
+	switch {
+	case err == nil && pause <= 0:
+		return 0
+	case err != nil:
+		pause = time.Second
+		h.log.Warn("the connect budget cannot be asked for; not connecting", "err", err)
+		h.board.turn(Waiting, "the connect budget cannot be asked for: "+err.Error(), pause)
+	default:
+		h.log.Warn("the connect budget is used up; connecting later", "connects", h.spec.Budget.Connects, "per", h.spec.Budget.Per, "in", pause.Round(time.Millisecond))
+		h.board.turn(Waiting, "the connect budget is used up", pause)
+	}
+	return pause
 }
 
 // judge says how long to wait before the next session, and whether there is to be one.
