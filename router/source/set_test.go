@@ -231,8 +231,8 @@ func TestPreparing(t *testing.T) {
 		}
 		s, _ := begin(t, w, cfg)
 		settle(100 * time.Millisecond)
-		if stats := s.Stats()[0]; stats.Why != "no such file" || stats.Attempts != 0 || len(w.waits) != 1 {
-			t.Errorf("%+v, %v", stats, w.waits)
+		if stats := s.Stats()[0]; stats.Why != "no such file" || stats.Attempts != 0 || w.left() != 1 {
+			t.Errorf("%+v, %d refusals are left", stats, w.left())
 		}
 		settle(2 * time.Hour)
 		if stats := s.Stats()[0]; stats.State != Connected || made != 3 || madeAt.Sub(began) < time.Hour {
