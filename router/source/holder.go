@@ -177,6 +177,7 @@ func (h *holder) connected(at string) {
 		s.At, s.LastSeen = at, time.Now()
 	})
 	silent, known := h.silent()
+	silent = silent.Round(time.Millisecond)
 	h.log.Info("connected", "at", at, "epoch", h.epoch)
 	h.tell(router.TypeConnected, router.Connection{Source: h.spec.Name, Service: h.service, Epoch: h.epoch, At: at, Silent: silent.Seconds()})
 	if known {
