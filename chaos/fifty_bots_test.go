@@ -33,7 +33,7 @@ type fan struct {
 // there are. Nothing disturbs Redis and the bots, so each must see everything.
 func TestFiftyBots(t *testing.T) {
 	of := fan{goBots: 4, pythonBots: 1, rate: 1000, rounds: 1, between: time.Second}
-	if *large {
+	if *large && !raced {
 		of = fan{goBots: 44, pythonBots: 6, rate: 5000, rounds: 3, between: 10 * time.Second}
 	}
 	of.run(t)
