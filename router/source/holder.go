@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,8 +29,10 @@ type holder struct {
 	out     *outbox
 	numbers *sequence
 	seqs    map[string]uint64 // of the stamps, by key
+	others  map[string]bool   // types that the channel does not declare, and the log knows
 	pace    *pace
-	alone   bool // nobody else's session can be open
+	alone   bool      // nobody else's session can be open
+	deaf    time.Time // since then nothing is known of the other side; zero: no session has ended
 }
 
 // hold runs sessions until the term ends or ctx does, and gives the source back. It reports
@@ -64,7 +67,7 @@ func (h *holder) hold(ctx context.Context) (givenUp bool) {
 func (h *holder) sessions(ctx context.Context) (givenUp bool) {
 	grant := h.term.Grant()
 	if delay := h.spec.TakeoverDelay - grant.Gone; delay > 0 && !grant.Orderly && !failpoint.Broken(failpoint.NoDelay) {
-		h.log.Info("connecting later: the session of the holder before may not be over", "in", delay)
+		h.log.Info("connecting later: the session of the holder before may not be over", "in", delay.Round(time.Millisecond))
 		h.board.turn(Waiting, "the other side may not have forgotten the session of the holder before", delay)
 		if !wait(ctx, delay) {
 			return false
@@ -172,9 +175,13 @@ func (h *holder) connected(at string) {
 	}
 }
 
-// silent is how long nothing was published, by this holder or the one before.
+// silent is how long nothing was published, by this holder or the one before. What a session
+// told at its end does not count: it may have been dead for long when that was noticed.
 func (h *holder) silent() (time.Duration, bool) {
 	if silent, known := h.out.silent(); known {
+		if !h.deaf.IsZero() {
+			silent = max(silent, time.Since(h.deaf))
+		}
 		return silent, true
 	}
 	before := h.term.Grant().Silent
@@ -214,14 +221,22 @@ func (h *holder) event(event *router.Event, log *slog.Logger) bool {
 	composed, err := h.composer.Compose(event)
 	switch {
 	case errors.Is(err, router.ErrOtherType):
-		log.Debug("an event of a type that the channel does not declare is not published", "type", event.Type)
+		h.other(event.Type, log)
 		h.board.change(func(s *Stats) { s.Other++ })
 		return false
 	case err != nil:
 		h.reject(err, log)
 		return false
 	}
-	if v := h.numbers.next(event.Key, event.Msg); v.again {
+	key := composed.Key
+	if key == "" {
+		key = event.Key
+	}
+	v := h.numbers.next(cmp.Or(event.Key, composed.Key), event.Msg)
+	if v.blind {
+		log.Warn("messages have no number, or no key, by which missing ones could be told", "seq", h.spec.Sequence.Path, "events", unnumbered)
+	}
+	if v.again {
 		h.board.change(func(s *Stats) { s.Duplicates++ })
 		return true
 	} else if v.missing > 0 {
@@ -229,12 +244,21 @@ func (h *holder) event(event *router.Event, log *slog.Logger) bool {
 		h.board.change(func(s *Stats) { s.Missing += v.missing })
 		h.tell(router.TypeGap, router.Gap{Missing: v.missing, After: uint64(v.after), Key: event.Key, Source: h.spec.Name}) //nolint:gosec // negative numbers are not counted
 	}
-	key := composed.Key
-	if key == "" {
-		key = event.Key
-	}
 	h.send(composed, key)
 	return true
+}
+
+// maxOthers is of how many types the log says that they are not published.
+const maxOthers = 100
+
+// other tells, once for each type, that the channel does not declare it: a feed of which nothing
+// arrives looks like a quiet one.
+func (h *holder) other(typ string, log *slog.Logger) {
+	if h.others[typ] || len(h.others) == maxOthers {
+		return
+	}
+	h.others[typ] = true
+	log.Info("the channel does not declare this type; its events are not published", "type", typ)
 }
 
 // send stamps a message and puts it into the outbox.
