@@ -11,11 +11,12 @@ type wsScript struct {
 	steps  []wsStep
 	passed []chan struct{} // of each step, closed when what it awaits has come
 
-	mu     sync.Mutex
-	at     int // the step whose answer is awaited; len(steps): none is
-	left   int // how many messages it still awaits
-	sent   int // how many steps have come to the last that they have to say
-	opened bool
+	mu      sync.Mutex
+	at      int // the step whose answer is awaited; len(steps): none is
+	left    int // how many messages it still awaits
+	sent    int // how many steps have come to the last that they have to say
+	opened  bool
+	strange string // what came last while an answer was awaited, and was none
 }
 
 func newWSScript(steps []wsStep) *wsScript {
@@ -82,6 +83,34 @@ func (s *wsScript) awaits() bool {
 	return s.at < len(s.steps)
 }
 
+// passes notes data that comes while an answer is awaited: perhaps it is the answer, and
+// the pattern wrong.
+func (s *wsScript) passes(message []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at < len(s.steps) {
+		s.strange = string(message[:min(len(message), 4*wsMaxShown)])
+	}
+}
+
+// late is why a step fails whose answer does not come.
+func (s *wsSession) late(i int) error {
+	s.script.mu.Lock()
+	step, strange, came := s.script.steps[i], s.script.strange, 0
+	if s.script.at == i {
+		came = step.count - s.script.left
+	}
+	s.script.mu.Unlock()
+	err := fmt.Errorf("%s: what is expected has not come from %s within %s", step.name, s.link.at, step.within)
+	if came > 0 {
+		err = fmt.Errorf("%w but %d of %d times", err, came, step.count)
+	}
+	if strange != "" {
+		err = fmt.Errorf("%w; what came last is something else%s", err, s.link.hidden.said(strange))
+	}
+	return err
+}
+
 // step sends what a step has to say, and waits for what it awaits.
 func (s *wsSession) step(i int) error {
 	step := s.script.steps[i]
@@ -113,7 +142,7 @@ func (s *wsSession) step(i int) error {
 	case <-s.ctx.Done():
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("%s: what is expected has not come from %s within %s", step.name, s.link.at, step.within)
+		return s.late(i)
 	}
 }
 
