@@ -84,6 +84,9 @@ func TestNumbersPerKey(t *testing.T) {
 				cfg.Sources[0].Sequence = &router.Sequence{Path: "n", PerKey: true}
 				s, _ := begin(t, w, cfg)
 				settle(time.Second)
+				if data := string(w.published[1].Data); c.name == "in its own data" && data != `{"S":"A"}` { // what stands beside it is not published
+					t.Errorf("published %s", data)
+				}
 				if stats := s.Stats()[0]; stats.Duplicates != 0 || stats.Missing != c.missing || stats.Received != 3 {
 					t.Errorf("%+v", stats)
 				}
