@@ -16,7 +16,7 @@ type wsScript struct {
 	left    int // how many messages it still awaits
 	sent    int // how many steps have come to the last that they have to say
 	opened  bool
-	strange string // what came last while an answer was awaited, and was none
+	strange []string // what came first while this answer is awaited, and was none
 }
 
 func newWSScript(steps []wsStep) *wsScript {
@@ -31,6 +31,7 @@ func newWSScript(steps []wsStep) *wsScript {
 // next turns to the next step that awaits anything: at once, not when its turn to send
 // comes, since a server may say several things without being asked.
 func (s *wsScript) next() {
+	s.strange = nil
 	for s.at++; s.at < len(s.steps); s.at++ {
 		if s.steps[s.at].expect != nil {
 			s.left = s.steps[s.at].count
@@ -88,25 +89,27 @@ func (s *wsScript) awaits() bool {
 func (s *wsScript) passes(message []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.at < len(s.steps) {
-		s.strange = string(message[:min(len(message), 4*wsMaxShown)])
+	const most = 2
+	if s.at < len(s.steps) && len(s.strange) < most {
+		s.strange = append(s.strange, string(message[:min(len(message), 4*wsMaxShown)]))
 	}
 }
 
 // late is why a step fails whose answer does not come.
 func (s *wsSession) late(i int) error {
 	s.script.mu.Lock()
-	step, strange, came := s.script.steps[i], s.script.strange, 0
+	step, came := s.script.steps[i], 0
+	var strange []string
 	if s.script.at == i {
-		came = step.count - s.script.left
+		strange, came = s.script.strange, step.count-s.script.left
 	}
 	s.script.mu.Unlock()
 	err := fmt.Errorf("%s: what is expected has not come from %s within %s", step.name, s.link.at, step.within)
 	if came > 0 {
 		err = fmt.Errorf("%w but %d of %d times", err, came, step.count)
 	}
-	if strange != "" {
-		err = fmt.Errorf("%w; what came last is something else%s", err, s.link.hidden.said(strange))
+	for _, message := range strange {
+		err = fmt.Errorf("%w; something else has%s", err, s.link.hidden.said(message))
 	}
 	return err
 }
