@@ -195,3 +195,57 @@ func TestSilentSinceItWasAlive(t *testing.T) {
 		})
 	}
 }
+
+// Of its own last term a process knows what Redis may not: that was carried out late. Of one in
+// which somebody else published it knows nothing.
+func TestSilentSinceItsOwnTerm(t *testing.T) {
+	for name, c := range map[string]struct {
+		between bool // another one had the source
+		lost    bool // and Redis all it knew
+		want    float64
+	}{"its own": {want: 10}, "another's": {between: true, want: 1}, "lost": {lost: true, want: 10}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				w.grant.Silent = 0
+				connects := time.Now()
+				_, _ = begin(t, w, configOf(func(ctx context.Context, to router.Sink) error {
+					wait(ctx, time.Until(connects))
+					to.Opened("")
+					<-ctx.Done()
+					return ctx.Err()
+				}))
+				settle(time.Millisecond)
+				w.mu.Lock()
+				w.failing = errors.New("redis stands still")
+				w.holder["other"], w.holder["feed"] = w.holder["feed"], &term{} // somebody else, or nobody yet
+				lost := w.holder["other"]
+				w.mu.Unlock()
+				close(lost.done)
+				settle(9 * time.Second)
+				w.mu.Lock()
+				w.failing = nil
+				if c.between {
+					w.epoch++
+					w.before = w.epoch
+				}
+				if c.lost {
+					w.before, w.grant.Silent = 0, -1
+				}
+				delete(w.holder, "feed")
+				connects = time.Now().Add(time.Second)
+				w.mu.Unlock()
+				settle(3 * time.Second)
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				var told router.Connection
+				if err := json.Unmarshal(w.published[2].Data, &told); err != nil || w.published[2].Type != router.TypeConnected {
+					t.Fatalf("%+v, %v", w.published, err)
+				}
+				if told.Silent < c.want-0.2 || told.Silent > c.want+0.2 {
+					t.Errorf("silent for %v s, want %v", told.Silent, c.want)
+				}
+			})
+		})
+	}
+}
