@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -22,14 +23,17 @@ type holder struct {
 	log      *slog.Logger
 	board    *board
 
+	past    past
 	term    Term
 	epoch   int64
 	began   time.Time // of the term
 	out     *outbox
 	numbers *sequence
 	seqs    map[string]uint64 // of the stamps, by key
+	others  map[string]bool   // types that the channel does not declare, and the log knows
 	pace    *pace
-	alone   bool // nobody else's session can be open
+	alone   bool      // nobody else's session can be open
+	deaf    time.Time // since then nothing is known of the other side; zero: no session has ended
 }
 
 // hold runs sessions until the term ends or ctx does, and gives the source back. It reports
@@ -64,7 +68,7 @@ func (h *holder) hold(ctx context.Context) (givenUp bool) {
 func (h *holder) sessions(ctx context.Context) (givenUp bool) {
 	grant := h.term.Grant()
 	if delay := h.spec.TakeoverDelay - grant.Gone; delay > 0 && !grant.Orderly && !failpoint.Broken(failpoint.NoDelay) {
-		h.log.Info("connecting later: the session of the holder before may not be over", "in", delay)
+		h.log.Info("connecting later: the session of the holder before may not be over", "in", delay.Round(time.Millisecond))
 		h.board.turn(Waiting, "the other side may not have forgotten the session of the holder before", delay)
 		if !wait(ctx, delay) {
 			return false
@@ -179,22 +183,59 @@ func (h *holder) connected(at string) {
 	silent, known := h.silent()
 	silent = silent.Round(time.Millisecond)
 	h.log.Info("connected", "at", at, "epoch", h.epoch)
-	h.tell(router.TypeConnected, router.Connection{Source: h.spec.Name, Service: h.service, Epoch: h.epoch, At: at, Silent: silent.Seconds()})
+	h.tell(router.TypeConnected, router.Connection{Source: h.spec.Name, Service: h.service, Epoch: h.epoch, At: at, Silent: max(0, silent).Seconds()})
 	if known {
 		h.tell(router.TypeGap, router.Gap{Seconds: silent.Seconds(), Source: h.spec.Name})
 	}
 }
 
-// silent is how long nothing was published, by this holder or the one before.
+// past is what a process knows of the last term that it had itself.
+type past struct {
+	epoch int64
+	heard time.Time // see holder.heard
+}
+
+// heard is until when all is known to be published that came; zero: nothing ever was. What a
+// session told at its end does not count: it may have been dead for long when that was noticed.
+func (h *holder) heard() time.Time {
+	last := h.out.published()
+	if !h.deaf.IsZero() && h.deaf.Before(last) {
+		return h.deaf
+	}
+	return last
+}
+
+// silent is for how long something may be missing, by this holder or the one before.
 func (h *holder) silent() (time.Duration, bool) {
-	if silent, known := h.out.silent(); known {
-		return silent, true
+	if last := h.heard(); !last.IsZero() {
+		return time.Since(last), true
 	}
-	before := h.term.Grant().Silent
-	if before < 0 {
-		return 0, false
+	grant := h.term.Grant()
+	silent := grant.Silent
+	if silent >= 0 {
+		silent += time.Since(h.began)
 	}
-	return before + time.Since(h.began), true
+	// What Redis says is no more than this process knows: a Redis that stood still carries out
+	// late what was sent to it before, and takes that for news.
+	if h.follows() && !h.past.heard.IsZero() {
+		silent = max(silent, time.Since(h.past.heard))
+	}
+	return silent, silent >= 0
+}
+
+// follows reports whether nobody else is known to have held the source since this process had it.
+func (h *holder) follows() bool {
+	grant := h.term.Grant()
+	return grant.Before == h.past.epoch || grant.Silent < 0 // Redis has forgotten
+}
+
+// passed is what the next term of this process has to know.
+func (h *holder) passed() past {
+	now := past{epoch: h.epoch, heard: h.heard()}
+	if now.heard.IsZero() && h.follows() {
+		now.heard = h.past.heard
+	}
+	return now
 }
 
 // accept publishes what was read, and reports whether there was an event in it. Sessions
@@ -227,14 +268,22 @@ func (h *holder) event(event *router.Event, log *slog.Logger) bool {
 	composed, err := h.composer.Compose(event)
 	switch {
 	case errors.Is(err, router.ErrOtherType):
-		log.Debug("an event of a type that the channel does not declare is not published", "type", event.Type)
+		h.other(event.Type, log)
 		h.board.change(func(s *Stats) { s.Other++ })
 		return false
 	case err != nil:
 		h.reject(err, log)
 		return false
 	}
-	if v := h.numbers.next(event.Key, event.Msg); v.again {
+	key := composed.Key
+	if key == "" {
+		key = event.Key
+	}
+	v := h.numbers.next(cmp.Or(event.Key, composed.Key), event.Msg)
+	if v.blind {
+		log.Warn("messages have no number, or no key, by which missing ones could be told", "seq", h.spec.Sequence.Path, "events", unnumbered)
+	}
+	if v.again {
 		h.board.change(func(s *Stats) { s.Duplicates++ })
 		return true
 	} else if v.missing > 0 {
@@ -242,12 +291,21 @@ func (h *holder) event(event *router.Event, log *slog.Logger) bool {
 		h.board.change(func(s *Stats) { s.Missing += v.missing })
 		h.tell(router.TypeGap, router.Gap{Missing: v.missing, After: uint64(v.after), Key: event.Key, Source: h.spec.Name}) //nolint:gosec // negative numbers are not counted
 	}
-	key := composed.Key
-	if key == "" {
-		key = event.Key
-	}
 	h.send(composed, key)
 	return true
+}
+
+// maxOthers is of how many types the log says that they are not published.
+const maxOthers = 100
+
+// other tells, once for each type, that the channel does not declare it: a feed of which nothing
+// arrives looks like a quiet one.
+func (h *holder) other(typ string, log *slog.Logger) {
+	if h.others[typ] || len(h.others) == maxOthers {
+		return
+	}
+	h.others[typ] = true
+	log.Info("the channel does not declare this type; its events are not published", "type", typ)
 }
 
 // send stamps a message and puts it into the outbox.

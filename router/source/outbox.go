@@ -177,11 +177,11 @@ func (o *outbox) abandon() {
 	})
 }
 
-// silent is how long nothing was published; false: nothing ever was.
-func (o *outbox) silent() (time.Duration, bool) {
+// published is when something was published last; zero: nothing ever was.
+func (o *outbox) published() time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return time.Since(o.last), !o.last.IsZero()
+	return o.last
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -89,12 +89,19 @@ func runSource(ctx context.Context, source router.Source, to router.Sink) (err e
 func (s *session) end(ctx context.Context, err error) error {
 	s.mu.Lock()
 	s.over = true
-	opened := s.opened
+	opened, data := s.opened, s.data
 	s.mu.Unlock()
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	if opened {
+		s.h.deaf = s.h.board.read().LastSeen
+		if errors.Is(err, errMute) { // heartbeats say nothing of what did not come
+			s.h.deaf = data
+			if data.IsZero() {
+				s.h.deaf = s.begun
+			}
+		}
 		s.h.tell(router.TypeDisconnected, router.Connection{
 			Source: s.h.spec.Name, Service: s.h.service, Epoch: s.h.epoch,
 			Planned: err == nil || errors.Is(err, errStops) || errors.Is(err, errChange), Reason: reason(err),
