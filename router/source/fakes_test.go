@@ -19,7 +19,6 @@ type world struct {
 	mu        sync.Mutex
 	holder    map[string]*term
 	epoch     int64
-	before    int64       // the epoch that the next term follows
 	grant     batch.Grant // but for the epoch; of the terms that begin
 	published []published
 	failing   error // what Publish returns
@@ -45,8 +44,7 @@ func (w *world) acquire(ctx context.Context, spec router.SourceSpec, _ router.Ch
 		if w.holder[spec.Name] == nil {
 			w.epoch++
 			t := &term{world: w, source: spec.Name, done: make(chan struct{}), grant: w.grant}
-			t.grant.Epoch, t.grant.Before = w.epoch, w.before
-			w.before = w.epoch
+			t.grant.Epoch = w.epoch
 			w.holder[spec.Name] = t
 			w.mu.Unlock()
 			return t, nil

@@ -23,7 +23,6 @@ type holder struct {
 	log      *slog.Logger
 	board    *board
 
-	past    past
 	term    Term
 	epoch   int64
 	began   time.Time // of the term
@@ -183,59 +182,26 @@ func (h *holder) connected(at string) {
 	silent, known := h.silent()
 	silent = silent.Round(time.Millisecond)
 	h.log.Info("connected", "at", at, "epoch", h.epoch)
-	h.tell(router.TypeConnected, router.Connection{Source: h.spec.Name, Service: h.service, Epoch: h.epoch, At: at, Silent: max(0, silent).Seconds()})
+	h.tell(router.TypeConnected, router.Connection{Source: h.spec.Name, Service: h.service, Epoch: h.epoch, At: at, Silent: silent.Seconds()})
 	if known {
 		h.tell(router.TypeGap, router.Gap{Seconds: silent.Seconds(), Source: h.spec.Name})
 	}
 }
 
-// past is what a process knows of the last term that it had itself.
-type past struct {
-	epoch int64
-	heard time.Time // see holder.heard
-}
-
-// heard is until when all is known to be published that came; zero: nothing ever was. What a
-// session told at its end does not count: it may have been dead for long when that was noticed.
-func (h *holder) heard() time.Time {
-	last := h.out.published()
-	if !h.deaf.IsZero() && h.deaf.Before(last) {
-		return h.deaf
-	}
-	return last
-}
-
-// silent is for how long something may be missing, by this holder or the one before.
+// silent is how long nothing was published, by this holder or the one before. What a session
+// told at its end does not count: it may have been dead for long when that was noticed.
 func (h *holder) silent() (time.Duration, bool) {
-	if last := h.heard(); !last.IsZero() {
-		return time.Since(last), true
+	if silent, known := h.out.silent(); known {
+		if !h.deaf.IsZero() {
+			silent = max(silent, time.Since(h.deaf))
+		}
+		return silent, true
 	}
-	grant := h.term.Grant()
-	silent := grant.Silent
-	if silent >= 0 {
-		silent += time.Since(h.began)
+	before := h.term.Grant().Silent
+	if before < 0 {
+		return 0, false
 	}
-	// What Redis says is no more than this process knows: a Redis that stood still carries out
-	// late what was sent to it before, and takes that for news.
-	if h.follows() && !h.past.heard.IsZero() {
-		silent = max(silent, time.Since(h.past.heard))
-	}
-	return silent, silent >= 0
-}
-
-// follows reports whether nobody else is known to have held the source since this process had it.
-func (h *holder) follows() bool {
-	grant := h.term.Grant()
-	return grant.Before == h.past.epoch || grant.Silent < 0 // Redis has forgotten
-}
-
-// passed is what the next term of this process has to know.
-func (h *holder) passed() past {
-	now := past{epoch: h.epoch, heard: h.heard()}
-	if now.heard.IsZero() && h.follows() {
-		now.heard = h.past.heard
-	}
-	return now
+	return before + time.Since(h.began), true
 }
 
 // accept publishes what was read, and reports whether there was an event in it. Sessions

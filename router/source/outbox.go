@@ -177,11 +177,11 @@ func (o *outbox) abandon() {
 	})
 }
 
-// published is when something was published last; zero: nothing ever was.
-func (o *outbox) published() time.Time {
+// silent is how long nothing was published; false: nothing ever was.
+func (o *outbox) silent() (time.Duration, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.last
+	return time.Since(o.last), !o.last.IsZero()
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -187,7 +187,6 @@ func (r *runner) run(ctx context.Context) {
 	if r.after != nil {
 		<-r.after // one of the same name has a session open
 	}
-	var before past
 	for ctx.Err() == nil {
 		r.board.turn(StandingBy, "", 0)
 		if r.spec.Lease {
@@ -203,13 +202,12 @@ func (r *runner) run(ctx context.Context) {
 		}
 		h := &holder{
 			spec: r.spec, service: r.service, composer: r.composer, opts: r.opts, log: r.log, board: r.board,
-			past: before, term: term, epoch: term.Grant().Epoch, began: time.Now(),
+			term: term, epoch: term.Grant().Epoch, began: time.Now(),
 			numbers: newSequence(r.spec.Sequence), seqs: map[string]uint64{}, others: map[string]bool{}, pace: &pace{spec: r.spec},
 		}
 		if h.hold(ctx) {
 			break
 		}
-		before = h.passed()
 	}
 	<-ctx.Done() // a source that is given up stays so
 }

@@ -80,8 +80,8 @@ func TestTermEnds(t *testing.T) {
 		w.lose("feed")
 		<-closed
 		settle(time.Second)
-		equal(t, "types", w.types(), []string{"signalbox.connected", "t", "signalbox.connected", "signalbox.gap", "t"})
-		if a, b := w.published[1], w.published[4]; a.Epoch != 1 || b.Epoch != 2 || b.Seq != 1 {
+		equal(t, "types", w.types(), []string{"signalbox.connected", "t", "signalbox.connected", "t"})
+		if a, b := w.published[1], w.published[3]; a.Epoch != 1 || b.Epoch != 2 || b.Seq != 1 {
 			t.Errorf("%+v, then %+v", a, b)
 		}
 	})

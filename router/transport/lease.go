@@ -182,7 +182,7 @@ func (w *watch) once(ctx context.Context) (*batch.Grant, int64, error) {
 // read reads the answer of acquireScript, to one who has seen the record stand for so long.
 func (w *watch) read(reply []any, stood time.Duration) (*batch.Grant, int64, error) {
 	if len(reply) < 4 {
-		return nil, 0, fmt.Errorf("lease of source %q: %d values in the answer, want 4 or 7", w.l.cfg.Source, len(reply))
+		return nil, 0, fmt.Errorf("lease of source %q: %d values in the answer, want 4 or 6", w.l.cfg.Source, len(reply))
 	}
 	text := func(i int) string { return fmt.Sprint(reply[i]) }
 	number := func(i int) int64 {
@@ -192,8 +192,8 @@ func (w *watch) read(reply []any, stood time.Duration) (*batch.Grant, int64, err
 	ms := func(i int) time.Duration { return time.Duration(number(i)) * time.Millisecond }
 	epoch := number(1)
 	w.l.r.epochs.learn(w.l.cfg.Source, epoch)
-	if reply[0] == int64(1) && len(reply) == 7 {
-		grant := &batch.Grant{Epoch: epoch, Orderly: text(3) == "1", Silent: ms(4), Before: number(6)}
+	if reply[0] == int64(1) && len(reply) == 6 {
+		grant := &batch.Grant{Epoch: epoch, Orderly: text(3) == "1", Silent: ms(4)}
 		if stood > 0 {
 			grant.Gone = max(0, max(stood, ms(5))-w.seen.stands*7/10)
 		}

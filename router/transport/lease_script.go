@@ -13,7 +13,6 @@ package transport
 //	run        of the server that was told so
 //	held       run of the server that granted it
 //	after      1: so had the holder before
-//	before     epoch of the record that this term follows, empty if there was none
 //	batch      number of the last one that was published in this term
 //	since, renewed, published: by the clock of Redis, in ms, for people and for Grant.Silent
 const leasePrefix = "signalbox:lease:"
@@ -41,14 +40,14 @@ end
 `
 
 // acquireScript takes a lease or tells how it stands: 1, epoch, beat, orderly, ms since
-// something was published (or -1), of a record that was missing for how many ms the
-// server has run, else 0, and the epoch of the record before (or empty); or 0, epoch, beat, for, which are empty without a record. ARGV is holder, service, token, for, the highest epoch that the caller knows,
+// something was published (or -1), and of a record that was missing for how many ms the
+// server has run, else 0; or 0, epoch, beat, for, which are empty without a record. ARGV is holder, service, token, for, the highest epoch that the caller knows,
 // and 1, epoch, beat if a record that stands like that may be taken.
 const acquireScript = clockOfRedis + runOfRedis + `
-local record = redis.call('HMGET', KEYS[1], 'epoch', 'beat', 'for', 'orderly', 'token', 'after', 'published', 'run', 'before')
+local record = redis.call('HMGET', KEYS[1], 'epoch', 'beat', 'for', 'orderly', 'token', 'after', 'published', 'run')
 local epoch, beat = record[1] or '', record[2] or ''
 local now, uptime = run()
-local function granted(epoch, beat, orderly, before)
+local function granted(epoch, beat, orderly)
   local silent = -1
   if tonumber(record[7]) then
     silent = math.max(0, tonumber(ms) - tonumber(record[7]))
@@ -57,12 +56,12 @@ local function granted(epoch, beat, orderly, before)
   if not record[1] then
     missing = uptime
   end
-  return {1, epoch, beat, orderly, string.format('%.0f', silent), missing, before}
+  return {1, epoch, beat, orderly, string.format('%.0f', silent), missing}
 end
 if record[5] == ARGV[3] then -- the answer was lost
   beat = string.format('%.0f', tonumber(beat) + 1)
   redis.call('HSET', KEYS[1], 'beat', beat, 'renewed', ms)
-  return granted(epoch, beat, record[6], record[9] or '')
+  return granted(epoch, beat, record[6])
 end
 local after = '0'
 if record[4] == '1' and record[8] and record[8] ~= '' and record[8] == now then
@@ -72,8 +71,8 @@ elseif ARGV[6] ~= '1' or ARGV[7] ~= epoch or ARGV[8] ~= beat then
 end
 epoch = string.format('%.0f', math.max((tonumber(epoch) or 0) + 1, seconds, tonumber(ARGV[5]) + 1))
 redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'service', ARGV[2], 'token', ARGV[3], 'for', ARGV[4],
-  'epoch', epoch, 'beat', '1', 'orderly', '0', 'after', after, 'before', record[1] or '', 'batch', '0', 'since', ms, 'renewed', ms, 'held', now)
-return granted(epoch, '1', after, record[1] or '')
+  'epoch', epoch, 'beat', '1', 'orderly', '0', 'after', after, 'batch', '0', 'since', ms, 'renewed', ms, 'held', now)
+return granted(epoch, '1', after)
 `
 
 // renewScript says that the holder lives: 1, or 0 if another one holds the lease. A record

@@ -131,9 +131,6 @@ type Grant struct {
 	Gone time.Duration
 	// Silent is how long nothing was published; negative: nothing is known to be.
 	Silent time.Duration
-	// Before is the epoch of the term that this one follows: nobody published between the two.
-	// 0: not known.
-	Before int64
 }
 
 // Outgoing is a message to publish.
