@@ -25,6 +25,7 @@ const (
 	takeoverDelay = 1700 * time.Millisecond
 	brokerPing    = 300 * time.Millisecond
 	brokerPong    = 1200 * time.Millisecond
+	standDown     = time.Second
 	brokerRate    = 200 // ticks a second
 	brokerSymbols = 5
 )
@@ -76,7 +77,7 @@ split = true
 lease_for = %q
 takeover_delay = %q
 conflict = %q
-stand_down = "1s"
+stand_down = %q
 backoff = "50ms"
 max_backoff = "400ms"
 connect_budget = { connects = 1000, per = "1m" }
@@ -85,7 +86,7 @@ auth = { message = { action = "auth", key = "k" }, expect = { T = "success", msg
 subscribe = [{ action = "subscribe", symbols = ["*"] }]
 confirm = { expect = { T = "subscription" }, timeout = "2s" }
 ping = { every = "300ms", timeout = "600ms" }
-errors = [{ code = [4406, 4410], then = "stand_down" }]
+errors = [{ match = { T = "error", code = 406 }, then = "stand_down" }, { code = [4406, 4410], then = "stand_down" }]
 `
 
 func newRelay(tb testing.TB, seed uint64, second brokertest.Second, broken string) *relay {
@@ -103,7 +104,7 @@ func newRelay(tb testing.TB, seed uint64, second brokertest.Second, broken strin
 	for i := range 3 {
 		s := &seat{name: fmt.Sprintf("router%d", i), link: newLink(tb, r.server.Addr())}
 		r.routers = append(r.routers, s)
-		text := fmt.Sprintf(relayConfig, s.name, r.broker.URL()+"/?"+s.name, leaseFor, takeoverDelay, conflict)
+		text := fmt.Sprintf(relayConfig, s.name, r.broker.URL()+"/?"+s.name, leaseFor, takeoverDelay, conflict, standDown)
 		file := filepath.Join(r.dir, s.name+".toml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			tb.Fatal(err)
@@ -272,7 +273,7 @@ func sessionsText(all []brokertest.Session) (text string) {
 
 // TestSources breaks what can break around a source, in random order, many times.
 func TestSources(t *testing.T) {
-	slots := make(chan struct{}, max(1, *together/4)) // three routers each
+	slots := make(chan struct{}, max(1, *together/2)) // three routers each, which mostly wait
 	var mu sync.Mutex
 	var took []time.Duration
 	t.Run("schedules", func(t *testing.T) {

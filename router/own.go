@@ -52,7 +52,7 @@ type Connection struct {
 	At      string  `json:"at,omitempty"`      // where it is connected to
 	Planned bool    `json:"planned,omitempty"` // disconnected on purpose, to connect again or because the router stops
 	Reason  string  `json:"reason,omitempty"`  // why it is disconnected
-	Silent  float64 `json:"silent,omitempty"`  // connected: for how many seconds nothing was published; what came in them is missing
+	Silent  float64 `json:"silent,omitempty"`  // connected: for how many seconds nothing came, or was published; what was to come in them is missing
 }
 
 // Dead is the data of a [TypeDead] event.

@@ -232,6 +232,11 @@ func (r *Router) begin(ctx, work context.Context, cancel func()) error {
 func (r *Router) drain(cancel context.CancelFunc) {
 	r.busy.Store(true)
 	r.watch(r.setup, &setup{})
+	for _, f := range r.open {
+		if f.stop != nil {
+			f.stop() // before the limit can end anything: Watermill would take that for an error
+		}
+	}
 	limit := time.AfterFunc(r.opts.Drain, cancel)
 	defer limit.Stop()
 	idle := make(chan struct{})

@@ -146,6 +146,8 @@ type SourceSpec struct {
 	MaxBackoff time.Duration // 0: 1 min
 	Budget     Budget        // the zero value: 20 in 10 min
 
+	// StaleAfter.Any is when a session is ended because nothing comes. What readers of the
+	// channel are told is for [Channel.StaleAfter] to say.
 	StaleAfter StaleAfter
 	Hours      Hours // when data is to be expected; the zero value: always
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -106,5 +108,23 @@ lasts: -1ns is negative; leave it out for sessions that last for ever`
 	}
 	if err := (SimulatedOptions{Every: 1}).Validate(); err == nil || !strings.HasPrefix(err.Error(), "symbols: there is none") {
 		t.Error(err)
+	}
+}
+
+// Each option has its row on the page.
+func TestSimulatedPage(t *testing.T) {
+	page, err := os.ReadFile("../docs/sources.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(page), "\n## simulated\n")
+	if !found {
+		t.Fatal("docs/sources.md has no section simulated")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	for field := range reflect.TypeFor[SimulatedOptions]().Fields() {
+		if name := field.Tag.Get("toml"); !strings.Contains(section, "\n| `"+name+"` |") {
+			t.Errorf("docs/sources.md has no row for option %s", name)
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 const (
 	wsMaxShown  = 300 // bytes of what a server says that an error shows
 	wsMinHidden = 6   // bytes of a text that is a secret
+	wsMinKey    = 8   // bytes of what is one among other words
 )
 
 // wsHidden are texts that no error may show. The server knows them all, and may repeat them
@@ -57,6 +58,12 @@ func (h *wsHidden) text(text string) {
 	for token := range strings.FieldsFuncSeq(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
 		if token != text && looksLikeWSKey(token) {
 			*h = append(*h, token)
+		}
+	}
+	// And a key with dashes in it, such as a UUID, is one key.
+	for key := range strings.FieldsFuncSeq(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"',;:=&{}[]", r) }) {
+		if key != text && len(key) >= wsMinKey && strings.ContainsAny(key, "0123456789") && strings.ContainsFunc(key, unicode.IsLetter) {
+			*h = append(*h, key)
 		}
 	}
 }

@@ -137,5 +137,6 @@ func (s *wsSession) reply(rule wsReply, in wsIncoming) error {
 
 func (s *wsSession) emit(message []byte) {
 	s.first.came()
+	s.script.passes(message)
 	s.to.Emit(message)
 }

@@ -11,11 +11,12 @@ type wsScript struct {
 	steps  []wsStep
 	passed []chan struct{} // of each step, closed when what it awaits has come
 
-	mu     sync.Mutex
-	at     int // the step whose answer is awaited; len(steps): none is
-	left   int // how many messages it still awaits
-	sent   int // how many steps have come to the last that they have to say
-	opened bool
+	mu      sync.Mutex
+	at      int // the step whose answer is awaited; len(steps): none is
+	left    int // how many messages it still awaits
+	sent    int // how many steps have come to the last that they have to say
+	opened  bool
+	strange []string // what came first while this answer is awaited, and was none
 }
 
 func newWSScript(steps []wsStep) *wsScript {
@@ -30,6 +31,7 @@ func newWSScript(steps []wsStep) *wsScript {
 // next turns to the next step that awaits anything: at once, not when its turn to send
 // comes, since a server may say several things without being asked.
 func (s *wsScript) next() {
+	s.strange = nil
 	for s.at++; s.at < len(s.steps); s.at++ {
 		if s.steps[s.at].expect != nil {
 			s.left = s.steps[s.at].count
@@ -82,6 +84,36 @@ func (s *wsScript) awaits() bool {
 	return s.at < len(s.steps)
 }
 
+// passes notes data that comes while an answer is awaited: perhaps it is the answer, and
+// the pattern wrong.
+func (s *wsScript) passes(message []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const most = 2
+	if s.at < len(s.steps) && len(s.strange) < most {
+		s.strange = append(s.strange, string(message[:min(len(message), 4*wsMaxShown)]))
+	}
+}
+
+// late is why a step fails whose answer does not come.
+func (s *wsSession) late(i int) error {
+	s.script.mu.Lock()
+	step, came := s.script.steps[i], 0
+	var strange []string
+	if s.script.at == i {
+		strange, came = s.script.strange, step.count-s.script.left
+	}
+	s.script.mu.Unlock()
+	err := fmt.Errorf("%s: what is expected has not come from %s within %s", step.name, s.link.at, step.within)
+	if came > 0 {
+		err = fmt.Errorf("%w but %d of %d times", err, came, step.count)
+	}
+	for _, message := range strange {
+		err = fmt.Errorf("%w; something else has%s", err, s.link.hidden.said(message))
+	}
+	return err
+}
+
 // step sends what a step has to say, and waits for what it awaits.
 func (s *wsSession) step(i int) error {
 	step := s.script.steps[i]
@@ -113,7 +145,7 @@ func (s *wsSession) step(i int) error {
 	case <-s.ctx.Done():
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("%s: what is expected has not come from %s within %s", step.name, s.link.at, step.within)
+		return s.late(i)
 	}
 }
 

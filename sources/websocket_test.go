@@ -164,11 +164,12 @@ func TestWebSocketStepsFail(t *testing.T) {
 			`[{"T":"error","code":402,"msg":"auth failed"}]`,
 			`says: {"T":"error","code":402,"msg":"auth failed"}; credentials are read again before the next attempt`,
 		},
-		"auth never answered": {WebSocketOptions{Auth: WebSocketAuth{Message: "login", Expect: "ok", Timeout: soon}}, "", "auth: what is expected has not come"},
+		"auth never answered": {WebSocketOptions{Auth: WebSocketAuth{Message: "login", Expect: "ok", Timeout: soon}}, "hello", ` within 20ms; something else has: hello`},
+		"secret repeated":     {WebSocketOptions{Auth: WebSocketAuth{Message: "login k-4711-secret", Expect: "ok", Timeout: soon}}, "hello k-4711-secret", `something else has: (not shown: it repeats what may be secret)`},
 		"handshake":           {WebSocketOptions{Handshake: []WebSocketStep{{Send: "a", Expect: "b", FailOn: "no"}}}, "no", "handshake.0 failed: ws://"},
 		"handshake late":      {WebSocketOptions{Handshake: []WebSocketStep{{Send: "a"}, {Expect: "b", Timeout: soon}}}, "no", "handshake.1: what is expected has not come"},
 		"confirm":             {WebSocketOptions{Subscribe: []any{"a"}, Confirm: WebSocketConfirm{Expect: "ok", FailOn: table{"success": false}}}, `{"success":false}`, `subscribe failed: ws://`},
-		"confirm too few":     {WebSocketOptions{Subscribe: []any{"a"}, Confirm: WebSocketConfirm{Expect: "ok", Count: 2, Timeout: soon}}, "ok", "subscribe: what is expected has not come"},
+		"confirm too few":     {WebSocketOptions{Subscribe: []any{"a"}, Confirm: WebSocketConfirm{Expect: "ok", Count: 2, Timeout: soon}}, "ok", ` within 20ms but 1 of 2 times`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

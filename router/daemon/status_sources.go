@@ -57,7 +57,11 @@ func (s *survey) sourcesIn(ctx context.Context) ([]*sourceStatus, error) {
 // judgeHolder says that nobody holds a source, or that its holder seems to be dead.
 func (s *survey) judgeHolder(spec router.SourceSpec, status *sourceStatus, h batch.Holder) {
 	if h.Name == "" {
-		status.problem(startIt+"; of one that runs, router health says why it holds nothing", "nobody holds it: nothing is published to %q", spec.Channel)
+		remedy := startIt + "; of one that runs, router health says why it holds nothing"
+		if h.Epoch == 0 {
+			remedy = startIt + "; one that has just started takes it after its lease_for, since nothing is known of a holder"
+		}
+		status.problem(remedy, "nobody holds it: nothing is published to %q", spec.Channel)
 		return
 	}
 	silent := max(0, s.now.Sub(h.Renewed))

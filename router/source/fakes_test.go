@@ -70,6 +70,13 @@ func (w *world) spend(context.Context, string, router.Budget) (time.Duration, er
 	return wait, nil
 }
 
+// left is how many refusals of the budget are to come.
+func (w *world) left() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.waits)
+}
+
 // types are those of what was published.
 func (w *world) types() []string {
 	w.mu.Lock()

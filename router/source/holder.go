@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,6 +29,7 @@ type holder struct {
 	out     *outbox
 	numbers *sequence
 	seqs    map[string]uint64 // of the stamps, by key
+	others  map[string]bool   // types that the channel does not declare, and the log knows
 	pace    *pace
 	alone   bool      // nobody else's session can be open
 	heard   time.Time // the last sign of life of the session before; zero: there was none in this term
@@ -66,14 +68,14 @@ func (h *holder) hold(ctx context.Context) (givenUp bool) {
 func (h *holder) sessions(ctx context.Context) (givenUp bool) {
 	grant := h.term.Grant()
 	if delay := h.spec.TakeoverDelay - grant.Gone; delay > 0 && !grant.Orderly && !failpoint.Broken(failpoint.NoDelay) {
-		h.log.Info("connecting later: the session of the holder before may not be over", "in", delay)
+		h.log.Info("connecting later: the session of the holder before may not be over", "in", delay.Round(time.Millisecond))
 		h.board.turn(Waiting, "the other side may not have forgotten the session of the holder before", delay)
 		if !wait(ctx, delay) {
 			return false
 		}
 	}
 	h.alone = true
-	for h.mayConnect(ctx) {
+	for ctx.Err() == nil {
 		err := h.session(ctx)
 		if ctx.Err() != nil {
 			return false
@@ -89,41 +91,53 @@ func (h *holder) sessions(ctx context.Context) (givenUp bool) {
 	return false
 }
 
-// mayConnect waits until the budget allows another attempt; false: ctx ended.
-func (h *holder) mayConnect(ctx context.Context) bool {
-	const again = time.Second
-	for ctx.Err() == nil {
-		pause, err := h.opts.Spend(ctx, h.spec.Name, h.spec.Budget)
-		switch {
-		case err == nil && pause <= 0:
-			return ctx.Err() == nil
-		case err != nil:
-			pause = again
-			h.log.Warn("the connect budget cannot be asked for; not connecting", "err", err)
-			h.board.turn(Waiting, "the connect budget cannot be asked for: "+err.Error(), pause)
-		default:
-			h.log.Warn("the connect budget is used up; connecting later", "connects", h.spec.Budget.Connects, "per", h.spec.Budget.Per, "in", pause.Round(time.Millisecond))
-			h.board.turn(Waiting, "the connect budget is used up", pause)
-		}
-		if !wait(ctx, pause) {
-			return false
-		}
-	}
-	return false
-}
-
 // session runs one session and returns its verdict.
 func (h *holder) session(ctx context.Context) error {
-	source, err := h.spec.New(router.SourceEnv{Source: h.spec.Name, Attempt: h.pace.attempts, Log: h.log})
-	h.pace.attempts++
-	h.board.change(func(s *Stats) { s.Attempts++ })
+	source, err := h.prepare(ctx)
 	if err != nil {
 		return err
 	}
+	h.pace.attempts++
+	h.board.change(func(s *Stats) { s.Attempts++ })
 	h.board.turn(Connecting, "", 0)
 	h.numbers.restart()
 	s := &session{h: h, log: h.log, begun: time.Now()}
 	return s.run(ctx, source)
+}
+
+// prepare makes a source as soon as the budget allows it to connect. Its credentials are not
+// older than that, and an attempt that cannot be made costs nothing.
+func (h *holder) prepare(ctx context.Context) (router.Source, error) {
+	for {
+		source, err := h.spec.New(router.SourceEnv{Source: h.spec.Name, Attempt: h.pace.attempts, Log: h.log})
+		if err != nil {
+			return nil, err
+		}
+		pause := h.spend(ctx)
+		if pause == 0 {
+			return source, nil
+		}
+		if !wait(ctx, pause) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// spend asks for leave to connect; if there is none, it returns when to ask again.
+func (h *holder) spend(ctx context.Context) (again time.Duration) {
+	pause, err := h.opts.Spend(ctx, h.spec.Name, h.spec.Budget)
+	switch {
+	case err == nil && pause <= 0:
+		return 0
+	case err != nil:
+		pause = time.Second
+		h.log.Warn("the connect budget cannot be asked for; not connecting", "err", err)
+		h.board.turn(Waiting, "the connect budget cannot be asked for: "+err.Error(), pause)
+	default:
+		h.log.Warn("the connect budget is used up; connecting later", "connects", h.spec.Budget.Connects, "per", h.spec.Budget.Per, "in", pause.Round(time.Millisecond))
+		h.board.turn(Waiting, "the connect budget is used up", pause)
+	}
+	return pause
 }
 
 // judge says how long to wait before the next session, and whether there is to be one.
@@ -172,6 +186,7 @@ func (h *holder) connected(at string) {
 		s.At, s.LastSeen = at, time.Now()
 	})
 	silent, known := h.silent()
+	silent = silent.Round(time.Millisecond)
 	h.log.Info("connected", "at", at, "epoch", h.epoch)
 	now := time.Now()
 	h.tell(router.TypeConnected, router.Connection{Source: h.spec.Name, Service: h.service, Epoch: h.epoch, At: at, Silent: silent.Seconds()}, now)
@@ -226,14 +241,22 @@ func (h *holder) event(event *router.Event, now time.Time, log *slog.Logger) boo
 	composed, err := h.composer.Compose(event)
 	switch {
 	case errors.Is(err, router.ErrOtherType):
-		log.Debug("an event of a type that the channel does not declare is not published", "type", event.Type)
+		h.other(event.Type, log)
 		h.board.change(func(s *Stats) { s.Other++ })
 		return false
 	case err != nil:
 		h.reject(err, log)
 		return false
 	}
-	if v := h.numbers.next(event.Key, event.Msg); v.again { // which is no news: it was there already
+	key := composed.Key
+	if key == "" {
+		key = event.Key
+	}
+	v := h.numbers.next(cmp.Or(event.Key, composed.Key), event.Msg)
+	if v.blind {
+		log.Warn("messages have no number, or no key, by which missing ones could be told", "seq", h.spec.Sequence.Path, "events", unnumbered)
+	}
+	if v.again { // which is no news: it was there already
 		h.board.change(func(s *Stats) { s.Duplicates++ })
 		return false
 	} else if v.missing > 0 {
@@ -241,12 +264,21 @@ func (h *holder) event(event *router.Event, now time.Time, log *slog.Logger) boo
 		h.board.change(func(s *Stats) { s.Missing += v.missing })
 		h.tell(router.TypeGap, router.Gap{Missing: v.missing, After: uint64(v.after), Key: event.Key, Source: h.spec.Name}, now) //nolint:gosec // negative numbers are not counted
 	}
-	key := composed.Key
-	if key == "" {
-		key = event.Key
-	}
 	h.send(composed, key, now)
 	return true
+}
+
+// maxOthers is of how many types the log says that they are not published.
+const maxOthers = 100
+
+// other tells, once for each type, that the channel does not declare it: a feed of which nothing
+// arrives looks like a quiet one.
+func (h *holder) other(typ string, log *slog.Logger) {
+	if h.others[typ] || len(h.others) == maxOthers {
+		return
+	}
+	h.others[typ] = true
+	log.Info("the channel does not declare this type; its events are not published", "type", typ)
 }
 
 // send stamps a message and puts it into the outbox.

@@ -13,10 +13,14 @@ const (
 	maxMissing = 1 << 32 // more are no loss: the other side counts anew
 )
 
+// unnumbered is how many messages without a number are enough to doubt that any will have one.
+const unnumbered = 100
+
 // sequence follows the numbers that the other side gives its messages.
 type sequence struct {
 	by   router.Sequence
 	last map[string]int64 // by key, or under "" alone
+	none int              // messages without a number, or key to count by, before any that had one; -1: one had
 }
 
 // verdict is what the number of a message says.
@@ -24,6 +28,7 @@ type verdict struct {
 	missing uint64 // that many are missing before it; 1 or more where only a break is known
 	after   int64
 	again   bool // it is the one before, again
+	blind   bool // so many had no number that there seems to be none: said once
 }
 
 func newSequence(by *router.Sequence) *sequence {
@@ -44,16 +49,21 @@ func (s *sequence) restart() {
 	}
 }
 
-// next looks at the number of a message. One without a number says nothing, and one that is
-// lower than the last, or much higher, begins anew.
+// next looks at the number of a message. One without a number says nothing, nor does one
+// without a key where each is counted by itself, and one that is lower than the last, or much
+// higher, begins anew.
 func (s *sequence) next(key string, message []byte) verdict {
 	if s == nil {
 		return verdict{}
 	}
 	n, ok := number(message, s.by.Path)
-	if !ok {
-		return verdict{}
+	if !ok || s.by.PerKey && key == "" {
+		if s.none >= 0 {
+			s.none++
+		}
+		return verdict{blind: s.none == unnumbered}
 	}
+	s.none = -1
 	if !s.by.PerKey {
 		key = ""
 	}

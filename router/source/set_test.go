@@ -236,6 +236,38 @@ func TestBudget(t *testing.T) {
 	})
 }
 
+// An attempt that cannot be made, since a secret is not there for example, costs nothing of
+// the budget; and what waited for the budget is made anew.
+func TestPreparing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.waits = []time.Duration{time.Hour}
+		made, began := 0, time.Now()
+		var madeAt time.Time
+		cfg := configOf(nil)
+		cfg.Sources[0].New = func(router.SourceEnv) (router.Source, error) {
+			if made++; made == 1 {
+				return nil, errors.New("no such file")
+			}
+			madeAt = time.Now()
+			return router.SourceFunc(func(ctx context.Context, to router.Sink) error {
+				to.Opened("")
+				<-ctx.Done()
+				return ctx.Err()
+			}), nil
+		}
+		s, _ := begin(t, w, cfg)
+		settle(100 * time.Millisecond)
+		if stats := s.Stats()[0]; stats.Why != "no such file" || stats.Attempts != 0 || w.left() != 1 {
+			t.Errorf("%+v, %d refusals are left", stats, w.left())
+		}
+		settle(2 * time.Hour)
+		if stats := s.Stats()[0]; stats.State != Connected || made != 3 || madeAt.Sub(began) < time.Hour {
+			t.Errorf("made %d times, at last after %s: %+v", made, madeAt.Sub(began), stats)
+		}
+	})
+}
+
 // A session in which nothing comes is ended, but not when nothing is to be expected.
 func TestMute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

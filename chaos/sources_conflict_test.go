@@ -1,0 +1,102 @@
+//go:build failpoints
+
+package chaos
+
+import (
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"signalbox/internal/brokertest"
+)
+
+// stranger is somebody else who logs in with the same account.
+type stranger struct{ conn *websocket.Conn }
+
+// login begins the stranger's session.
+func (r *relay) login() stranger {
+	r.Helper()
+	conn, _, err := websocket.Dial(r.Context(), r.broker.URL()+"/?stranger", nil)
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() { _ = conn.CloseNow() })
+	s := stranger{conn}
+	for _, send := range []string{`{"action":"auth","key":"k"}`, `{"action":"subscribe","symbols":["S0"]}`} {
+		s.read(r)
+		if err := conn.Write(r.Context(), websocket.MessageText, []byte(send)); err != nil {
+			r.Fatal(err)
+		}
+	}
+	s.read(r)
+	go func() { // the stranger answers pings, as long as the session lasts
+		for {
+			if _, _, err := conn.Read(r.Context()); err != nil {
+				return
+			}
+		}
+	}()
+	return s
+}
+
+func (s stranger) read(r *relay) {
+	r.Helper()
+	if _, _, err := s.conn.Read(r.Context()); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// accepted counts the sessions that others than the stranger had since a moment.
+func (r *relay) accepted(since time.Time) (n int) {
+	for _, s := range r.broker.Sessions() {
+		if s.Asked != "/?stranger" && s.Begin.After(since) {
+			n++
+		}
+	}
+	return n
+}
+
+// Whoever is evicted stands down, and so do the routers that stand by: if one of them logged
+// in, it would evict the stranger, and so on for ever.
+func TestEvicted(t *testing.T) {
+	r := newRelay(t, *seed, brokertest.Evict, "")
+	r.beginAll()
+	r.flows(time.Now())
+	s := r.holder()
+	at := time.Now()
+	r.login()
+	eventually(t, "the holder says that it stands down", func() bool {
+		return s.proc.logged("another session of the account has taken the place of ours; standing down instead of fighting for it")
+	})
+	time.Sleep(standDown * 8 / 10)
+	if n := r.accepted(at); n > 0 {
+		t.Errorf("routers logged in %d times, and so evicted the stranger", n)
+	}
+	r.flows(at.Add(standDown)) // then it tries again, as it was told
+	r.judge()
+}
+
+// Whoever is refused waits until the stranger has left.
+func TestRefused(t *testing.T) {
+	r := newRelay(t, *seed, brokertest.Refuse, "")
+	other := r.login()
+	r.beginAll()
+	eventually(t, "a router says that it is refused", func() bool {
+		for _, s := range r.routers {
+			if s.proc.logged("the other side refuses: another session of the account is open; trying again") {
+				return true
+			}
+		}
+		return false
+	})
+	at := time.Now()
+	if n := r.accepted(time.Time{}); n > 0 {
+		t.Errorf("%d sessions beside the stranger's", n)
+	}
+	if err := other.conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+	r.flows(at)
+	r.judge()
+}
