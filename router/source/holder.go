@@ -1,9 +1,13 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"signalbox/router"
@@ -27,7 +31,7 @@ type holder struct {
 	began   time.Time // of the term
 	out     *outbox
 	numbers *sequence
-	seqs    map[string]uint64 // of the stamps, by key
+	stamps  *stamps
 	pace    *pace
 	alone   bool // nobody else's session can be open
 }
@@ -188,9 +192,7 @@ func (h *holder) silent() (time.Duration, bool) {
 // call it one at a time.
 func (h *holder) accept(message []byte, now time.Time, log *slog.Logger) (data bool) {
 	events, err := h.composer.Read(message, now)
-	if err != nil {
-		h.reject(err, log)
-	}
+	h.reject(err, log)
 	for i := range events {
 		if h.event(&events[i], log) {
 			data = true
@@ -239,12 +241,12 @@ func (h *holder) event(event *router.Event, log *slog.Logger) bool {
 
 // send stamps a message and puts it into the outbox.
 func (h *holder) send(composed router.Composed, key string) {
-	stamp := router.Stamp{Epoch: h.epoch}
-	if n, known := h.seqs[composed.Key]; known || len(h.seqs) < maxKeys {
-		stamp.Seq = n + 1
-		h.seqs[composed.Key] = stamp.Seq
+	payload := composed.Payload(router.Stamp{Epoch: h.epoch, Seq: h.stamps.next(composed.Key)})
+	if h.spec.Raw && h.spec.Fields.Split != "" { // a view of the whole array, which would stay for as long as it waits
+		payload = bytes.Clone(payload)
 	}
-	h.out.put(parcel{id: composed.ID, key: key, payload: composed.Payload(stamp)})
+	// Likewise views, of the message without its stamp.
+	h.out.put(parcel{id: strings.Clone(composed.ID), key: strings.Clone(key), payload: payload})
 }
 
 // tell publishes an own event on the channel of the source.
@@ -257,12 +259,32 @@ func (h *holder) tell(typ string, about any) {
 	h.send(composed, "")
 }
 
-// reject counts and logs what is no event.
+// reject counts what is no event, and logs one of each cause: an array may have very many.
 func (h *holder) reject(err error, log *slog.Logger) {
-	cause := router.Cause("unpublishable")
-	if m, ok := router.AsMalformed(err); ok {
-		cause = m.Cause
+	first := map[router.Cause]error{}
+	count := map[router.Cause]uint64{}
+	for _, one := range each(err) {
+		cause := router.Cause("unpublishable")
+		if m, ok := router.AsMalformed(one); ok {
+			cause = m.Cause
+		}
+		if count[cause]++; count[cause] == 1 {
+			first[cause] = one
+		}
 	}
-	log.Warn("what the source read is no event", "cause", string(cause), "err", err)
-	h.board.change(func(s *Stats) { s.Rejected[cause]++ })
+	for _, cause := range slices.Sorted(maps.Keys(first)) {
+		log.Warn("what the source read is no event", "cause", string(cause), "events", count[cause], "err", first[cause])
+		h.board.change(func(s *Stats) { s.Rejected[cause] += count[cause] })
+	}
+}
+
+// each are the errors that err joins, or err itself.
+func each(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }

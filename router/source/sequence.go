@@ -2,14 +2,15 @@ package source
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"signalbox/router"
 )
 
-// maxKeys is how many keys of a source are followed, at most.
-const maxKeys = 100_000
+// maxMissing is the largest gap: a number that is further ahead is no count of messages.
+const maxMissing = 1 << 32
 
 // sequence follows the numbers that the other side gives its messages.
 type sequence struct {
@@ -43,7 +44,7 @@ func (s *sequence) restart() {
 }
 
 // next looks at the number of a message. One without a number says nothing, and one that is
-// lower than the last begins anew.
+// lower than the last, or absurdly higher, begins anew.
 func (s *sequence) next(key string, message []byte) verdict {
 	if s == nil {
 		return verdict{}
@@ -56,25 +57,27 @@ func (s *sequence) next(key string, message []byte) verdict {
 		key = ""
 	}
 	last, known := s.last[key]
-	if !known && len(s.last) >= maxKeys {
-		return verdict{}
+	if !known {
+		if !follows(key, len(s.last)) {
+			return verdict{}
+		}
+		key = strings.Clone(key) // a view of the whole message
 	}
 	s.last[key] = n
 	if !known || s.by.Snapshot != "" && gjson.GetBytes(message, s.by.Snapshot).Exists() {
 		return verdict{}
 	}
+	if n == last {
+		return verdict{again: true}
+	}
 	if s.by.Previous != "" {
-		previous, ok := number(message, s.by.Previous)
-		if !ok || previous == last {
-			return verdict{again: n == last}
+		if previous, ok := number(message, s.by.Previous); !ok || previous == last {
+			return verdict{}
 		}
 		return verdict{missing: 1, after: last}
 	}
-	switch {
-	case n == last:
-		return verdict{again: true}
-	case n > last+s.by.Step:
-		return verdict{missing: uint64((n - last - 1) / s.by.Step), after: last} //nolint:gosec // n is larger
+	if missing := (n - last - 1) / s.by.Step; n > last && last >= 0 && missing > 0 && missing <= maxMissing {
+		return verdict{missing: uint64(missing), after: last} //nolint:gosec // it is positive
 	}
 	return verdict{}
 }

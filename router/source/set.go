@@ -203,7 +203,7 @@ func (r *runner) run(ctx context.Context) {
 		h := &holder{
 			spec: r.spec, service: r.service, composer: r.composer, opts: r.opts, log: r.log, board: r.board,
 			term: term, epoch: term.Grant().Epoch, began: time.Now(),
-			numbers: newSequence(r.spec.Sequence), seqs: map[string]uint64{}, pace: &pace{spec: r.spec},
+			numbers: newSequence(r.spec.Sequence), stamps: newStamps(r.log), pace: &pace{spec: r.spec},
 		}
 		if h.hold(ctx) {
 			break

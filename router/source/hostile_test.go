@@ -1,0 +1,179 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"signalbox/router"
+)
+
+// live is how many bytes are in use.
+func live() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// A key is a small part of a message: to remember it must not keep the message. Feeds of order
+// books begin with a large one for each symbol.
+func TestRemembersNoMessages(t *testing.T) { //nolint:paralleltest // it measures the heap
+	const messages, size = 100, 1 << 20
+	for _, c := range []struct {
+		name      string
+		raw, away bool
+	}{{"followed", false, false}, {"raw", true, false}, {"waiting", false, true}, {"raw and waiting", true, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			w, done, over := newWorld(), make(chan struct{}), make(chan struct{})
+			if c.away {
+				w.failing = errors.New("redis is away")
+			}
+			cfg := configOf(func(_ context.Context, to router.Sink) error {
+				pad := strings.Repeat("x", size)
+				for i := range messages {
+					to.Emit(fmt.Appendf(nil, `[{"type":"t","S":"K%d","q":1},{"x":%q}]`, i, pad))
+					if !c.away && i%10 == 9 {
+						time.Sleep(5 * time.Millisecond) // published meanwhile
+					}
+				}
+				close(done)
+				<-over
+				return nil
+			})
+			spec := &cfg.Sources[0]
+			spec.Fields = router.Fields{Key: "S", Split: "."}
+			spec.Sequence = &router.Sequence{Path: "q", PerKey: true}
+			if spec.Raw = c.raw; c.raw {
+				cfg.Channels[0].Fields.Key = "S"
+			} else if c.away { // then the key by which what waits is replaced is that of the source
+				cfg.Channels[0].Fields.Key = ""
+			}
+			before := live()
+			_, stop := begin(t, w, cfg)
+			<-done
+			if grown := live() - before; int64(grown) > 30<<20 { //nolint:gosec // a size
+				t.Errorf("%d MiB are in use after %d messages of 1 MiB with a key each", grown>>20, messages)
+			}
+			close(over)
+			w.mu.Lock()
+			w.failing = nil
+			w.mu.Unlock()
+			stop()
+		})
+	}
+}
+
+// Each element of an array that is no event is counted, and one of each cause is logged.
+func TestRejectsElements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		w := newWorld()
+		cfg := configOf(func(ctx context.Context, to router.Sink) error {
+			to.Emit([]byte(`[` + strings.Repeat(`{"S":"A"},5,`, 1000) + `{"T":"t"}]`))
+			<-ctx.Done()
+			return nil
+		})
+		cfg.Sources[0].Fields = router.Fields{Type: "T", Split: "."}
+		s, err := New(cfg, Options{Acquire: w.acquire, Logger: slog.New(slog.NewTextHandler(&out, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.Run(ctx)
+		}()
+		settle(time.Second)
+		stats := s.Stats()[0]
+		cancel()
+		<-ended
+		if stats.Rejected[router.CauseNoType] != 1000 || stats.Rejected[router.CauseNotObject] != 1000 || stats.Received != 1 {
+			t.Errorf("%+v", stats)
+		}
+		if n := strings.Count(out.String(), "is no event"); n != 2 || out.Len() > 2000 || !strings.Contains(out.String(), "events=1000") {
+			t.Errorf("%d lines, %d bytes:\n%.2000s", n, out.Len(), out.String())
+		}
+	})
+}
+
+// Of very many keys, or absurd ones, the memory is bounded.
+func TestStampsAreBounded(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	s := newStamps(slog.New(slog.NewTextHandler(&out, nil)))
+	for i := range maxKeys {
+		s.next(fmt.Sprint("K", i))
+	}
+	if s.next("one more") != 0 || s.next("K1") != 2 || newStamps(slog.New(slog.DiscardHandler)).next(strings.Repeat("x", maxKeyBytes+1)) != 0 {
+		t.Error("keys are followed without a limit, or those that were are not any more")
+	}
+	s.next("another one")
+	if n := strings.Count(out.String(), "too many keys"); n != 1 {
+		t.Errorf("it is told %d times", n)
+	}
+}
+
+// Numbers that cannot be counts of messages are no gap.
+func TestAbsurdNumbers(t *testing.T) {
+	t.Parallel()
+	const most = 1<<63 - 1
+	for _, c := range []struct {
+		numbers []any
+		step    int64
+		missing uint64
+	}{
+		{[]any{1, 5}, 1, 3},
+		{[]any{1, 2}, 1, 0},
+		{[]any{10, 30}, 10, 1},
+		{[]any{10, 40}, 10, 2},
+		{[]any{10, 25}, 10, 1},
+		{[]any{0, 2}, 1, 1},
+		{[]any{5, 3}, 1, 0},
+		{[]any{2, int64(most)}, 1, 0},
+		{[]any{int64(-most), int64(most)}, 1, 0},
+		{[]any{int64(most), int64(-most)}, 1, 0},
+		{[]any{int64(most - 1), int64(most)}, 10, 0},
+		{[]any{int64(most), 1}, 1, 0},
+		{[]any{-5, 5}, 1, 0},
+		{[]any{1, 1 + maxMissing + 1}, 1, maxMissing},
+		{[]any{1, 1 + maxMissing + 2}, 1, 0},
+	} {
+		s := newSequence(&router.Sequence{Path: "q", Step: c.step})
+		var missing uint64
+		for _, n := range c.numbers {
+			missing = s.next("", fmt.Appendf(nil, `{"q":%d}`, n)).missing
+		}
+		if missing != c.missing {
+			t.Errorf("%v, step %d: %d missing, want %d", c.numbers, c.step, missing, c.missing)
+		}
+	}
+}
+
+// A message that comes again is no gap, also where it says which one came before it.
+func TestAgainWithPrevious(t *testing.T) {
+	t.Parallel()
+	s := newSequence(&router.Sequence{Path: "n", Previous: "p"})
+	for i, c := range []struct {
+		message string
+		want    verdict
+	}{
+		{`{"n":5,"p":4}`, verdict{}},
+		{`{"n":9,"p":5}`, verdict{}},
+		{`{"n":9,"p":5}`, verdict{again: true}},
+		{`{"n":12,"p":9}`, verdict{}},
+		{`{"n":15,"p":14}`, verdict{missing: 1, after: 12}},
+	} {
+		if got := s.next("", []byte(c.message)); got != c.want {
+			t.Errorf("%d: %s: %+v, want %+v", i, c.message, got, c.want)
+		}
+	}
+}
