@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -116,7 +117,7 @@ func (h *holder) mayConnect(ctx context.Context) bool {
 
 // session runs one session and returns its verdict.
 func (h *holder) session(ctx context.Context) error {
-	source, err := h.spec.New(router.SourceEnv{Source: h.spec.Name, Attempt: h.pace.attempts, Log: h.log})
+	source, err := h.source()
 	h.pace.attempts++
 	h.board.change(func(s *Stats) { s.Attempts++ })
 	if err != nil {
@@ -128,12 +129,25 @@ func (h *holder) session(ctx context.Context) error {
 	return s.run(ctx, source)
 }
 
+// source makes the source of the next session.
+func (h *holder) source() (_ router.Source, err error) {
+	defer func() {
+		if p := recover(); p != nil { // the options may be others than those that were checked
+			err = &router.PanicError{Value: p, Stack: debug.Stack()}
+		}
+	}()
+	return h.spec.New(router.SourceEnv{Source: h.spec.Name, Attempt: h.pace.attempts, Log: h.log})
+}
+
 // judge says how long to wait before the next session, and whether there is to be one.
 func (h *holder) judge(err error) (pause time.Duration, goOn bool) {
 	if err == nil {
 		h.log.Info("the session ended as planned; connecting anew")
 		h.board.turn(Waiting, "the session ended as planned", 0)
 		return 0, true
+	}
+	if panicked, ok := errors.AsType[*router.PanicError](err); ok {
+		h.log.Error("the source panicked", "err", err, "stack", string(panicked.Stack))
 	}
 	pause = h.pace.next()
 	after, asked := router.IsUnavailable(err)

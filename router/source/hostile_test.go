@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -176,4 +178,144 @@ func TestAgainWithPrevious(t *testing.T) {
 			t.Errorf("%d: %s: %+v, want %+v", i, c.message, got, c.want)
 		}
 	}
+}
+
+// stubborn is a source that ends its session long after it was asked to.
+func stubborn(after time.Duration, open *atomic.Int64) router.SourceFunc {
+	return func(ctx context.Context, to router.Sink) error {
+		if open.Add(1) > 1 {
+			panic("two sessions are open")
+		}
+		defer open.Add(-1)
+		to.Opened("")
+		<-ctx.Done()
+		to.Emit(tick(1, "late"))
+		time.Sleep(after)
+		to.Emit(tick(2, "later"))
+		return nil
+	}
+}
+
+// What a source is like can be asked while a reload waits for one that does not end, and a
+// router that stops does not wait for that reload first.
+func TestStubborn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Int64
+		w := newWorld()
+		cfg := configOf(stubborn(8*time.Second, &open))
+		s, stop := begin(t, w, cfg)
+		settle(time.Second)
+		reloaded := make(chan error, 1)
+		go func() { reloaded <- s.Reload(cfg) }()
+		settle(time.Second)
+		asked := time.Now()
+		if stats := s.Stats(); len(stats) != 1 || time.Since(asked) > 0 || stats[0].Published == 0 {
+			t.Errorf("asked during the reload: %+v after %s", stats, time.Since(asked))
+		}
+		stop()
+		if took := time.Since(asked); took > 7*time.Second+lastWords {
+			t.Errorf("stopping took %s", took)
+		}
+		if err := <-reloaded; err != nil {
+			t.Error(err)
+		}
+		equal(t, "types", w.types(), []string{"signalbox.connected", "t", "signalbox.disconnected"})
+		equal(t, "open sessions", open.Load(), 0)
+	})
+}
+
+// One that was removed and has not ended is waited for when it is added again.
+func TestAddedAgainTooEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Int64
+		w := newWorld()
+		cfg := configOf(stubborn(time.Minute, &open))
+		cfg.Sources[0].Lease = false
+		s, stop := begin(t, w, cfg)
+		settle(time.Second)
+		none := cfg
+		none.Sources = nil
+		for _, next := range []router.Config{none, cfg, cfg} {
+			if err := s.Reload(next); err != nil {
+				t.Fatal(err)
+			}
+		}
+		settle(2 * time.Minute)
+		if stats := s.Stats()[0]; stats.State != Connected || stats.Attempts != 1 {
+			t.Errorf("%+v", stats)
+		}
+		stop()
+		settle(time.Minute) // which is longer than a router waits for it
+	})
+}
+
+// A mistake in a kind costs a session, and not the process. The stack is for the log only.
+func TestPanics(t *testing.T) {
+	for name, fails := range map[string]func(*router.SourceSpec){
+		"Run": func(spec *router.SourceSpec) {
+			spec.New = func(router.SourceEnv) (router.Source, error) {
+				return router.SourceFunc(func(context.Context, router.Sink) error { panic("a mistake") }), nil
+			}
+		},
+		"New": func(spec *router.SourceSpec) {
+			spec.New = func(router.SourceEnv) (router.Source, error) { panic("a mistake") }
+		},
+		"no kind": func(spec *router.SourceSpec) {
+			spec.New = func(router.SourceEnv) (router.Source, error) { return nil, nil }
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			cfg := configOf(nil)
+			fails(&cfg.Sources[0])
+			s, _ := begin(t, w, cfg)
+			settle(10 * time.Second)
+			stats := s.Stats()[0]
+			if stats.State != Waiting || stats.Attempts < 3 || !strings.HasPrefix(stats.Why, "panic: ") || strings.Contains(stats.Why, "\n") {
+				t.Errorf("%s: %+v", name, stats)
+			}
+		})
+	}
+}
+
+// A sink stands what a source should not do.
+func TestSinkAfterTheSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		var kept []router.Sink
+		s, _ := begin(t, w, configOf(func(ctx context.Context, to router.Sink) error {
+			for _, old := range kept {
+				old.Opened("old")
+				old.Emit(tick(1, "old"))
+				old.Trouble(errors.New("old trouble"))
+				old.Trouble(nil)
+				old.Alive()
+			}
+			kept = append(kept, to)
+			to.Opened("")
+			to.Opened("again")
+			to.Emit(nil)
+			to.Emit(make([]byte, 65<<20))
+			var all sync.WaitGroup
+			for i := range 20 {
+				all.Go(func() { to.Emit(tick(i+1, "A")) })
+			}
+			all.Wait()
+			if len(kept) < 3 {
+				return nil
+			}
+			<-ctx.Done()
+			return nil
+		}))
+		settle(time.Second)
+		stats := s.Stats()[0]
+		if stats.Sessions != 3 || stats.Received != 60 || stats.Rejected[router.CauseEmpty] != 3 || stats.Rejected[router.CauseTooBig] != 3 || stats.Trouble != "" {
+			t.Errorf("%+v", stats)
+		}
+		for i, p := range w.published {
+			if strings.Contains(string(p.Data), "old") {
+				t.Errorf("%d: %s", i, p.Data)
+			}
+		}
+	})
 }

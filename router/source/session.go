@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,6 +66,9 @@ func (s *session) leave(done <-chan error) error {
 	case err := <-done:
 		return err
 	case <-time.After(leaveGrace):
+		s.mu.Lock()
+		s.over = true
+		s.mu.Unlock()
 		s.log.Error("the source does not end its session; what it still reads is not published", "waited", leaveGrace)
 		return <-done
 	}
@@ -75,7 +79,7 @@ func runSource(ctx context.Context, source router.Source, to router.Sink) (err e
 	returned := false
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the source panicked: %v\n%s", p, debug.Stack())
+			err = &router.PanicError{Value: p, Stack: debug.Stack()}
 		} else if !returned {
 			err = errors.New("the source ended its goroutine")
 		}
@@ -109,7 +113,7 @@ func reason(err error) string {
 	}
 	text := err.Error()
 	if len(text) > 300 {
-		text = text[:300] + "…"
+		text = strings.ToValidUTF8(text[:300], "") + "…"
 	}
 	return text
 }

@@ -18,6 +18,9 @@ type Set struct {
 	opts  Options
 	quiet *quiet.Handler
 
+	changing sync.Mutex // held by Reload: it may take as long as sources take to end
+	leaving  []*runner  // of Reload: that were stopped, and have not ended yet
+
 	mu      sync.Mutex
 	ctx     context.Context //nolint:containedctx // of Run; nil: not running
 	running []*runner
@@ -91,33 +94,47 @@ func (s *Set) Run(ctx context.Context) {
 // Reload runs the sources of cfg in place of those that run: what is as it was goes on, what
 // is gone or changed has ended when Reload returns.
 func (s *Set) Reload(cfg router.Config) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	all, fresh, err := s.compile(cfg)
 	if err != nil {
 		return err
 	}
 	var gone []*runner
-	for _, old := range s.running {
+	for _, old := range s.running { // nobody else changes it
 		if !slices.Contains(all, old) {
 			gone = append(gone, old)
 		}
 	}
-	s.running = all
-	if s.ctx == nil {
-		return nil
+	if s.runs() {
+		stop(gone, errChange) // meanwhile Stats are those of who ends
+		s.leaving = slices.DeleteFunc(append(s.leaving, gone...), func(r *runner) bool { return isClosed(r.ended) })
 	}
-	stop(gone, errChange)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = all
 	for _, r := range fresh {
 		for _, old := range gone {
 			if old.spec.Name == r.spec.Name {
-				r.after = old.ended
 				r.board.goOn(old.board.read())
 			}
 		}
-		r.start(s.ctx)
+		for _, old := range s.leaving { // also from an earlier reload
+			if old.spec.Name == r.spec.Name {
+				r.after = old.ended
+			}
+		}
+		if s.ctx != nil {
+			r.start(s.ctx)
+		}
 	}
 	return nil
+}
+
+func (s *Set) runs() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ctx != nil
 }
 
 // stopFor is how long runners may take to stop, all together. A source that does not end its
