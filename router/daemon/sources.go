@@ -23,9 +23,14 @@ func (p *program) newSources() (*source.Set, error) {
 		Spend: func(ctx context.Context, name string, budget router.Budget) (time.Duration, error) {
 			return p.redis.SpendConnect(ctx, name, budget.Connects, budget.Per)
 		},
+		Drain:  max(p.loaded.Settings.Drain, givingBack),
 		Logger: p.log,
 	})
 }
+
+// givingBack is how long sources may take to end whatever the drain: what is not given back,
+// the next router waits for.
+const givingBack = 500 * time.Millisecond
 
 // hearing is how long sources wait for the router's own subscriptions.
 const hearing = 2 * time.Second

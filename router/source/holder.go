@@ -15,7 +15,8 @@ import (
 	"signalbox/router/internal/failpoint"
 )
 
-// lastWords is how long what was read may take to be published when the router stops.
+// lastWords is how long it may take to publish what was read and to give the source back, at
+// the end of a term.
 const lastWords = 2 * time.Second
 
 // holder runs one source in the term of a lease.
@@ -55,12 +56,13 @@ func (h *holder) hold(ctx context.Context) (givenUp bool) {
 	h.board.change(func(s *Stats) { s.Holds, s.Epoch = true, h.epoch })
 	h.log.Info("this router holds the source", "epoch", h.epoch)
 	givenUp = h.sessions(held)
-	h.out.finish(lastWords)
+	most := min(lastWords, h.opts.Drain)
+	leaving, done := context.WithTimeout(context.WithoutCancel(ctx), most)
+	defer done()
+	h.out.finish(most * 3 / 4)
 	cancel(errEnded)
 	<-watched
 	h.board.change(func(s *Stats) { s.Holds = false })
-	leaving, done := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-	defer done()
 	h.term.Release(leaving, h.alone) // and our own session is closed
 	return givenUp
 }

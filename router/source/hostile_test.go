@@ -213,7 +213,7 @@ func TestStubborn(t *testing.T) {
 			t.Errorf("asked during the reload: %+v after %s", stats, time.Since(asked))
 		}
 		stop()
-		if took := time.Since(asked); took > 7*time.Second+lastWords {
+		if took := time.Since(asked); took > 7*time.Second {
 			t.Errorf("stopping took %s", took)
 		}
 		if err := <-reloaded; err != nil {
@@ -318,4 +318,36 @@ func TestSinkAfterTheSession(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whatever stands in the way, a router ends within its drain.
+func TestEndsWithinDrain(t *testing.T) {
+	for name, f := range map[string]router.SourceFunc{
+		"redis is away":      func(ctx context.Context, to router.Sink) error { to.Emit(tick(1, "A")); <-ctx.Done(); return nil },
+		"the source goes on": func(context.Context, router.Sink) error { time.Sleep(time.Hour); return nil },
+		"the source emits for ever": func(_ context.Context, to router.Sink) error {
+			for range 1000 {
+				to.Emit(tick(1, "A"))
+				time.Sleep(time.Second)
+			}
+			return nil
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			w.failing = errors.New("redis is away")
+			s, err := New(configOf(f), Options{Acquire: w.acquire, Drain: 700 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			began := time.Now()
+			s.Run(ctx)
+			if took := time.Since(began) - time.Second; took > 700*time.Millisecond {
+				t.Errorf("%s: it took %s", name, took)
+			}
+			settle(2 * time.Hour)
+		})
+	}
 }

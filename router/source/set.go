@@ -88,7 +88,7 @@ func (s *Set) Run(ctx context.Context) {
 	s.ctx = nil
 	last := s.running
 	s.mu.Unlock()
-	stop(last, errStops)
+	stop(last, errStops, s.opts.Drain)
 }
 
 // Reload runs the sources of cfg in place of those that run: what is as it was goes on, what
@@ -107,7 +107,7 @@ func (s *Set) Reload(cfg router.Config) error {
 		}
 	}
 	if s.runs() {
-		stop(gone, errChange) // meanwhile Stats are those of who ends
+		stop(gone, errChange, stopFor) // meanwhile Stats are those of who ends
 		s.leaving = slices.DeleteFunc(append(s.leaving, gone...), func(r *runner) bool { return isClosed(r.ended) })
 	}
 	s.mu.Lock()
@@ -141,12 +141,12 @@ func (s *Set) runs() bool {
 // session keeps its lease until that runs out.
 const stopFor = 10 * time.Second
 
-// stop ends runners, all at a time.
-func stop(runners []*runner, why error) {
+// stop ends runners, all at a time, and waits for them for so long at most.
+func stop(runners []*runner, why error, most time.Duration) {
 	for _, r := range runners {
 		r.cancel(why)
 	}
-	limit := time.NewTimer(stopFor)
+	limit := time.NewTimer(most)
 	defer limit.Stop()
 	for _, r := range runners {
 		select {
