@@ -77,6 +77,9 @@ func (c *Composer) Read(message []byte, at time.Time) ([]Event, error) {
 // Compose makes the message of an event that Read returned. The error is [ErrOtherType], or
 // says why no reader of the channel would accept it.
 func (c *Composer) Compose(event *Event) (Composed, error) {
+	if isOwn(event.Type) { // readers would take it for what the holder of the source says
+		return Composed{}, malformed(event.Msg, CauseBadType, 0, fmt.Sprintf("the type %q is one of Signalbox's own", clip(event.Type)))
+	}
 	if c.to.checkType(event.Type) != nil {
 		return Composed{}, ErrOtherType
 	}

@@ -37,6 +37,9 @@ func timeOf(v *found) time.Time {
 	}
 	if v.kind == quoted {
 		if t, err := time.Parse(time.RFC3339, written); err == nil {
+			if year := t.UTC().Year(); year < 0 || year > 9999 { // by its offset; RFC 3339 cannot write it again
+				return time.Time{}
+			}
 			return t
 		}
 	}

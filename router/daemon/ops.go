@@ -193,7 +193,7 @@ func (p *program) ready(ctx context.Context) []ops.Reason {
 		text, _, _ := strings.Cut(err.Error(), ": context deadline exceeded")
 		return []ops.Reason{{What: "subscription", Text: text}}
 	}
-	return append(unready(p.sources.Stats(), time.Now()), stale(r.Stale())...)
+	return append(unready(p.sourceStats(), time.Now()), stale(r.Stale())...)
 }
 
 // stale is a reason for each channel on which nothing comes.

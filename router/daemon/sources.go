@@ -23,9 +23,14 @@ func (p *program) newSources() (*source.Set, error) {
 		Spend: func(ctx context.Context, name string, budget router.Budget) (time.Duration, error) {
 			return p.redis.SpendConnect(ctx, name, budget.Connects, budget.Per)
 		},
+		Drain:  max(p.loaded.Settings.Drain, givingBack),
 		Logger: p.log,
 	})
 }
+
+// givingBack is how long sources may take to end whatever the drain: what is not given back,
+// the next router waits for.
+const givingBack = 500 * time.Millisecond
 
 // hearing is how long sources wait for the router's own subscriptions.
 const hearing = 2 * time.Second
@@ -43,6 +48,17 @@ func (p *program) runSources(ctx context.Context, r *router.Router) {
 	p.sources.Run(ctx)
 }
 
+// sourceStats are how the sources are, with what Redis says to those that stand by.
+func (p *program) sourceStats() []source.Stats {
+	stats := p.sources.Stats()
+	for i := range stats {
+		if err := p.redis.LeaseTrouble(stats[i].Source); err != nil && stats[i].State == source.StandingBy {
+			stats[i].Trouble = "it does not connect, since its lease cannot be asked for: " + err.Error()
+		}
+	}
+	return stats
+}
+
 // opsSources are the sources as the HTTP side shows them.
 func (p *program) opsSources() []ops.Source {
 	hours := map[string]router.Hours{}
@@ -50,7 +66,7 @@ func (p *program) opsSources() []ops.Source {
 		hours[spec.Name] = spec.Hours
 	}
 	now := time.Now()
-	stats := p.sources.Stats()
+	stats := p.sourceStats()
 	shown := make([]ops.Source, len(stats))
 	for i, s := range stats {
 		_, open := hours[s.Source].Open(now)
@@ -89,9 +105,7 @@ func unready(stats []source.Stats, now time.Time) []ops.Reason {
 func obstacle(s source.Stats) string {
 	text := ""
 	switch s.State {
-	case source.StandingBy:
-		return ""
-	case source.Connected:
+	case source.StandingBy, source.Connected:
 		return s.Trouble
 	case source.Connecting:
 		return "it is connecting"

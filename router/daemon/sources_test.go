@@ -32,6 +32,7 @@ func TestUnready(t *testing.T) {
 		{source.Stats{State: source.Connected}, ""},
 		{source.Stats{State: source.Connected, Trouble: "no answer to the subscription"}, `source "feed": no answer to the subscription`},
 		{source.Stats{State: source.StandingBy, Why: "of no interest"}, ""},
+		{source.Stats{State: source.StandingBy, Trouble: "its lease cannot be asked for"}, `source "feed": its lease cannot be asked for`},
 		{source.Stats{State: source.Connecting, Holds: true}, `source "feed": it is connecting`},
 		{source.Stats{State: source.Waiting, Why: "EOF", Until: in(90 * time.Second)}, `source "feed": it is not connected: EOF; it tries again in 1m30s`},
 		{source.Stats{State: source.Waiting, Why: "EOF", Until: in(time.Millisecond)}, `source "feed": it is not connected: EOF; it tries again in 1s`},
@@ -200,6 +201,54 @@ func TestReadyTellsOfSources(t *testing.T) {
 			t.Errorf("%s says %s", path, got)
 		}
 	}
+}
+
+// A source whose messages Redis refuses is connected and of no use, and so is a router that
+// cannot ask who holds the source.
+func TestReadyTellsWhatRedisRefuses(t *testing.T) {
+	server := redistest.Start(t)
+	rules := func(rules ...any) {
+		t.Helper()
+		if err := server.Client().Do(t.Context(), append([]any{"ACL", "SETUSER", "default"}, rules...)...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "routes.toml")
+	text := fmt.Sprintf("[redis]\nurl = %q\n[channels.prices]\ntransport = \"pubsub\"\n[sources.feed]\nchannel = \"prices\"\nlease_for = \"1s\"\ntakeover_delay = \"10ms\"\n"+
+		"[[routes]]\nchannel = \"prices\"\ntype = \"tick\"\nhandler = \"ledger\"\n", server.URL())
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := &ledger{}
+	kinds := l.kinds()
+	kinds.AddSources(kindOf("feed", func(ctx context.Context, to router.Sink) error {
+		to.Opened("test://here")
+		for ctx.Err() == nil {
+			to.Emit([]byte(`{"type":"tick"}`))
+			time.Sleep(10 * time.Millisecond)
+		}
+		return ctx.Err()
+	}))
+	p := runProgram(t, Options{Source: routesfile.Source{Paths: []string{file}}, Kinds: kinds, Observe: l.observe})
+	says := func(want string) {
+		t.Helper()
+		eventually(t, "it is "+want, func() bool {
+			reasons := p.ready(t.Context())
+			if want == "" {
+				return len(reasons) == 0
+			}
+			return len(reasons) == 1 && strings.HasPrefix(reasons[0].Text, want)
+		})
+	}
+	says("")
+	rules("-publish")
+	says(`source "feed": what it reads cannot be published: publish to "prices": `)
+	rules("+publish")
+	says("")
+	rules("-evalsha")
+	says(`source "feed": it does not connect, since its lease cannot be asked for: NOPERM`)
+	rules("+evalsha")
+	says("")
 }
 
 // fetched is the status and the body of an answer.

@@ -1,17 +1,23 @@
 package source
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"signalbox/router"
 	"signalbox/router/internal/failpoint"
 )
 
-// lastWords is how long what was read may take to be published when the router stops.
+// lastWords is how long it may take to publish what was read and to give the source back, at
+// the end of a term.
 const lastWords = 2 * time.Second
 
 // holder runs one source in the term of a lease.
@@ -28,8 +34,8 @@ type holder struct {
 	began   time.Time // of the term
 	out     *outbox
 	numbers *sequence
-	seqs    map[string]uint64 // of the stamps, by key
-	others  map[string]bool   // types that the channel does not declare, and the log knows
+	stamps  *stamps
+	others  map[string]bool // types that the channel does not declare, and the log knows
 	pace    *pace
 	alone   bool      // nobody else's session can be open
 	heard   time.Time // the last sign of life of the session before; zero: there was none in this term
@@ -54,12 +60,13 @@ func (h *holder) hold(ctx context.Context) (givenUp bool) {
 	h.board.change(func(s *Stats) { s.Holds, s.Epoch = true, h.epoch })
 	h.log.Info("this router holds the source", "epoch", h.epoch)
 	givenUp = h.sessions(held)
-	h.out.finish(lastWords)
+	most := min(lastWords, h.opts.Drain)
+	leaving, done := context.WithTimeout(context.WithoutCancel(ctx), most)
+	defer done()
+	h.out.finish(most * 3 / 4)
 	cancel(errEnded)
 	<-watched
 	h.board.change(func(s *Stats) { s.Holds = false })
-	leaving, done := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-	defer done()
 	h.term.Release(leaving, h.alone) // and our own session is closed
 	return givenUp
 }
@@ -109,7 +116,7 @@ func (h *holder) session(ctx context.Context) error {
 // older than that, and an attempt that cannot be made costs nothing.
 func (h *holder) prepare(ctx context.Context) (router.Source, error) {
 	for {
-		source, err := h.spec.New(router.SourceEnv{Source: h.spec.Name, Attempt: h.pace.attempts, Log: h.log})
+		source, err := h.source()
 		if err != nil {
 			return nil, err
 		}
@@ -140,6 +147,16 @@ func (h *holder) spend(ctx context.Context) (again time.Duration) {
 	return pause
 }
 
+// source makes the source of the next session.
+func (h *holder) source() (_ router.Source, err error) {
+	defer func() {
+		if p := recover(); p != nil { // the options may be others than those that were checked
+			err = &router.PanicError{Value: p, Stack: debug.Stack()}
+		}
+	}()
+	return h.spec.New(router.SourceEnv{Source: h.spec.Name, Attempt: h.pace.attempts, Log: h.log})
+}
+
 // judge says how long to wait before the next session, and whether there is to be one.
 func (h *holder) judge(err error) (pause time.Duration, goOn bool) {
 	if err == nil {
@@ -147,6 +164,9 @@ func (h *holder) judge(err error) (pause time.Duration, goOn bool) {
 		h.log.Info("the session ended as planned; connecting anew", "in", pause.Round(time.Millisecond))
 		h.board.turn(Waiting, "the session ended as planned", pause)
 		return pause, true
+	}
+	if panicked, ok := errors.AsType[*router.PanicError](err); ok {
+		h.log.Error("the source panicked", "err", err, "stack", string(panicked.Stack))
 	}
 	pause = h.pace.next()
 	after, asked := router.IsUnavailable(err)
@@ -215,9 +235,7 @@ func (h *holder) silent() (time.Duration, bool) {
 // call it one at a time.
 func (h *holder) accept(message []byte, now time.Time, log *slog.Logger) (data bool) {
 	events, err := h.composer.Read(message, now)
-	if err != nil {
-		h.reject(err, log)
-	}
+	h.reject(err, log)
 	for i := range events {
 		if h.event(&events[i], now, log) {
 			data = true
@@ -283,12 +301,12 @@ func (h *holder) other(typ string, log *slog.Logger) {
 
 // send stamps a message and puts it into the outbox.
 func (h *holder) send(composed router.Composed, key string, heard time.Time) {
-	stamp := router.Stamp{Epoch: h.epoch}
-	if n, known := h.seqs[composed.Key]; known || len(h.seqs) < maxKeys {
-		stamp.Seq = n + 1
-		h.seqs[composed.Key] = stamp.Seq
+	payload := composed.Payload(router.Stamp{Epoch: h.epoch, Seq: h.stamps.next(composed.Key)})
+	if h.spec.Raw && h.spec.Fields.Split != "" { // a view of the whole array, which would stay for as long as it waits
+		payload = bytes.Clone(payload)
 	}
-	h.out.put(parcel{id: composed.ID, key: key, payload: composed.Payload(stamp), heard: heard})
+	// Likewise views, of the message without its stamp.
+	h.out.put(parcel{id: strings.Clone(composed.ID), key: strings.Clone(key), payload: payload, heard: heard})
 }
 
 // tell publishes an own event on the channel of the source, whose other side was heard of then.
@@ -301,12 +319,32 @@ func (h *holder) tell(typ string, about any, heard time.Time) {
 	h.send(composed, "", heard)
 }
 
-// reject counts and logs what is no event.
+// reject counts what is no event, and logs one of each cause: an array may have very many.
 func (h *holder) reject(err error, log *slog.Logger) {
-	cause := router.Cause("unpublishable")
-	if m, ok := router.AsMalformed(err); ok {
-		cause = m.Cause
+	first := map[router.Cause]error{}
+	count := map[router.Cause]uint64{}
+	for _, one := range each(err) {
+		cause := router.Cause("unpublishable")
+		if m, ok := router.AsMalformed(one); ok {
+			cause = m.Cause
+		}
+		if count[cause]++; count[cause] == 1 {
+			first[cause] = one
+		}
 	}
-	log.Warn("what the source read is no event", "cause", string(cause), "err", err)
-	h.board.change(func(s *Stats) { s.Rejected[cause]++ })
+	for _, cause := range slices.Sorted(maps.Keys(first)) {
+		log.Warn("what the source read is no event", "cause", string(cause), "events", count[cause], "err", first[cause])
+		h.board.change(func(s *Stats) { s.Rejected[cause] += count[cause] })
+	}
+}
+
+// each are the errors that err joins, or err itself.
+func each(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }

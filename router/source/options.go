@@ -17,7 +17,9 @@ type Options struct {
 	Acquire func(ctx context.Context, spec router.SourceSpec, to router.Channel) (Term, error)
 	// Spend asks for leave to connect. Wait is 0 when it is granted, else when to ask again.
 	// Nil: there is no budget.
-	Spend  func(ctx context.Context, source string, budget router.Budget) (wait time.Duration, err error)
+	Spend func(ctx context.Context, source string, budget router.Budget) (wait time.Duration, err error)
+	// Drain is how long Run may take to end, if a source or Redis does not let it; 0: 10 s.
+	Drain  time.Duration
 	Logger *slog.Logger // nil: no log
 }
 
@@ -27,6 +29,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Spend == nil {
 		o.Spend = func(context.Context, string, router.Budget) (time.Duration, error) { return 0, nil }
+	}
+	if o.Drain <= 0 {
+		o.Drain = stopFor
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

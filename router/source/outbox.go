@@ -83,6 +83,7 @@ func (o *outbox) put(p parcel) {
 func (o *outbox) run(ctx context.Context) {
 	defer close(o.ended)
 	defer o.abandon()
+	defer o.board.publishing(nil)
 	for {
 		last := isClosed(o.closing) // before the look into the queue
 		chunk := o.take()
@@ -114,6 +115,7 @@ func (o *outbox) publish(ctx context.Context, chunk []batch.Outgoing) bool {
 			o.mu.Lock()
 			left := o.queue.Len()
 			o.mu.Unlock()
+			o.board.publishing(nil)
 			o.board.change(func(s *Stats) {
 				s.Published += uint64(len(chunk))
 				s.Queued = left
@@ -123,6 +125,7 @@ func (o *outbox) publish(ctx context.Context, chunk []batch.Outgoing) bool {
 		if isClosed(o.term.Done()) || ctx.Err() != nil {
 			return false
 		}
+		o.board.publishing(err)
 		o.log.Warn("publishing failed; trying again", "events", len(chunk), "err", err)
 		select {
 		case <-time.After(wait/2 + rand.N(wait/2)):

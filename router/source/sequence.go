@@ -2,16 +2,15 @@ package source
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 
 	"signalbox/router"
 )
 
-const (
-	maxKeys    = 100_000 // of a source that are followed, at most
-	maxMissing = 1 << 32 // more are no loss: the other side counts anew
-)
+// maxMissing is the largest gap: a number that is further ahead is no count of messages.
+const maxMissing = 1 << 32
 
 // unnumbered is how many messages without a number are enough to doubt that any will have one.
 const unnumbered = 100
@@ -68,8 +67,11 @@ func (s *sequence) next(key string, message []byte) verdict {
 		key = ""
 	}
 	last, known := s.last[key]
-	if !known && len(s.last) >= maxKeys {
-		return verdict{}
+	if !known {
+		if !follows(key, len(s.last)) {
+			return verdict{}
+		}
+		key = strings.Clone(key) // a view of the whole message
 	}
 	s.last[key] = n
 	if !known || s.by.Snapshot != "" && gjson.GetBytes(message, s.by.Snapshot).Exists() {
@@ -84,7 +86,7 @@ func (s *sequence) next(key string, message []byte) verdict {
 		}
 		return verdict{}
 	}
-	if n < last {
+	if n < last || last < 0 {
 		return verdict{}
 	}
 	missing := (uint64(n) - uint64(last) - 1) / uint64(s.by.Step) //nolint:gosec // n is larger, however far apart they are

@@ -67,6 +67,9 @@ func (s *session) leave(done <-chan error) error {
 	case err := <-done:
 		return err
 	case <-time.After(leaveGrace):
+		s.mu.Lock()
+		s.over = true
+		s.mu.Unlock()
 		s.log.Error("the source does not end its session; what it still reads is not published", "waited", leaveGrace)
 		return <-done
 	}

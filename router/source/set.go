@@ -18,10 +18,11 @@ type Set struct {
 	opts  Options
 	quiet *quiet.Handler
 
-	turn sync.Mutex      // of Run and Reload: what runs changes in one of them at a time
-	ctx  context.Context //nolint:containedctx // of Run; nil: not running
+	changing sync.Mutex // held by Reload: it may take as long as sources take to end
+	leaving  []*runner  // of Reload: that were stopped, and have not ended yet
 
-	mu      sync.Mutex // not held while anything ends: Stats must not wait for that
+	mu      sync.Mutex
+	ctx     context.Context //nolint:containedctx // of Run; nil: not running
 	running []*runner
 }
 
@@ -76,62 +77,76 @@ func (s *Set) runnerOf(cfg router.Config, spec router.SourceSpec) (*runner, erro
 // given back what it holds.
 func (s *Set) Run(ctx context.Context) {
 	defer s.quiet.Flush()
-	s.turn.Lock()
+	s.mu.Lock()
 	s.ctx = ctx
 	for _, r := range s.running {
 		r.start(ctx)
 	}
-	s.turn.Unlock()
+	s.mu.Unlock()
 	<-ctx.Done()
-	s.turn.Lock()
-	defer s.turn.Unlock()
+	s.mu.Lock()
 	s.ctx = nil
-	stop(s.running, errStops)
+	last := s.running
+	s.mu.Unlock()
+	stop(last, errStops, s.opts.Drain)
 }
 
 // Reload runs the sources of cfg in place of those that run: what is as it was goes on, what
 // is gone or changed has ended when Reload returns.
 func (s *Set) Reload(cfg router.Config) error {
-	s.turn.Lock()
-	defer s.turn.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	all, fresh, err := s.compile(cfg)
 	if err != nil {
 		return err
 	}
-	if s.ctx != nil {
-		s.replace(all, fresh)
+	var gone []*runner
+	for _, old := range s.running { // nobody else changes it
+		if !slices.Contains(all, old) {
+			gone = append(gone, old)
+		}
+	}
+	if s.runs() {
+		stop(gone, errChange, stopFor) // meanwhile Stats are those of who ends
+		s.leaving = slices.DeleteFunc(append(s.leaving, gone...), func(r *runner) bool { return isClosed(r.ended) })
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = all
-	return nil
-}
-
-// replace ends what runs and is not in all, and begins what is fresh.
-func (s *Set) replace(all, fresh []*runner) {
-	gone := slices.DeleteFunc(slices.Clone(s.running), func(old *runner) bool { return slices.Contains(all, old) })
-	stop(gone, errChange)
 	for _, r := range fresh {
 		for _, old := range gone {
 			if old.spec.Name == r.spec.Name {
-				r.after = old.ended
 				r.board.goOn(old.board.read())
 			}
 		}
-		r.start(s.ctx)
+		for _, old := range s.leaving { // also from an earlier reload
+			if old.spec.Name == r.spec.Name {
+				r.after = old.ended
+			}
+		}
+		if s.ctx != nil {
+			r.start(s.ctx)
+		}
 	}
+	return nil
+}
+
+func (s *Set) runs() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ctx != nil
 }
 
 // stopFor is how long runners may take to stop, all together. A source that does not end its
 // session keeps its lease until that runs out.
 const stopFor = 10 * time.Second
 
-// stop ends runners, all at a time.
-func stop(runners []*runner, why error) {
+// stop ends runners, all at a time, and waits for them for so long at most.
+func stop(runners []*runner, why error, most time.Duration) {
 	for _, r := range runners {
 		r.cancel(why)
 	}
-	limit := time.NewTimer(stopFor)
+	limit := time.NewTimer(most)
 	defer limit.Stop()
 	for _, r := range runners {
 		select {
@@ -206,7 +221,7 @@ func (r *runner) run(ctx context.Context) {
 		h := &holder{
 			spec: r.spec, service: r.service, composer: r.composer, opts: r.opts, log: r.log, board: r.board,
 			term: term, epoch: term.Grant().Epoch, began: time.Now(), earlier: heard,
-			numbers: newSequence(r.spec.Sequence), seqs: map[string]uint64{}, others: map[string]bool{}, pace: &pace{spec: r.spec},
+			numbers: newSequence(r.spec.Sequence), stamps: newStamps(r.log), others: map[string]bool{}, pace: &pace{spec: r.spec},
 		}
 		if h.hold(ctx) {
 			break

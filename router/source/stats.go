@@ -52,8 +52,9 @@ type Stats struct {
 
 // board is where a source writes how it is. It may be read at any time.
 type board struct {
-	mu sync.Mutex
-	s  Stats
+	mu      sync.Mutex
+	s       Stats
+	refused error // why what was read cannot be published; nil: it can
 }
 
 func newBoard(spec router.SourceSpec) *board {
@@ -69,6 +70,13 @@ func (b *board) change(f func(*Stats)) {
 	if b.s.State != before {
 		b.s.Since = time.Now()
 	}
+}
+
+// publishing notes that what was read can be published, or why it can't.
+func (b *board) publishing(refused error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refused = refused
 }
 
 // turn enters a state, for a reason and, if that is known, for so long.
@@ -99,5 +107,8 @@ func (b *board) read() Stats {
 	defer b.mu.Unlock()
 	s := b.s
 	s.Rejected = maps.Clone(s.Rejected)
+	if b.refused != nil && s.State == Connected { // worse than anything that the source may have
+		s.Trouble = "what it reads cannot be published: " + b.refused.Error()
+	}
 	return s
 }

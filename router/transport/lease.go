@@ -63,6 +63,7 @@ func (l *Lease) Acquire(ctx context.Context) (*Term, error) {
 	w := l.watch()
 	term, err := w.wait(ctx)
 	w.rest()
+	l.r.leases.Delete(l.cfg.Source)
 	if err != nil {
 		_ = w.client.Close()
 	}
@@ -89,15 +90,28 @@ func (l *Lease) report(ctx context.Context, refused *episode, err error) {
 	switch {
 	case err == nil:
 		l.r.link.up()
+		l.r.leases.Delete(l.cfg.Source)
 		if after, was := refused.end(); was {
 			l.r.log.Info("lease can be asked for again", "source", l.cfg.Source, "after", after)
 		}
 	case ctx.Err() != nil:
 	case !isReply(err):
 		l.r.link.down(err)
-	case refused.begin():
+	default:
+		l.r.leases.Store(l.cfg.Source, err)
+		if !refused.begin() {
+			return
+		}
 		l.r.log.Error("lease cannot be asked for; trying again until it can", "source", l.cfg.Source, "key", l.key(), "err", err)
 	}
+}
+
+// LeaseTrouble is why this process, which waits for the lease of a source, does not learn who
+// holds it; nil: it does, or Redis does not answer at all.
+func (r *Redis) LeaseTrouble(source string) error {
+	err, _ := r.leases.Load(source)
+	trouble, _ := err.(error)
+	return trouble
 }
 
 // watch is one wait for a lease.

@@ -44,6 +44,9 @@ func (t *Term) Publish(ctx context.Context, messages []batch.Outgoing) error {
 		}
 		if err != nil {
 			t.p.failed(messages, len(messages)-len(rest), slice-sent)
+			if t.client == nil { // the publishers that everybody has say so themselves
+				return err
+			}
 			return fmt.Errorf("publish to %q: %w", t.l.cfg.Topic, err)
 		}
 	}

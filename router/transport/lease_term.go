@@ -184,7 +184,10 @@ func (t *Term) Release(ctx context.Context, orderly bool) {
 		if t.client == nil {
 			return
 		}
-		<-t.idle
+		select { // a renewal is under way, perhaps to a Redis that hangs
+		case <-t.idle:
+		case <-ctx.Done():
+		}
 		if !orderly {
 			return
 		}

@@ -279,6 +279,24 @@ func TestTermsAlone(t *testing.T) {
 	})
 }
 
+// With a lease or without, an error says once where it was to go.
+func TestPublishErrorsNameTheChannel(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	n := open(t, server.URL())
+	for _, alone := range []bool{false, true} {
+		term := acquire(t, n.Lease(LeaseConfig{Source: fmt.Sprint("feed ", alone), For: short, Topic: "prices", Stream: true, Alone: alone}))
+		if err := server.Client().Set(t.Context(), "prices", "no stream", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		err := term.Publish(t.Context(), outgoing("1"))
+		if err == nil || strings.Count(err.Error(), `publish to "prices"`) != 1 {
+			t.Errorf("alone %t: %v", alone, err)
+		}
+		term.Release(t.Context(), true)
+	}
+}
+
 // All of it is within what deploy/redis.acl permits.
 func TestLeaseOfARestrictedUser(t *testing.T) {
 	t.Parallel()

@@ -65,6 +65,7 @@ type Redis struct {
 	hub      *hub
 
 	unreleased sync.Map // by source: the epoch of a term whose session is closed; Redis was away when that was to be said
+	leases     sync.Map // by source: why its lease cannot be asked for, an error
 	scripts    *scripts
 	epochs     epochs
 
