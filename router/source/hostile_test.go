@@ -28,7 +28,7 @@ func live() uint64 {
 // A key is a small part of a message: to remember it must not keep the message. Feeds of order
 // books begin with a large one for each symbol.
 func TestRemembersNoMessages(t *testing.T) { //nolint:paralleltest // it measures the heap
-	const messages, size = 100, 1 << 20
+	const messages, size = 400, 64 << 10
 	for _, c := range []struct {
 		name      string
 		raw, away bool
@@ -61,8 +61,8 @@ func TestRemembersNoMessages(t *testing.T) { //nolint:paralleltest // it measure
 			before := live()
 			_, stop := begin(t, w, cfg)
 			<-done
-			if grown := live() - before; int64(grown) > 30<<20 { //nolint:gosec // a size
-				t.Errorf("%d MiB are in use after %d messages of 1 MiB with a key each", grown>>20, messages)
+			if grown := live() - before; int64(grown) > 8<<20 { //nolint:gosec // a size
+				t.Errorf("%d MiB are in use after %d messages of 64 KiB with a key each", grown>>20, messages)
 			}
 			close(over)
 			w.mu.Lock()

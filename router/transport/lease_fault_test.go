@@ -449,3 +449,27 @@ func TestAnOrderlyHandOverTakesLessThanASecond(t *testing.T) {
 		t.Errorf("a hand-over took %v", longest)
 	}
 }
+
+// On a slow link, to a server that has to be told each script, a term lasts.
+func TestLeaseOnASlowLink(t *testing.T) {
+	t.Parallel()
+	const lasting = 1500 * time.Millisecond
+	server := redistest.Start(t)
+	w := wireTo(t, server.Addr())
+	n := open(t, w.url())
+	w.slow.Store(int64(50 * time.Millisecond)) // three times there and back is longer than a sixth of the lease
+	for round := range 2 {
+		term := acquire(t, n.Lease(LeaseConfig{Source: "feed", For: lasting, Topic: "prices"}))
+		if round == 1 {
+			if err := server.Client().ScriptFlush(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		select {
+		case <-term.Done():
+			t.Fatalf("round %d: the term is over", round)
+		case <-time.After(2 * lasting):
+		}
+		term.Release(t.Context(), true)
+	}
+}

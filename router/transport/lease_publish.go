@@ -170,7 +170,7 @@ func (f *fenced) send(ctx context.Context, number int64, messages []batch.Outgoi
 		case at < 0 && again:
 			return 0, fmt.Errorf("the lease of source %q vanishes again and again", t.l.cfg.Source)
 		case at < 0:
-			if err := t.renew(ctx); err != nil {
+			if err := t.renew(ctx, t.l.cfg.For/6); err != nil {
 				return 0, err
 			}
 			continue

@@ -123,9 +123,13 @@ func (t *Term) guard() {
 // keep renews the lease, and closes its client when it was released.
 func (t *Term) keep() {
 	defer func() { _ = t.client.Close() }()
-	for wait := t.l.cfg.For / 3; sleep(jitter(wait), t.done, t.l.r.closing); {
+	// At once, for the first time: the server may have to be told the script, and on a slow link
+	// that would be found out too late.
+	within := t.l.cfg.For / 3
+	for wait := time.Duration(0); wait == 0 || sleep(jitter(wait), t.done, t.l.r.closing); {
 		wait = t.l.cfg.For / 3
-		if err := t.renew(context.Background()); err != nil {
+		err := t.renew(context.Background(), within)
+		if within = t.l.cfg.For / 6; err != nil {
 			wait = t.l.cfg.For / 20
 		}
 	}
@@ -139,8 +143,8 @@ func (t *Term) keep() {
 
 // renew makes the term last, and the record of it again if Redis has lost it. That is safe
 // while the term lasts: whoever waits must see no record for as long as For.
-func (t *Term) renew(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, t.l.cfg.For/6)
+func (t *Term) renew(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	sent := time.Now()
 	if !t.held() {

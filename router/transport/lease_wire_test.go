@@ -6,14 +6,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
-// wire leads to a Redis. It can be mute, as a link is that drops packets, and lose a single
-// answer.
+// wire leads to a Redis. It can be mute, as a link is that drops packets, be slow, and lose a
+// single answer.
 type wire struct {
 	listener net.Listener
 	to       string
 	mute     atomic.Bool
+	slow     atomic.Int64 // ns that what is sent takes, each way
 	needle   atomic.Pointer[[]byte]
 	lost     atomic.Int64 // answers
 
@@ -78,6 +80,7 @@ func (w *wire) carry(to, from net.Conn, seen func([]byte)) {
 		if w.mute.Load() {
 			continue
 		}
+		time.Sleep(time.Duration(w.slow.Load()))
 		if seen(buffer[:n]); n > 0 {
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
