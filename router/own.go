@@ -171,7 +171,8 @@ func (o own) Done(*batch.Item) { o.f.saying.Add(-1) }
 // isOwn reports whether a type is Signalbox's own.
 func isOwn(typ string) bool { return strings.HasPrefix(typ, OwnPrefix) }
 
-// ofSource reports whether a type is one that the holder of a source publishes of itself.
-func ofSource(typ string) bool {
+// OfSource reports whether a type is one that the holder of a source publishes of itself. It
+// needs no route: where none takes it, it counts as nothing.
+func OfSource(typ string) bool {
 	return typ == TypeConnected || typ == TypeDisconnected || typ == TypeGap
 }

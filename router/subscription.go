@@ -213,7 +213,7 @@ func (s *subscription) gather(msg *message.Message) ([]*message.Message, error) 
 	}
 	of := s.table.of(d.event.Type)
 	// What Signalbox says of a source is there for who asks for it, and nobody has to.
-	unasked := len(of.routes) == 0 && ofSource(d.event.Type) && d.ticket.item.Replay == nil
+	unasked := len(of.routes) == 0 && OfSource(d.event.Type) && d.ticket.item.Replay == nil
 	if s.speaks && !unasked {
 		of.received.Add(1)
 		if s.now != nil && !d.event.Replayed {

@@ -119,6 +119,8 @@ func (e *explainer) explain(s subject) explained {
 	}
 	if len(one.Routes) == 0 {
 		one.Outcome = "the channel has no route that is on: nothing reads it"
+	} else if !typed && router.OfSource(s.Type) {
+		one.Outcome = "no route takes this type, and none has to: it is what the holder of a source says of itself"
 	} else if !typed {
 		one.Outcome = "no route takes this type: the event is counted as unmatched" + e.kept(e.channel.KeepUnmatched)
 	}
