@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -99,4 +100,60 @@ func TestRefused(t *testing.T) {
 	}
 	r.flows(at)
 	r.judge()
+}
+
+// A broker that is connected and says nothing is left for a new session, and when it speaks
+// again everybody hears it.
+func TestMuteBroker(t *testing.T) {
+	r := newRelay(t, *seed, brokertest.Both, "")
+	r.beginAll()
+	r.flows(time.Now())
+	s := r.holder()
+	at := time.Now()
+	r.broker.Change(func(o *brokertest.Options) { o.Mute = true })
+	eventually(t, "the silent session is ended", func() bool { return s.proc.logged("the session failed; connecting anew") && r.accepted(at) > 0 })
+	r.broker.Change(func(o *brokertest.Options) { o.Mute = false })
+	r.flows(time.Now())
+	r.judge()
+}
+
+// A broker that closes each session at once gets no more attempts than the budget has,
+// whoever holds the source.
+func TestClosingBroker(t *testing.T) {
+	const connects = 10 // in 10 s
+	r := newRelay(t, *seed, brokertest.Both, "")
+	r.env = []string{fmt.Sprint("CONNECTS=", connects)}
+	r.broker.Change(func(o *brokertest.Options) { o.Life, o.Rate = 50*time.Millisecond, 1000 })
+	r.beginAll()
+	eventually(t, "the budget is used up", func() bool {
+		for _, s := range r.routers {
+			if s.proc.logged("the connect budget is used up; connecting later") {
+				return true
+			}
+		}
+		return false
+	})
+	r.holderByLog().proc.kill()
+	time.Sleep(leaseFor + takeoverDelay)
+	all := r.broker.Sessions()
+	for i := range all {
+		if i >= connects && all[i].Begin.Sub(all[i-connects].Begin) < 10*time.Second-100*time.Millisecond {
+			t.Errorf("session %d began %s after the one %d before", i, all[i].Begin.Sub(all[i-connects].Begin), connects)
+		}
+	}
+	if len(all) < connects {
+		t.Errorf("%d sessions", len(all))
+	}
+	r.judge()
+}
+
+// holderByLog is the seat that says last that it holds the source.
+func (r *relay) holderByLog() *seat {
+	for _, s := range r.routers {
+		if s.proc.logged("this router holds the source") {
+			return s
+		}
+	}
+	r.Fatal("nobody holds the source")
+	return nil
 }

@@ -26,6 +26,7 @@ const (
 	brokerPing    = 300 * time.Millisecond
 	brokerPong    = 1200 * time.Millisecond
 	standDown     = time.Second
+	connects      = 10  // in 10 s
 	brokerRate    = 200 // ticks a second
 	brokerSymbols = 5
 )
@@ -80,13 +81,14 @@ conflict = %q
 stand_down = %q
 backoff = "50ms"
 max_backoff = "400ms"
-connect_budget = { connects = 1000, per = "1m" }
+connect_budget = { connects = "${CONNECTS:-1000}", per = "10s" }
+stale_after = "2s"
 greeting = { expect = { T = "success", msg = "connected" }, timeout = "2s" }
 auth = { message = { action = "auth", key = "k" }, expect = { T = "success", msg = "authenticated" }, fail_on = { T = "error" }, timeout = "2s" }
 subscribe = [{ action = "subscribe", symbols = ["*"] }]
 confirm = { expect = { T = "subscription" }, timeout = "2s" }
 ping = { every = "300ms", timeout = "600ms" }
-errors = [{ match = { T = "error", code = 406 }, then = "stand_down" }, { code = [4406, 4410], then = "stand_down" }]
+errors = [{ match = { T = "error", code = 406 }, then = "stand_down" }, { code = [4406, 4410], then = "stand_down" }, { code = 1012, then = "retry" }]
 `
 
 func newRelay(tb testing.TB, seed uint64, second brokertest.Second, broken string) *relay {

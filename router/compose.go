@@ -88,7 +88,17 @@ func (c *Composer) Compose(event *Event) (Composed, error) {
 	}
 	sent := *event
 	sent.Source = "/signalbox/sources/" + c.spec.Name
+	if !envelopes(c.spec.Fields) {
+		sent.Data = event.Msg
+	}
 	return c.encoded(&sent)
+}
+
+// envelopes reports whether messages are laid out as an envelope is, so that what a source
+// reads may be one already. Where a feed keeps its fields elsewhere, a member called data is one
+// among others.
+func envelopes(f Fields) bool {
+	return f.Type == "" && f.DefaultType == "" && f.ID == "" && f.Time == ""
 }
 
 // Own makes the message of an event that the source's holder tells of itself.

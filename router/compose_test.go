@@ -25,9 +25,14 @@ func TestComposer(t *testing.T) {
 			want: `{"id":"5","type":"t","source":"/signalbox/sources/feed","time":"2025-11-26T12:00:00Z","data":{"T":"t","i":5,"S":"AAPL","t":1764158400000},"epoch":7,"seq":3}`,
 		},
 		{
-			name: "the data of a message that has some", spec: SourceSpec{Fields: Fields{ID: "n", DefaultType: "trade"}},
-			read: `{"stream":"x","n":1,"data":{"p":2}}`,
-			want: `{"id":"1","type":"trade","source":"/signalbox/sources/feed","time":"2026-11-26T12:00:00Z","data":{"p":2},"epoch":7,"seq":3}`,
+			name: "of an envelope, its data",
+			read: `{"id":"1","type":"trade","time":"2026-11-26T13:00:00Z","data":{"p":2}}`,
+			want: `{"id":"1","type":"trade","source":"/signalbox/sources/feed","time":"2026-11-26T13:00:00Z","data":{"p":2},"epoch":7,"seq":3}`,
+		},
+		{
+			name: "of what has data and is no envelope, all", channel: Channel{Fields: Fields{Key: "data.stream"}}, spec: SourceSpec{Fields: Fields{ID: "n", DefaultType: "trade"}},
+			read: `{"stream":"x","n":1,"data":{"p":2}}`, key: "x",
+			want: `{"id":"1","type":"trade","source":"/signalbox/sources/feed","time":"2026-11-26T12:00:00Z","data":{"stream":"x","n":1,"data":{"p":2}},"epoch":7,"seq":3}`,
 		},
 		{
 			name: "an array", spec: SourceSpec{Fields: Fields{Type: "T", ID: "i", Split: "."}},

@@ -129,8 +129,9 @@ type SourceSpec struct {
 	// Fields say where the messages that it reads keep their standard fields; Seq and MaxBytes
 	// are not used. The zero value is CloudEvents' layout.
 	Fields Fields
-	// Raw publishes the bytes that were read; else they become the data of an envelope
-	// that also has Epoch and Seq, see [Stamp].
+	// Raw publishes the bytes that were read; else they become the data of an envelope that
+	// also has Epoch and Seq, see [Stamp]. Where Fields say nothing of type, id and time, what
+	// is read may be an envelope already: then its data does.
 	Raw      bool
 	Sequence *Sequence // nil: the messages are not counted by the other side
 

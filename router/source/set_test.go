@@ -135,6 +135,37 @@ func TestPausesDiffer(t *testing.T) {
 	}
 }
 
+// A session that ends as planned is told as that, and the next one begins at once.
+func TestPlannedEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		n := 0
+		began := time.Now()
+		_, stop := begin(t, w, configOf(func(ctx context.Context, to router.Sink) error {
+			n++
+			to.Opened("")
+			to.Emit(tick(n, "A"))
+			if n == 1 {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}))
+		settle(time.Second)
+		stop()
+		equal(t, "types", w.types(), []string{
+			"signalbox.connected", "t", "signalbox.disconnected", "signalbox.connected", "signalbox.gap", "t", "signalbox.disconnected",
+		})
+		var told router.Connection
+		if err := json.Unmarshal(w.published[2].Data, &told); err != nil || !told.Planned || told.Reason != "it connects anew, as planned" {
+			t.Errorf("%+v, %v", told, err)
+		}
+		if took := w.published[3].at.Sub(began); took > 0 {
+			t.Errorf("connected again after %s", took)
+		}
+	})
+}
+
 // The pauses between sessions that bring nothing double, and data sets them back.
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
