@@ -26,7 +26,6 @@ const (
 	brokerPing    = 300 * time.Millisecond
 	brokerPong    = 1200 * time.Millisecond
 	standDown     = time.Second
-	connects      = 10  // in 10 s
 	brokerRate    = 200 // ticks a second
 	brokerSymbols = 5
 )
