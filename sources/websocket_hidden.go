@@ -110,10 +110,15 @@ func looksLikeWSKey(text string) bool {
 
 // show makes what a server says safe to print: on one line, shortened, without secrets.
 func (h wsHidden) show(text string) string {
-	if slices.ContainsFunc(h, func(secret string) bool { return strings.Contains(text, secret) }) {
+	if h.in(text) {
 		return "(not shown: it repeats what may be secret)"
 	}
 	return oneLine(text)
+}
+
+// in reports whether a text has one of them in it.
+func (h wsHidden) in(text string) bool {
+	return slices.ContainsFunc(h, func(secret string) bool { return strings.Contains(text, secret) })
 }
 
 // said is show behind a colon; nothing, for nothing.

@@ -150,6 +150,25 @@ func TestWebSocketStepsAnsweredAhead(t *testing.T) {
 	run.nothing()
 }
 
+// A server that repeats the login, and of which no pattern says so, publishes no secret.
+func TestWebSocketEchoesTheLogin(t *testing.T) {
+	t.Parallel()
+	url := newWSServer(t, func(p *wsPeer) {
+		p.hear(`{"key":"s3cr3t-key-of-ours"}`)
+		p.say(`{"echo":{"key":"s3cr3t-key-of-ours"}}`, `[{"T":"t"},{"key":"s3cr3t-key-of-ours"}]`, `{"T":"t"}`, `{"msg":"authenticated"}`)
+		p.stay()
+	})
+	run := runWS(t, WebSocketOptions{
+		URL:  []string{url},
+		Auth: WebSocketAuth{Message: table{"key": "s3cr3t-key-of-ours"}, Expect: table{"msg": "authenticated"}},
+	})
+	run.want(`data {"T":"t"}`)
+	run.wantOpened(url)
+	run.stop()
+	_ = run.verdict()
+	run.nothing()
+}
+
 func TestWebSocketStepsFail(t *testing.T) {
 	t.Parallel()
 	const soon = 20 * time.Millisecond
