@@ -138,12 +138,13 @@ func (s *wsSession) reply(rule wsReply, in wsIncoming) error {
 // emit hands over data. While it begins, a server may repeat what logs in, and no pattern may
 // tell of it: that is for nobody's eyes.
 func (s *wsSession) emit(message []byte) {
-	if s.script.awaits() && s.link.hidden.in(string(message)) {
+	begins := s.script.awaits()
+	s.script.passes(message)
+	if begins && s.link.hidden.in(string(message)) {
 		s.log.Warn("a message of the server is not published: it repeats what may be secret")
 		s.to.Alive()
 		return
 	}
 	s.first.came()
-	s.script.passes(message)
 	s.to.Emit(message)
 }
