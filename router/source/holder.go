@@ -165,9 +165,6 @@ func (h *holder) judge(err error) (pause time.Duration, goOn bool) {
 		h.board.turn(Waiting, "the session ended as planned", pause)
 		return pause, true
 	}
-	if panicked, ok := errors.AsType[*router.PanicError](err); ok {
-		h.log.Error("the source panicked", "err", err, "stack", string(panicked.Stack))
-	}
 	pause = h.pace.next()
 	after, asked := router.IsUnavailable(err)
 	pause = max(pause, after)
