@@ -29,7 +29,7 @@ func (m *Mistake) Error() string { return m.Text }
 func mistake(expression string, first *common.Error) error {
 	m := &Mistake{Line: 1, Column: 1, lines: strings.Split(expression, "\n")}
 	if l := first.Location; l != nil && l.Line() > 0 {
-		m.Line, m.Column = l.Line(), l.Column()+1
+		m.Line, m.Column = l.Line(), max(1, l.Column()+1) // of what is nowhere it is -1
 	}
 	m.look()
 	message := line(first.Message)
